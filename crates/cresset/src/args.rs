@@ -1,0 +1,162 @@
+//! The arguments as they are typed.
+
+use std::io;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use cresset_detect::{Level, Status};
+use cresset_event::Timestamp;
+
+/// Reads logs, finds attacks in them, and says what they mean.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Watch(Box<WatchArgs>),
+    /// Work with Sigma rules
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// List the log formats that can be read, with an example of each
+    Formats,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    Check(RulesCheckArgs),
+}
+
+/// Read logs and show what rules and indicators find in them
+///
+/// LOGS are files, folders (with all below them), patterns ("/var/log/*.gz") or - for standard input. The format of each
+/// is told by its content, and gzip and zstd are unpacked. Nothing is changed and nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(after_help = WATCH_EXAMPLES)]
+pub(crate) struct WatchArgs {
+    /// What to read
+    #[arg(required = true, value_name = "LOGS")]
+    pub(crate) logs: Vec<String>,
+    /// Sigma rules: a file, or a folder of .yml files; may be given several times
+    #[arg(long, short = 'r', value_name = "PATH")]
+    pub(crate) rules: Vec<String>,
+    /// How to show what is found
+    #[arg(long, short = 'o', value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    /// What the table is grouped by
+    #[arg(long, value_enum, default_value_t = GroupBy::Rule, value_name = "BY")]
+    pub(crate) group_by: GroupBy,
+    /// How many examples the table shows of each group
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) examples: usize,
+    /// Leave out detections below this level
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) min_level: Option<Level>,
+    /// Use only rules of this status; may be given several times
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Vec<Status>,
+    /// Use only rules with this tag, such as attack.t1059; may be given several times
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Leave out the rule of this id or title; may be given several times
+    #[arg(long, value_name = "RULE")]
+    pub(crate) exclude: Vec<String>,
+    /// Leave out events before this time (RFC 3339, UTC where no offset is given; or a date)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) since: Option<Timestamp>,
+    /// Leave out events from this time on
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) until: Option<Timestamp>,
+    /// End with status 10 if anything at or above this level was found
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) fail_level: Option<Level>,
+    /// End with status 1 if anything could not be read
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Whether to use colours
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+}
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  cresset watch sample/logs --rules sample/rules
+  cresset watch /var/log ../evtx --rules ~/sigma/rules --min-level medium
+  zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
+  cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
+
+Exit status: 0 done, whatever was found; 10 something at or above --fail-level was found; 1 an error, or under
+--strict anything unreadable; 2 wrong arguments.";
+
+/// Say which rules load, and of those that do not: file, line and reason
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset rules check ~/sigma/rules
+  cresset rules check rules/ --output json | jq .refused
+
+Exit status: 0 every rule loads; 1 some do not.")]
+pub(crate) struct RulesCheckArgs {
+    /// Rule files, or folders of .yml files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    /// How to show it
+    #[arg(long, short = 'o', value_enum, default_value_t = CheckOutput::Text)]
+    pub(crate) output: CheckOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// A table for people, and a summary
+    Table,
+    /// One JSON object a line for each detection (docs/detection.schema.json)
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GroupBy {
+    /// What was found, and where
+    Rule,
+    /// Where, and what was found there
+    Host,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckOutput {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl ColorChoice {
+    /// Returns whether to use colours on `stream`.
+    pub(crate) fn wanted_on(self, stream: &impl io::IsTerminal) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Timestamp::parse_rfc3339(&whole).map_err(|_| "not a time; write 2026-11-24 or 2026-11-24T07:00:00Z".into())
+}

@@ -1,0 +1,53 @@
+//! Cresset on the command line. No logic that a library lacks: arguments in, library calls, output and exit status out.
+
+mod args;
+mod check;
+mod escape;
+mod formats;
+mod output;
+mod watch;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command, RulesCommand};
+
+/// How a run ended, for the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All was done.
+    Done,
+    /// All was done, and something at or above `--fail-level` was found.
+    Found,
+    /// Something could not be done or, where that was asked, not be read.
+    Failed,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let stdout = io::stdout();
+    let mut out = stdout.lock();
+    let result = run(args, &mut out).and_then(|outcome| out.flush().map(|()| outcome));
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(10),
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        // Whoever read our output has seen enough: `cresset watch … | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // If standard error is closed as well there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "cresset: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
+    match args.command {
+        Command::Watch(args) => watch::run(args, out),
+        Command::Rules { command: RulesCommand::Check(args) } => check::rules(&args, out),
+        Command::Formats => formats::run(out),
+    }
+}

@@ -1,0 +1,192 @@
+//! What stands under the table: counts by level, tactic and host, a timeline, the loudest rules, and what was read.
+
+use std::io::{self, Write};
+
+use cresset_detect::{Level, RuleSet, TACTICS};
+use cresset_event::{FieldNames, Timestamp};
+use cresset_pipeline::Report;
+
+use crate::escape;
+use crate::output::{Style, Summary};
+
+/// Rows that a list shows.
+const ROWS_MAX: usize = 10;
+/// Width of the timeline and of bars, in characters.
+const WIDTH: usize = 48;
+
+/// Everything that is said at the end.
+pub(crate) struct Closing<'c> {
+    pub(crate) summary: &'c Summary,
+    pub(crate) report: &'c Report,
+    pub(crate) rules: &'c RuleSet,
+    pub(crate) names: &'c FieldNames,
+}
+
+impl Closing<'_> {
+    /// Writes the whole summary.
+    pub(super) fn write(&self, style: Style, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", style.bold("Summary"))?;
+        write_levels(self.summary, style, out)?;
+        write_tactics(self.summary, out)?;
+        write_hosts(self.summary, style, out)?;
+        write_timeline(self.summary, out)?;
+        write_top_rules(self.summary, style, out)?;
+        write_coverage(self.report, self.rules, self.names, out)?;
+        write_reading(self.summary, self.report, out)
+    }
+
+    /// Writes one line, for standard error where the output is for a program.
+    pub(crate) fn write_short(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { summary, report, .. } = self;
+        writeln!(
+            out,
+            "cresset: {} detections in {} events of {} sources; {} records and {} sources not read; {}",
+            summary.detections,
+            report.events,
+            report.sources,
+            report.skipped,
+            report.unreadable.len(),
+            rate(report)
+        )
+    }
+}
+
+fn write_levels(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    for level in Level::ALL.into_iter().rev() {
+        let count = summary.levels().get(&level).copied().unwrap_or(0);
+        if count > 0 {
+            writeln!(out, "  {} {count:>8}", style.level(level))?;
+        }
+    }
+    if summary.detections == 0 {
+        writeln!(out, "  nothing was found")?;
+    }
+    writeln!(out)
+}
+
+fn write_tactics(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let most = summary.tactics().values().copied().max().unwrap_or(0);
+    if most == 0 {
+        return Ok(());
+    }
+    writeln!(out, "  ATT&CK tactics")?;
+    for (_, name) in TACTICS {
+        if let Some(count) = summary.tactics().get(name) {
+            writeln!(out, "    {name:<22} {count:>8}  {}", bar(*count, most))?;
+        }
+    }
+    writeln!(out)
+}
+
+fn write_hosts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut hosts = summary.hosts();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let total = hosts.len();
+    hosts.truncate(ROWS_MAX);
+    writeln!(out, "  Hosts")?;
+    for (host, worst, count) in hosts {
+        writeln!(out, "    {} {count:>8}  {}", style.level(worst), escape::terminal(host))?;
+    }
+    write_rest(total, out)
+}
+
+fn write_top_rules(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut rules = summary.rules();
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let total = rules.len();
+    rules.truncate(ROWS_MAX);
+    writeln!(out, "  Rules and indicators that found most")?;
+    for (title, level, count) in rules {
+        writeln!(out, "    {} {count:>8}  {}", style.level(level), escape::terminal(title))?;
+    }
+    write_rest(total, out)
+}
+
+fn write_rest(total: usize, out: &mut dyn Write) -> io::Result<()> {
+    if total > ROWS_MAX {
+        writeln!(out, "    … and {} more", total - ROWS_MAX)?;
+    }
+    writeln!(out)
+}
+
+/// Draws detections over time, as many columns as fit, each as high as its share of the highest.
+fn write_timeline(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    const STEPS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let Some((first, last, columns)) = summary.timeline(WIDTH) else { return Ok(()) };
+    let most = columns.iter().copied().max().unwrap_or(1).max(1);
+    let drawn: String =
+        columns.iter().map(|count| STEPS[usize::try_from((count * 8).div_ceil(most)).unwrap_or(8).min(8)]).collect();
+    writeln!(out, "  Detections over time, at most {most} a column")?;
+    writeln!(out, "    {} │{drawn}│ {}\n", minute(first), minute(last))
+}
+
+fn minute(moment: Timestamp) -> String {
+    moment.to_string().chars().take(16).collect::<String>().replace('T', " ")
+}
+
+fn bar(count: u64, most: u64) -> String {
+    let width = (count as f64 / most as f64 * WIDTH as f64 / 2.0).ceil() as usize;
+    "▪".repeat(width.max(1))
+}
+
+/// Says how many rules could find anything here, and which fields they wait for in vain.
+fn write_coverage(report: &Report, rules: &RuleSet, names: &FieldNames, out: &mut dyn Write) -> io::Result<()> {
+    let coverage = rules.coverage(&report.log_sources());
+    writeln!(out, "  {} of {} rules had a log source that feeds them", coverage.rules_fed, rules.len())?;
+    let is_missing = |field: &str| names.find(field).is_none_or(|id| !report.has_seen(id));
+    let mut missing: Vec<(&String, &usize)> = coverage.fields.iter().filter(|(field, _)| is_missing(field)).collect();
+    missing.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    if !missing.is_empty() {
+        let shown: Vec<String> = missing
+            .iter()
+            .take(ROWS_MAX)
+            .map(|(field, rules)| format!("{} ({rules})", escape::terminal(field)))
+            .collect();
+        let rest =
+            if missing.len() > ROWS_MAX { format!(", and {} more", missing.len() - ROWS_MAX) } else { String::new() };
+        writeln!(
+            out,
+            "  {} fields that these rules ask for were in no event: {}{rest}",
+            missing.len(),
+            shown.join(", ")
+        )?;
+    }
+    writeln!(out)
+}
+
+fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let formats: Vec<String> = report.formats.iter().map(|(format, count)| format!("{count} {format}")).collect();
+    writeln!(
+        out,
+        "  {} detections in {} events of {} sources ({})",
+        summary.detections,
+        report.events,
+        report.sources,
+        formats.join(", ")
+    )?;
+    if let Some((first, last)) = report.span {
+        writeln!(out, "  events from {first} to {last}")?;
+    }
+    if report.events_outside > 0 {
+        writeln!(out, "  {} events lay outside --since and --until", report.events_outside)?;
+    }
+    if report.times_unknown + report.times_future > 0 {
+        writeln!(
+            out,
+            "  {} events without a time that can be read, {} dated in the future",
+            report.times_unknown, report.times_future
+        )?;
+    }
+    writeln!(out, "  {} records and {} sources could not be read", report.skipped, report.unreadable.len())?;
+    writeln!(out, "  {}", rate(report))
+}
+
+fn rate(report: &Report) -> String {
+    let seconds = report.took.as_secs_f64().max(1e-9);
+    let megabytes = report.bytes as f64 / 1e6;
+    format!("{:.0} events/s, {:.1} MB/s, {seconds:.1} s", report.events as f64 / seconds, megabytes / seconds)
+}

@@ -1,0 +1,47 @@
+//! Colours, where they are wanted.
+
+use std::fmt::Display;
+
+use anstyle::{AnsiColor, Effects};
+use cresset_detect::Level;
+
+/// Paints text, or leaves it as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    coloured: bool,
+}
+
+impl Style {
+    pub(crate) fn new(coloured: bool) -> Self {
+        Self { coloured }
+    }
+
+    /// Paints a level, in a column of its width.
+    pub(crate) fn level(self, level: Level) -> String {
+        let style = match level {
+            Level::Critical => AnsiColor::White.on(AnsiColor::Red) | Effects::BOLD,
+            Level::High => AnsiColor::Red.on_default() | Effects::BOLD,
+            Level::Medium => AnsiColor::Yellow.on_default(),
+            Level::Low => AnsiColor::Cyan.on_default(),
+            Level::Informational => AnsiColor::BrightBlack.on_default(),
+        };
+        self.paint(style, format_args!("{level:<13}"))
+    }
+
+    pub(crate) fn bold(self, text: impl Display) -> String {
+        self.paint(anstyle::Style::new().bold(), text)
+    }
+
+    pub(crate) fn dim(self, text: impl Display) -> String {
+        self.paint(anstyle::Style::new().dimmed(), text)
+    }
+
+    /// Paints the value that fitted.
+    pub(crate) fn matched(self, text: impl Display) -> String {
+        self.paint(AnsiColor::Green.on_default() | Effects::BOLD, text)
+    }
+
+    fn paint(self, style: anstyle::Style, text: impl Display) -> String {
+        if self.coloured { format!("{style}{text}{style:#}") } else { text.to_string() }
+    }
+}

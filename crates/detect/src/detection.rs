@@ -1,0 +1,178 @@
+//! What came of an event: a Detection, with everything that a person needs to act on it.
+
+use std::sync::Arc;
+
+use cresset_event::{Event, EventId, EventTime, Indicator, LogSource, Origin, Source, Subject, Timestamp};
+
+use crate::level::Level;
+use crate::rule::Rule;
+
+/// Longest matched value that is kept; script blocks run to tens of kilobytes. The cut is marked with `…`.
+const VALUE_BYTES_MAX: usize = 2048;
+
+/// One finding: a rule, a correlation or an indicator that fits what was read.
+#[derive(Debug, Clone)]
+pub struct Detection {
+    /// What found it.
+    pub cause: Cause,
+    /// When the event (for a correlation: the last of them) says it happened.
+    pub time: EventTime,
+    /// When it was read.
+    pub arrived: Timestamp,
+    /// The event's identity.
+    pub event: EventId,
+    /// Where it was read.
+    pub source: Arc<Source>,
+    /// The number of the record in it.
+    pub record: u64,
+    /// What the event is.
+    pub log_source: Arc<LogSource>,
+    /// The machine that it happened on.
+    pub host: Option<String>,
+    /// The account that did it.
+    pub user: Option<String>,
+    /// The program that did it.
+    pub process: Option<String>,
+    /// The fields and values that fitted.
+    pub matched: Vec<Matched>,
+}
+
+/// What found something.
+#[derive(Debug, Clone)]
+pub enum Cause {
+    /// A Sigma rule.
+    Rule(Arc<Rule>),
+    /// A Sigma correlation rule over several events.
+    Correlation {
+        /// The correlation rule.
+        rule: Arc<Rule>,
+        /// The values that the events have in common: (field, value).
+        group: Vec<(String, String)>,
+        /// What was counted or computed.
+        value: f64,
+        /// How many events it was computed over.
+        events: u64,
+        /// The first of them.
+        first: Timestamp,
+        /// The last of them.
+        last: Timestamp,
+    },
+    /// An indicator.
+    Indicator(Arc<Indicator>),
+}
+
+/// A field and the value in it that fitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// The field; `keyword` where the rule looks at every value.
+    pub field: String,
+    /// The value, cut where it is very long; `None` where the rule asks that there is none.
+    pub value: Option<String>,
+}
+
+impl Matched {
+    pub(crate) fn new(field: impl Into<String>, value: Option<String>) -> Self {
+        Self { field: field.into(), value: value.map(cut) }
+    }
+}
+
+fn cut(mut value: String) -> String {
+    if value.len() > VALUE_BYTES_MAX {
+        let mut end = VALUE_BYTES_MAX;
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        value.truncate(end);
+        value.push('…');
+    }
+    value
+}
+
+impl Detection {
+    pub(crate) fn new(cause: Cause, event: &Event, matched: Vec<Matched>) -> Self {
+        let Origin { source, record, log_source, time, arrived, .. } = event.origin();
+        let subject = |subject| event.subject(subject).map(|text| text.into_owned());
+        Self {
+            cause,
+            time: *time,
+            arrived: *arrived,
+            event: event.id(),
+            source: Arc::clone(source),
+            record: *record,
+            log_source: Arc::clone(log_source),
+            host: subject(Subject::Host),
+            user: subject(Subject::User),
+            process: subject(Subject::Process),
+            matched,
+        }
+    }
+
+    /// Returns how much it matters. An indicator counts by its maker's confidence, on the scale of STIX 2.1 Appendix A.
+    pub fn level(&self) -> Level {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => rule.level,
+            Cause::Indicator(indicator) => match indicator.confidence {
+                Some(0..=29) => Level::Low,
+                Some(30..=69) => Level::Medium,
+                _ => Level::High,
+            },
+        }
+    }
+
+    /// Returns the title of the rule, or the name of the indicator.
+    pub fn title(&self) -> &str {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => &rule.title,
+            Cause::Indicator(indicator) => &indicator.name,
+        }
+    }
+
+    /// Returns the id of the rule or indicator.
+    pub fn cause_id(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => rule.id.as_deref(),
+            Cause::Indicator(indicator) => Some(&indicator.id),
+        }
+    }
+
+    /// Returns who made the rule or indicator.
+    pub fn author(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => rule.author.as_deref(),
+            Cause::Indicator(indicator) => indicator.author.as_deref(),
+        }
+    }
+
+    /// Returns where to read more.
+    pub fn references(&self) -> &[String] {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => &rule.references,
+            Cause::Indicator(indicator) => &indicator.references,
+        }
+    }
+
+    /// Returns the ATT&CK techniques: `T1059.001`.
+    pub fn techniques(&self) -> &[String] {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => &rule.techniques,
+            Cause::Indicator(indicator) => &indicator.techniques,
+        }
+    }
+
+    /// Returns the ATT&CK tactics, by name; an indicator names none.
+    pub fn tactics(&self) -> &[&'static str] {
+        match &self.cause {
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => &rule.tactics,
+            Cause::Indicator(_) => &[],
+        }
+    }
+
+    /// Returns the kind of thing that found it: `rule`, `correlation` or `indicator`.
+    pub fn kind(&self) -> &'static str {
+        match &self.cause {
+            Cause::Rule(_) => "rule",
+            Cause::Correlation { .. } => "correlation",
+            Cause::Indicator(_) => "indicator",
+        }
+    }
+}

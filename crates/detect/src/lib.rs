@@ -1,0 +1,47 @@
+//! Rules and indicators, compiled: an [`Event`](cresset_event::Event) in, [`Detection`]s out.
+//!
+//! No I/O and no clock but the events'. [`RuleSources`] reads Sigma rules, [`RuleSet`] compiles them, [`Detector`] runs
+//! them. The evaluator behind it is not part of this crate's face and can be replaced.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use cresset_detect::{Detector, RuleFilter, RuleSet, RuleSources};
+//! use cresset_event::{EventBuilder, FieldNames, Origin, Value};
+//!
+//! let mut sources = RuleSources::default();
+//! sources.parse("whoami.yml", b"
+//! title: Whoami
+//! logsource: {}
+//! detection:
+//!     selection:
+//!         CommandLine|contains: whoami
+//!     condition: selection
+//! level: low
+//! ");
+//! let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default());
+//! assert!(refused.is_empty(), "{refused:?}");
+//!
+//! let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
+//! builder.push("CommandLine", Value::Str("whoami /all"));
+//! let event = builder.finish(Origin::default());
+//! let mut found = Vec::new();
+//! Detector::new(Arc::new(rules)).detect(&event, |detection| found.push(detection));
+//! assert_eq!(found[0].title(), "Whoami");
+//! assert_eq!(found[0].matched[0].value.as_deref(), Some("whoami /all"));
+//! ```
+
+mod attack;
+mod detection;
+mod detector;
+mod filters;
+mod level;
+mod rule;
+mod rules;
+mod sigma_event;
+
+pub use attack::TACTICS;
+pub use detection::{Cause, Detection, Matched};
+pub use detector::Detector;
+pub use level::{Level, Status};
+pub use rule::{Refused, Rule, RuleSources};
+pub use rules::{Coverage, RuleFilter, RuleSet};

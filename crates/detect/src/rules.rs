@@ -1,0 +1,214 @@
+//! The rules of a run, compiled.
+//!
+//! Evaluation is `rsigma-eval`'s for now, behind this type. A rule runs only on events whose log source it fits: for
+//! each log source that is met, an engine of the rules that fit it is put together once. Rules are told apart by their
+//! place in the set and not by their ids, which files repeat.
+//!
+//! The order of rules does not change what is found; a rule that cannot be compiled is refused, and the others go on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cresset_event::{Event, LogSource};
+use rsigma_eval::{CompiledRule, Engine, FieldMatch, MatchDetailLevel, compile_rule};
+use rsigma_parser::{Detection as Selection, SigmaRule};
+
+use crate::detection::Matched;
+use crate::filters;
+use crate::level::{Level, Status};
+use crate::rule::{Place, Refused, Rule, RuleSources};
+use crate::sigma_event::SigmaEvent;
+
+/// Most log sources for which an engine is kept. Built-in formats have about 150; a crafted log cannot add any.
+const ENGINES_MAX: usize = 1024;
+
+/// Which rules report.
+#[derive(Debug, Clone, Default)]
+pub struct RuleFilter {
+    /// Rules below this level do not.
+    pub level_min: Option<Level>,
+    /// Only rules of these states do; empty: all.
+    pub statuses: Vec<Status>,
+    /// Only rules with one of these tags do; empty: all. A tag stands for those below it: `attack.t1059` for `.001`.
+    pub tags: Vec<String>,
+    /// Rules of these ids or titles do not.
+    pub exclude: Vec<String>,
+}
+
+impl RuleFilter {
+    fn lets_report(&self, rule: &Rule) -> bool {
+        let has_tag = |wanted: &String| {
+            rule.tags.iter().any(|tag| {
+                let head = tag.get(..wanted.len());
+                head.is_some_and(|head| head.eq_ignore_ascii_case(wanted))
+                    && matches!(tag.as_bytes().get(wanted.len()), None | Some(b'.'))
+            })
+        };
+        self.level_min.is_none_or(|least| rule.level >= least)
+            && (self.statuses.is_empty() || rule.status.is_some_and(|status| self.statuses.contains(&status)))
+            && (self.tags.is_empty() || self.tags.iter().any(has_tag))
+            && !self.exclude.iter().any(|name| rule.is_called(name))
+    }
+}
+
+/// Compiled rules.
+pub struct RuleSet {
+    entries: Vec<Entry>,
+    engines: RwLock<HashMap<Arc<LogSource>, Arc<Engine>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    rule: Arc<Rule>,
+    compiled: CompiledRule,
+    /// Whether it reports by itself, or is there for a correlation only.
+    reports: bool,
+    fields: BTreeSet<String>,
+}
+
+/// A rule that fits an event.
+#[derive(Debug)]
+pub(crate) struct RuleMatch {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) reports: bool,
+    pub(crate) matched: Vec<Matched>,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleSet").field("rules", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl RuleSet {
+    /// Compiles what was read; returns also what was refused, by the parser or here.
+    pub fn compile(sources: RuleSources, filter: &RuleFilter) -> (Self, Vec<Refused>) {
+        let RuleSources { mut rules, correlations, filters, mut refused } = sources;
+        refused.extend(correlations.iter().map(|(_, place)| place.refused("correlation rules are not run yet")));
+        for (number, (narrowing, place)) in filters.iter().enumerate() {
+            let mut meant: Vec<&mut SigmaRule> = rules.iter_mut().map(|(rule, _)| rule).collect();
+            if filters::apply(narrowing, number, &mut meant) == 0 {
+                refused.push(
+                    place.refused("the filter names no rule that is loaded; load the rule too, or drop the filter"),
+                );
+            }
+        }
+        let mut entries = Vec::new();
+        for (rule, place) in rules {
+            match Entry::compile(rule, &place, entries.len(), filter) {
+                Ok(entry) => entries.push(entry),
+                Err(reason) => refused.push(place.refused(reason)),
+            }
+        }
+        refused.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        (Self { entries, engines: RwLock::default() }, refused)
+    }
+
+    /// Returns how many rules there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns every rule.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.entries.iter().map(|entry| &entry.rule)
+    }
+
+    /// Returns, for the log sources given, how many rules fit at least one of them, and the fields that those ask for.
+    pub fn coverage(&self, present: &[Arc<LogSource>]) -> Coverage {
+        let mut coverage = Coverage::default();
+        for entry in &self.entries {
+            if present.iter().any(|source| entry.fits(source)) {
+                coverage.rules_fed += 1;
+                for field in &entry.fields {
+                    *coverage.fields.entry(field.clone()).or_default() += 1;
+                }
+            }
+        }
+        coverage
+    }
+
+    /// Finds the rules that fit an event.
+    pub(crate) fn matches(&self, event: &Event) -> Vec<RuleMatch> {
+        let engine = self.engine(&event.origin().log_source);
+        let found = engine.evaluate(&SigmaEvent(event));
+        let matches = found.into_iter().filter_map(|result| {
+            let key: usize = result.header.rule_id.as_deref()?.parse().ok()?;
+            let entry = &self.entries[key];
+            let matched = result.as_detection().map(|body| body.matched_fields.iter().map(matched).collect());
+            let matched = matched.unwrap_or_default();
+            Some(RuleMatch { rule: Arc::clone(&entry.rule), reports: entry.reports, matched })
+        });
+        matches.collect()
+    }
+
+    /// Returns the engine of the rules that fit a log source.
+    fn engine(&self, source: &Arc<LogSource>) -> Arc<Engine> {
+        if let Some(engine) = self.engines.read().unwrap_or_else(PoisonError::into_inner).get(source) {
+            return Arc::clone(engine);
+        }
+        let mut engine = Engine::new();
+        engine.set_match_detail(MatchDetailLevel::Summary);
+        engine.extend_compiled_rules(
+            self.entries.iter().filter(|entry| entry.fits(source)).map(|entry| entry.compiled.clone()),
+        );
+        let engine = Arc::new(engine);
+        let mut engines = self.engines.write().unwrap_or_else(PoisonError::into_inner);
+        if engines.len() < ENGINES_MAX {
+            engines.insert(Arc::clone(source), Arc::clone(&engine));
+        }
+        engine
+    }
+}
+
+/// Which rules the sources at hand can feed.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    /// Rules whose log source was present.
+    pub rules_fed: usize,
+    /// Fields that those rules ask for, and how many rules ask for each.
+    pub fields: HashMap<String, usize>,
+}
+
+impl Entry {
+    fn compile(mut rule: SigmaRule, place: &Place, key: usize, filter: &RuleFilter) -> Result<Self, String> {
+        let known = Rule::of_detection(&rule, &place.file);
+        let mut fields = BTreeSet::new();
+        rule.detection.named.values().for_each(|selection| collect_fields(selection, &mut fields));
+        rule.id = Some(key.to_string());
+        let compiled = compile_rule(&rule).map_err(|error| error.to_string())?;
+        Ok(Self { reports: filter.lets_report(&known), rule: Arc::new(known), compiled, fields })
+    }
+
+    fn fits(&self, source: &LogSource) -> bool {
+        let wants = &self.compiled.logsource;
+        source.fits(wants.product.as_deref(), wants.category.as_deref(), wants.service.as_deref())
+    }
+}
+
+fn collect_fields(selection: &Selection, fields: &mut BTreeSet<String>) {
+    match selection {
+        Selection::AllOf(items) => fields.extend(items.iter().filter_map(|item| item.field.name.clone())),
+        Selection::AnyOf(parts) | Selection::And(parts) => parts.iter().for_each(|part| collect_fields(part, fields)),
+        Selection::Keywords(_) => {}
+        Selection::ArrayMatch { field, .. } => {
+            fields.insert(field.clone());
+        }
+        Selection::Conditional { named, .. } => named.values().for_each(|part| collect_fields(part, fields)),
+    }
+}
+
+fn matched(found: &FieldMatch) -> Matched {
+    let value = match &found.value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    Matched::new(found.field.clone(), value)
+}

@@ -1,0 +1,403 @@
+//! The Event: one owned buffer, and a flat list of fields that point into it.
+//!
+//! The buffer begins with the raw record where there is one; what had to be decoded (escaped JSON, UTF-16 from EVTX) is
+//! appended once. A field is 24 bytes: name, kind, place. Members of an array are fields of the same name; what is
+//! nested has a dotted name. Fields that [`EventBuilder::alias`] adds are second names for a value that is already
+//! there: they are found by name and not shown, hashed or searched again.
+//!
+//! Always: `id()` depends only on source, position (or the record's own number) and content, never on aliases or on when
+//! it was read (`tests/it/event.rs`).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::identity::{EventId, IdDigest, SourceIdentity};
+use crate::log_source::LogSource;
+use crate::names::{FieldId, FieldNames};
+use crate::roles::Subject;
+use crate::time::{EventTime, Timestamp, UnknownTime};
+use crate::value::Value;
+
+/// Most fields that one event keeps. A Sysmon event has about 30; the rest of a record with more is counted as cut.
+const FIELDS_MAX: usize = 4096;
+
+/// Where records come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What a person calls it: the path as it was found, or `-` for standard input.
+    pub name: String,
+    /// What it can promise about the identity of its records.
+    pub identity: SourceIdentity,
+}
+
+/// Everything about a record that is not one of its fields.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Where it was read.
+    pub source: Arc<Source>,
+    /// Its number in the source: the log's own number for EVTX, else counted from 1 (for lines, the line number).
+    pub record: u64,
+    /// The offset of its first byte in the source, after decompression; 0 where the log has no such thing.
+    pub offset: u64,
+    /// What it is, in the words of the Sigma taxonomy.
+    pub log_source: Arc<LogSource>,
+    /// When it says it happened.
+    pub time: EventTime,
+    /// When it was read.
+    pub arrived: Timestamp,
+}
+
+impl Default for Origin {
+    /// An origin that promises nothing: an unnamed stream, no log source, no time.
+    fn default() -> Self {
+        Self {
+            source: Arc::new(Source { name: "-".into(), identity: SourceIdentity::Stream { began_nanos: 0 } }),
+            record: 0,
+            offset: 0,
+            log_source: Arc::new(LogSource::default()),
+            time: EventTime::Unknown(UnknownTime::Missing),
+            arrived: Timestamp::from_nanos(0),
+        }
+    }
+}
+
+/// A range of the buffer. 32 bits: a record is bounded far below 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Interned(FieldId),
+    /// The table of names was full.
+    Inline(Span),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Slot {
+    Str(Span),
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Null,
+    Empty,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RawField {
+    name: Name,
+    slot: Slot,
+    alias: bool,
+}
+
+/// One record of a log, decoded. Made by [`EventBuilder::finish`].
+#[derive(Debug, Clone)]
+pub struct Event {
+    buffer: String,
+    raw_len: u32,
+    fields: Vec<RawField>,
+    names: Arc<FieldNames>,
+    origin: Origin,
+}
+
+/// One field of an event.
+#[derive(Debug, Clone)]
+pub struct Field<'e> {
+    /// Its dotted name.
+    pub name: Cow<'e, str>,
+    /// Its value.
+    pub value: Value<'e>,
+}
+
+impl Event {
+    /// Returns where it was read, when, and what it is.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Returns the record as it stood in the log, where the log is text; empty for EVTX.
+    pub fn raw(&self) -> &str {
+        &self.buffer[..self.raw_len as usize]
+    }
+
+    /// Returns the values of the field `name`, aliases included: none, one, or the members of an array.
+    pub fn get<'e>(&'e self, name: &'e str) -> impl Iterator<Item = Value<'e>> + 'e {
+        let id = self.names.find(name);
+        self.fields
+            .iter()
+            .filter(move |field| match field.name {
+                Name::Interned(has) => Some(has) == id,
+                Name::Inline(span) => id.is_none() && self.str(span) == name,
+            })
+            .map(|field| self.value(field.slot))
+    }
+
+    /// Returns the values of an interned field.
+    pub fn get_by_id(&self, id: FieldId) -> impl Iterator<Item = Value<'_>> {
+        self.fields.iter().filter(move |field| field.name == Name::Interned(id)).map(|field| self.value(field.slot))
+    }
+
+    /// Returns the values of a field whose name found no room in the table of names.
+    pub fn inline(&self, name: &str) -> Vec<Value<'_>> {
+        let is_meant = |field: &&RawField| matches!(field.name, Name::Inline(span) if self.str(span) == name);
+        self.fields.iter().filter(is_meant).map(|field| self.value(field.slot)).collect()
+    }
+
+    /// Returns the first value of the field `name` as text.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        let id = self.names.find(name)?;
+        self.get_by_id(id).next().and_then(Value::to_text)
+    }
+
+    /// Returns who or what the event is about, where a field says so.
+    pub fn subject(&self, subject: Subject) -> Option<Cow<'_, str>> {
+        subject.candidates().iter().filter_map(|name| self.text(name)).find(|text| !matches!(text.trim(), "" | "-"))
+    }
+
+    /// Returns every field that the record has, in its order, without aliases.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        self.fields.iter().filter(|field| !field.alias).map(|field| Field {
+            name: match field.name {
+                Name::Interned(id) => Cow::Owned(self.names.name(id).to_string()),
+                Name::Inline(span) => Cow::Borrowed(self.str(span)),
+            },
+            value: self.value(field.slot),
+        })
+    }
+
+    /// Returns the interned names that a rule can find in this event, aliases included; a name may come twice.
+    pub fn field_ids(&self) -> impl Iterator<Item = FieldId> {
+        self.fields.iter().filter_map(|field| match field.name {
+            Name::Interned(id) => Some(id),
+            Name::Inline(_) => None,
+        })
+    }
+
+    /// Returns every value with its interned name, aliases excluded.
+    pub fn values(&self) -> impl Iterator<Item = (Option<FieldId>, Value<'_>)> {
+        self.fields.iter().filter(|field| !field.alias).map(|field| {
+            let id = match field.name {
+                Name::Interned(id) => Some(id),
+                Name::Inline(_) => None,
+            };
+            (id, self.value(field.slot))
+        })
+    }
+
+    /// Returns the table that this event's field names are numbered in.
+    pub fn names(&self) -> &Arc<FieldNames> {
+        &self.names
+    }
+
+    /// Returns the identity of this record. Computed at each call: ask only for what is kept.
+    pub fn id(&self) -> EventId {
+        let mut digest = match &self.origin.source.identity {
+            SourceIdentity::Numbered => IdDigest::new("numbered"),
+            SourceIdentity::File(file) => {
+                let mut digest = IdDigest::new("file");
+                digest.part(file);
+                digest.part(&self.origin.offset.to_le_bytes());
+                digest
+            }
+            SourceIdentity::Stream { began_nanos } => {
+                let mut digest = IdDigest::new("stream");
+                digest.part(&began_nanos.to_le_bytes());
+                digest.part(&self.origin.offset.to_le_bytes());
+                digest
+            }
+        };
+        digest.part(&self.origin.record.to_le_bytes());
+        digest.part(self.raw().as_bytes());
+        if self.raw_len == 0 {
+            for field in self.fields() {
+                digest.part(field.name.as_bytes());
+                digest.part(field.value.to_text().unwrap_or_default().as_bytes());
+            }
+        }
+        digest.finish()
+    }
+
+    fn str(&self, span: Span) -> &str {
+        &self.buffer[span.start as usize..(span.start + span.len) as usize]
+    }
+
+    fn value(&self, slot: Slot) -> Value<'_> {
+        match slot {
+            Slot::Str(span) => Value::Str(self.str(span)),
+            Slot::Int(number) => Value::Int(number),
+            Slot::Float(number) => Value::Float(number),
+            Slot::Bool(truth) => Value::Bool(truth),
+            Slot::Null => Value::Null,
+            Slot::Empty => Value::Empty,
+        }
+    }
+}
+
+/// Makes events, one after another, for one reader. Keeps a cache of names so that the shared table is seldom asked.
+#[derive(Debug)]
+pub struct EventBuilder {
+    names: Arc<FieldNames>,
+    known: HashMap<Box<str>, FieldId>,
+    buffer: String,
+    raw_len: u32,
+    fields: Vec<RawField>,
+    fields_cut: u64,
+}
+
+impl EventBuilder {
+    /// Returns a builder whose events' names are numbered in `names`.
+    pub fn new(names: Arc<FieldNames>) -> Self {
+        Self { names, known: HashMap::new(), buffer: String::new(), raw_len: 0, fields: Vec::new(), fields_cut: 0 }
+    }
+
+    /// Returns the table that names are numbered in.
+    pub fn names(&self) -> &Arc<FieldNames> {
+        &self.names
+    }
+
+    /// Forgets what was pushed since the last event.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.fields.clear();
+        self.raw_len = 0;
+        self.fields_cut = 0;
+    }
+
+    /// Keeps the record as it stood in the log. Comes first: the raw form is the beginning of the buffer.
+    pub fn set_raw(&mut self, raw: &str) {
+        assert!(self.buffer.is_empty(), "the raw record must come before every field");
+        self.buffer.push_str(raw);
+        self.raw_len = u32::try_from(raw.len()).expect("readers bound a record below 4 GiB");
+    }
+
+    /// Returns the number of `name`; `None` where the table of names is full.
+    pub fn intern(&mut self, name: &str) -> Option<FieldId> {
+        if let Some(id) = self.known.get(name) {
+            return Some(*id);
+        }
+        let id = self.names.intern(name)?;
+        self.known.insert(name.into(), id);
+        Some(id)
+    }
+
+    /// Adds a field by name.
+    pub fn push(&mut self, name: &str, value: Value<'_>) {
+        match self.intern(name) {
+            Some(id) => self.push_by_id(id, value),
+            None => {
+                let name = Name::Inline(self.keep(name));
+                self.push_named(name, value);
+            }
+        }
+    }
+
+    /// Adds a field by its interned name.
+    pub fn push_by_id(&mut self, id: FieldId, value: Value<'_>) {
+        self.push_named(Name::Interned(id), value);
+    }
+
+    fn push_named(&mut self, name: Name, value: Value<'_>) {
+        if self.fields.len() >= FIELDS_MAX {
+            self.fields_cut += 1;
+            return;
+        }
+        let slot = match value {
+            Value::Str(text) => Slot::Str(self.keep(text)),
+            Value::Int(number) => Slot::Int(number),
+            Value::Float(number) => Slot::Float(number),
+            Value::Bool(truth) => Slot::Bool(truth),
+            Value::Null => Slot::Null,
+            Value::Empty => Slot::Empty,
+        };
+        self.fields.push(RawField { name, slot, alias: false });
+    }
+
+    /// Gives every value of the field `from` the second name `to`; `false` where there is none.
+    pub fn alias(&mut self, from: FieldId, to: FieldId) -> bool {
+        let before = self.fields.len();
+        for i in 0..before {
+            let field = self.fields[i];
+            if field.name == Name::Interned(from) && self.fields.len() < FIELDS_MAX {
+                self.fields.push(RawField { name: Name::Interned(to), slot: field.slot, alias: true });
+            }
+        }
+        self.fields.len() > before
+    }
+
+    /// Adds a value that was derived from the record under a name that the record does not have: found by name, and
+    /// neither shown nor hashed.
+    pub fn derive(&mut self, id: FieldId, value: Value<'_>) {
+        let before = self.fields.len();
+        self.push_by_id(id, value);
+        if let Some(field) = self.fields.get_mut(before) {
+            field.alias = true;
+        }
+    }
+
+    /// Gives a new name to every field for which `rename` has one.
+    pub fn rename(&mut self, rename: impl Fn(FieldId) -> Option<FieldId>) {
+        for field in &mut self.fields {
+            if let Name::Interned(id) = field.name
+                && let Some(new) = rename(id)
+            {
+                field.name = Name::Interned(new);
+            }
+        }
+    }
+
+    /// Passes the interned name of every field to `visit`.
+    pub fn visit_ids(&self, mut visit: impl FnMut(FieldId)) {
+        for field in &self.fields {
+            if let Name::Interned(id) = field.name {
+                visit(id);
+            }
+        }
+    }
+
+    /// Returns whether the record has the field.
+    pub fn has(&self, id: FieldId) -> bool {
+        self.fields.iter().any(|field| field.name == Name::Interned(id))
+    }
+
+    /// Returns the first value of a field that was pushed.
+    pub fn get(&self, id: FieldId) -> Option<Value<'_>> {
+        let field = self.fields.iter().find(|field| field.name == Name::Interned(id))?;
+        Some(match field.slot {
+            Slot::Str(span) => Value::Str(&self.buffer[span.start as usize..(span.start + span.len) as usize]),
+            Slot::Int(number) => Value::Int(number),
+            Slot::Float(number) => Value::Float(number),
+            Slot::Bool(truth) => Value::Bool(truth),
+            Slot::Null => Value::Null,
+            Slot::Empty => Value::Empty,
+        })
+    }
+
+    /// Returns how many fields were over the bound and left out of the event being built.
+    pub fn fields_cut(&self) -> u64 {
+        self.fields_cut
+    }
+
+    /// Returns the event and starts the next one.
+    pub fn finish(&mut self, origin: Origin) -> Event {
+        let event = Event {
+            buffer: std::mem::take(&mut self.buffer),
+            raw_len: self.raw_len,
+            fields: std::mem::take(&mut self.fields),
+            names: Arc::clone(&self.names),
+            origin,
+        };
+        self.clear();
+        event
+    }
+
+    /// Puts `text` into the buffer. Text that lies at the raw record's place already is not searched for: one copy a value.
+    fn keep(&mut self, text: &str) -> Span {
+        let start = u32::try_from(self.buffer.len()).expect("readers bound a record below 4 GiB");
+        let len = u32::try_from(text.len()).expect("readers bound a record below 4 GiB");
+        self.buffer.push_str(text);
+        Span { start, len }
+    }
+}

@@ -1,0 +1,89 @@
+//! What makes two records the same event.
+//!
+//! It depends on what the source can promise (`DESIGN.md` section 2): a Windows event log numbers its records; a file
+//! has an identity and an offset; a stream has neither, and what is read from it twice counts twice. Content goes into
+//! every id, so that a number used again after a log was cleared is another event. SHA-256, because an attacker who
+//! could make two records of one id could hide the second.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The identity of an event: the same record read again has the same one. Shown as a UUID of version 8 (RFC 9562).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId([u8; 16]);
+
+impl EventId {
+    /// Returns the 16 bytes of the UUID.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, byte) in self.0.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({self})")
+    }
+}
+
+/// What a source can promise about the identity of its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceIdentity {
+    /// The records number themselves (channel, computer, record number): the same wherever the file lies.
+    Numbered,
+    /// A file, told by a digest of its device, inode and first bytes; a record by its offset in it.
+    File([u8; 32]),
+    /// A stream that cannot be read again, told by when its reading began: at least once, never merged.
+    Stream {
+        /// Nanoseconds since 1970 at which the reading began.
+        began_nanos: i64,
+    },
+}
+
+impl SourceIdentity {
+    /// Returns the identity of a file with this device, inode and first bytes.
+    pub fn of_file(device: u64, inode: u64, first_bytes: &[u8]) -> Self {
+        let mut digest = IdDigest::new("file");
+        digest.part(&device.to_le_bytes());
+        digest.part(&inode.to_le_bytes());
+        digest.part(first_bytes);
+        Self::File(digest.0.finalize().into())
+    }
+}
+
+/// A digest over parts, each with its length before it, so that `ab`+`c` differs from `a`+`bc`.
+pub(crate) struct IdDigest(Sha256);
+
+impl IdDigest {
+    pub(crate) fn new(kind: &str) -> Self {
+        let mut digest = Self(Sha256::new());
+        digest.part(kind.as_bytes());
+        digest
+    }
+
+    pub(crate) fn part(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> EventId {
+        let digest = self.0.finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        id[6] = (id[6] & 0x0f) | 0x80;
+        id[8] = (id[8] & 0x3f) | 0x80;
+        EventId(id)
+    }
+}

@@ -1,0 +1,271 @@
+//! An indicator that is ready to be matched: a plain value, who says so and for how long.
+//!
+//! `intel` makes them out of STIX, CSV and lists; `detect` and `archive` compare observables with them. Matching is on
+//! normal forms (see [`Matcher::parse`]): a hash in lower case, an address in its shortest form, a domain without its dot.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::observable::{HashAlgorithm, ObservableKind, is_domain};
+use crate::refang::refang;
+use crate::time::Timestamp;
+
+/// One value to look for, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indicator {
+    /// Its id: STIX's own, else derived from its source and value.
+    pub id: String,
+    /// What a person calls it.
+    pub name: String,
+    /// What it looks for.
+    pub matcher: Matcher,
+    /// When it counts.
+    pub validity: Validity,
+    /// Who says so, where that is told.
+    pub author: Option<String>,
+    /// How sure they are, 0 to 100 (STIX 2.1 §3.2 `confidence`).
+    pub confidence: Option<u8>,
+    /// ATT&CK techniques that it stands for (`T1071.001`).
+    pub techniques: Vec<String>,
+    /// Where to read more.
+    pub references: Vec<String>,
+    /// The file it was loaded from, for people.
+    pub loaded_from: String,
+}
+
+/// What an indicator looks for, in normal form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Matcher {
+    /// An address or a range of them.
+    Address(Network),
+    /// A domain and all below it.
+    Domain(String),
+    /// A URL, compared without regard to the case of scheme and host.
+    Url(String),
+    /// An e-mail address.
+    Email(String),
+    /// A file's name without folders, in any case.
+    FileName(String),
+    /// A file's content.
+    FileHash(HashAlgorithm, String),
+    /// A registry key, in any case.
+    RegistryKey(String),
+    /// An account, in any case.
+    User(String),
+    /// The path of a program, in any case.
+    Process(String),
+}
+
+impl Matcher {
+    /// Reads a bare value and tells its type by its form, refanged: address, range, URL, e-mail address, hash, domain.
+    /// A file name cannot be told from a domain and must be typed by its source. `None` where it is none of these.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = refang(text.trim());
+        let text = text.as_ref();
+        if let Some(network) = Network::parse(text) {
+            return Some(Self::Address(network));
+        }
+        if text.contains("://") {
+            return Self::of_kind(ObservableKind::Url, text);
+        }
+        if text.contains('@') {
+            return Self::of_kind(ObservableKind::Email, text);
+        }
+        if let Some(algorithm) = HashAlgorithm::of_hex(text) {
+            return Self::of_kind(ObservableKind::FileHash(algorithm), text);
+        }
+        Self::of_kind(ObservableKind::Domain, text)
+    }
+
+    /// Brings a value of a known type into normal form; `None` where it is not of that type.
+    pub fn of_kind(kind: ObservableKind, text: &str) -> Option<Self> {
+        let text = refang(text.trim());
+        let text = text.as_ref();
+        if text.is_empty() || text.contains(char::is_control) {
+            return None;
+        }
+        match kind {
+            ObservableKind::Ipv4 | ObservableKind::Ipv6 => Network::parse(text).map(Self::Address),
+            ObservableKind::Domain => {
+                let domain = text.strip_prefix("*.").unwrap_or(text).trim_matches('.').to_lowercase();
+                is_domain(&domain).then_some(Self::Domain(domain))
+            }
+            ObservableKind::Url => normal_url(text).map(Self::Url),
+            ObservableKind::Email => {
+                let (local, domain) = text.rsplit_once('@')?;
+                (!local.is_empty() && is_domain(domain)).then(|| Self::Email(text.to_lowercase()))
+            }
+            ObservableKind::FileName => {
+                let name = text.rsplit(['\\', '/']).next()?;
+                (!name.is_empty()).then(|| Self::FileName(name.to_lowercase()))
+            }
+            ObservableKind::FileHash(algorithm) => {
+                let expected = HashAlgorithm::of_hex(text)?;
+                let same =
+                    expected == algorithm || (expected == HashAlgorithm::Md5 && algorithm == HashAlgorithm::ImpHash);
+                same.then(|| Self::FileHash(algorithm, text.to_lowercase()))
+            }
+            ObservableKind::RegistryKey => Some(Self::RegistryKey(text.to_lowercase())),
+            ObservableKind::User => Some(Self::User(text.to_lowercase())),
+            ObservableKind::Process => Some(Self::Process(text.to_lowercase())),
+        }
+    }
+
+    /// Returns the type of observable that it is compared with.
+    pub fn kind(&self) -> ObservableKind {
+        match self {
+            Self::Address(network) if network.address.is_ipv4() => ObservableKind::Ipv4,
+            Self::Address(_) => ObservableKind::Ipv6,
+            Self::Domain(_) => ObservableKind::Domain,
+            Self::Url(_) => ObservableKind::Url,
+            Self::Email(_) => ObservableKind::Email,
+            Self::FileName(_) => ObservableKind::FileName,
+            Self::FileHash(algorithm, _) => ObservableKind::FileHash(*algorithm),
+            Self::RegistryKey(_) => ObservableKind::RegistryKey,
+            Self::User(_) => ObservableKind::User,
+            Self::Process(_) => ObservableKind::Process,
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(network) => network.fmt(f),
+            Self::Domain(text)
+            | Self::Url(text)
+            | Self::Email(text)
+            | Self::FileName(text)
+            | Self::FileHash(_, text)
+            | Self::RegistryKey(text)
+            | Self::User(text)
+            | Self::Process(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Brings scheme and host of a URL into lower case: the rest is compared as it stands.
+pub(crate) fn normal_url(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let host_len = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(host_len);
+    if scheme.is_empty() || host.is_empty() {
+        return None;
+    }
+    let path = if path == "/" { "" } else { path };
+    Some(format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase()))
+}
+
+/// A range of addresses; a single address is the range of its full length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// The first address of the range.
+    pub address: IpAddr,
+    /// How many leading bits are fixed: 0 to 32, or to 128.
+    pub prefix_bits: u8,
+}
+
+impl Network {
+    /// Parses `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`; bits past the prefix are cleared.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let full = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = match prefix {
+            Some(prefix) => prefix.parse().ok().filter(|bits| *bits <= full)?,
+            None => full,
+        };
+        Some(Self { address: mask(address, prefix_bits), prefix_bits })
+    }
+
+    /// Returns whether the address lies in the range.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.address.is_ipv4() && mask(address, self.prefix_bits) == self.address
+    }
+
+    /// Returns whether it is one address only.
+    pub fn is_single(&self) -> bool {
+        self.prefix_bits == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+}
+
+fn mask(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V4((u32::from(v4) & mask).into())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V6((u128::from(v6) & mask).into())
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_single() { self.address.fmt(f) } else { write!(f, "{}/{}", self.address, self.prefix_bits) }
+    }
+}
+
+/// When an indicator counts (STIX 2.1 §4.7: `valid_from` inclusive, `valid_until` exclusive, `revoked` for ever).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Validity {
+    /// From when on; `None`: always.
+    pub from_inclusive: Option<Timestamp>,
+    /// Until when; `None`: for ever.
+    pub until_exclusive: Option<Timestamp>,
+    /// Taken back by who made it: counts never.
+    pub revoked: bool,
+}
+
+impl Validity {
+    /// Returns whether it counts at `moment`.
+    pub fn holds_at(&self, moment: Timestamp) -> bool {
+        !self.revoked
+            && self.from_inclusive.is_none_or(|from| from <= moment)
+            && self.until_exclusive.is_none_or(|until| moment < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_values_are_typed_by_their_form() {
+        let kind = |text| Matcher::parse(text).map(|matcher| (matcher.kind(), matcher.to_string()));
+        assert_eq!(kind("192.0.2[.]1"), Some((ObservableKind::Ipv4, "192.0.2.1".into())));
+        assert_eq!(kind("192.0.2.77/24"), Some((ObservableKind::Ipv4, "192.0.2.0/24".into())));
+        assert_eq!(kind("2001:DB8::1"), Some((ObservableKind::Ipv6, "2001:db8::1".into())));
+        assert_eq!(kind("hxxp://Evil[.]example/A"), Some((ObservableKind::Url, "http://evil.example/A".into())));
+        assert_eq!(kind("Bad(at)evil.example"), Some((ObservableKind::Email, "bad@evil.example".into())));
+        assert_eq!(kind("*.Evil.example."), Some((ObservableKind::Domain, "evil.example".into())));
+        let md5 = "D41D8CD98F00B204E9800998ECF8427E";
+        assert_eq!(kind(md5), Some((ObservableKind::FileHash(HashAlgorithm::Md5), md5.to_lowercase())));
+        for nothing in ["", "word", "1.2.3.4.5", "192.0.2.1/33", "://", "@", "a@", "evil .example", "-"] {
+            assert_eq!(kind(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn a_range_contains_its_ends_and_no_more() {
+        let network = Network::parse("192.0.2.128/25").expect("a range");
+        let contains = |text: &str| network.contains(text.parse().expect("an address"));
+        assert!(contains("192.0.2.128") && contains("192.0.2.255"));
+        assert!(!contains("192.0.2.127") && !contains("192.0.3.0") && !contains("2001:db8::"));
+        assert!(Network::parse("0.0.0.0/0").expect("a range").contains([255; 4].into()));
+    }
+
+    #[test]
+    fn validity_is_inclusive_below_and_exclusive_above() {
+        let at = Timestamp::from_nanos;
+        let validity = Validity { from_inclusive: Some(at(10)), until_exclusive: Some(at(20)), revoked: false };
+        let holds: Vec<bool> = [9, 10, 19, 20].into_iter().map(|nanos| validity.holds_at(at(nanos))).collect();
+        assert_eq!(holds, [false, true, true, false]);
+        assert!(!Validity { revoked: true, ..validity }.holds_at(at(15)));
+    }
+}

@@ -1,0 +1,62 @@
+//! Unpacking: gzip and zstd, told by their first bytes, in bounded memory and time.
+//!
+//! A bomb is stopped by its ratio: real logs pack at most about 100 to 1, gzip can reach 1,032 to 1 and zstd far more.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::input::Counted;
+
+/// Highest ratio of unpacked to packed bytes that is read on; past it the rest of the source is reported and left.
+const RATIO_MAX: u64 = 300;
+/// Unpacked bytes up to which the ratio does not matter: a short file of zeros is not an attack.
+const FREE_BYTES: u64 = 64 << 20;
+/// Layers of compression that are unpacked.
+const LAYERS_MAX: usize = 2;
+/// Largest window of a zstd frame, as a power of two: 128 MiB, the most that `zstd -d` takes unasked.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// Bytes looked at to tell a format.
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
+
+/// Unpacks as often as there are layers.
+pub(crate) fn unpack(raw: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
+    let counted = Counted::new(raw, Arc::clone(taken));
+    let mut bytes: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(HEAD_BYTES, counted));
+    for _ in 0..LAYERS_MAX {
+        let head = bytes.fill_buf()?;
+        let unpacked: Box<dyn Read + Send> = if head.starts_with(&[0x1f, 0x8b]) {
+            Box::new(flate2::bufread::MultiGzDecoder::new(bytes))
+        } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            let mut decoder = zstd::Decoder::with_buffer(bytes)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+            Box::new(decoder)
+        } else {
+            return Ok(bytes);
+        };
+        let bounded = Bounded { inner: unpacked, given: 0, taken: Arc::clone(taken) };
+        bytes = Box::new(BufReader::with_capacity(HEAD_BYTES, bounded));
+    }
+    Ok(bytes)
+}
+
+/// Fails once the ratio says that this is a bomb.
+struct Bounded {
+    inner: Box<dyn Read + Send>,
+    given: u64,
+    taken: Arc<AtomicU64>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let taken = self.taken.load(Ordering::Relaxed);
+        if self.given > FREE_BYTES && self.given / RATIO_MAX > taken {
+            return Err(io::Error::other(format!(
+                "unpacks to more than {RATIO_MAX} times its size: a decompression bomb; unpack it by hand if it is not"
+            )));
+        }
+        let read = self.inner.read(buffer)?;
+        self.given += read as u64;
+        Ok(read)
+    }
+}

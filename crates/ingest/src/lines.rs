@@ -1,0 +1,232 @@
+//! Lines: the reader of every format that has one record a line.
+//!
+//! A line may be as long as [`LINE_BYTES_MAX`]; a longer one is counted, quoted and passed over without being kept.
+//! Bytes that are not UTF-8 are shown as U+FFFD. An error of the source ends it with a report; what was read stays.
+
+use std::io::{self, BufRead};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cresset_event::{EventBuilder, EventTime, FieldNames, LogSource, Origin, Timestamp};
+
+use crate::input::Input;
+use crate::reader::{Reader, Record, Skipped};
+
+/// Longest line that is read. A PowerShell script block as JSON has at most about 200 KiB.
+pub(crate) const LINE_BYTES_MAX: usize = 4 << 20;
+
+/// One format whose records are lines.
+pub(crate) trait LineFormat: Send {
+    /// The format's name.
+    const NAME: &'static str;
+
+    /// Reads one line, without its end, into the builder, which holds the line as the raw record already.
+    fn parse(&mut self, line: &str, when: &When, builder: &mut EventBuilder) -> Result<Parsed, BadLine>;
+}
+
+/// What a line is.
+pub(crate) enum Parsed {
+    /// A record; its fields are in the builder.
+    Record { time: EventTime, log_source: Arc<LogSource> },
+    /// A header or a comment.
+    NotARecord,
+}
+
+/// Why a line is not a record of its format, for a person.
+#[derive(Debug)]
+pub(crate) struct BadLine(pub(crate) String);
+
+impl From<&str> for BadLine {
+    fn from(reason: &str) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// What a format may need that is not in the line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct When {
+    /// When the reading began.
+    pub(crate) arrived: Timestamp,
+    /// When the source was last written, where that is known: it cannot hold later records.
+    pub(crate) modified: Option<Timestamp>,
+}
+
+/// Reads a source line by line.
+pub(crate) struct LineReader<F> {
+    lines: Lines,
+    format: F,
+    builder: EventBuilder,
+    when: When,
+}
+
+impl<F: LineFormat> LineReader<F> {
+    pub(crate) fn new(input: Input, names: Arc<FieldNames>, format: F) -> Self {
+        let when = When { arrived: input.arrived, modified: input.modified };
+        Self { lines: Lines::new(input), format, builder: EventBuilder::new(names), when }
+    }
+
+    fn read(&mut self, line: &str, at: Place) -> Option<Record> {
+        self.builder.clear();
+        self.builder.set_raw(line);
+        match self.format.parse(line, &self.when, &mut self.builder) {
+            Ok(Parsed::NotARecord) => None,
+            Ok(Parsed::Record { time, log_source }) => {
+                let origin = self.lines.origin(at, time, log_source);
+                Some(Record::Event(self.builder.finish(origin)))
+            }
+            Err(BadLine(reason)) => Some(Record::Skipped(self.lines.skipped(at.number, reason, line.as_bytes()))),
+        }
+    }
+}
+
+impl<F: LineFormat> Reader for LineReader<F> {
+    fn next_record(&mut self) -> Option<Record> {
+        loop {
+            match self.lines.next_line()? {
+                Line::Bad(skipped) => return Some(Record::Skipped(skipped)),
+                Line::Text(at) => {
+                    let line = self.lines.take_text();
+                    let record = if line.trim().is_empty() { None } else { self.read(&line, at) };
+                    self.lines.give_back(line);
+                    if record.is_some() {
+                        return record;
+                    }
+                }
+            }
+        }
+    }
+
+    fn format(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn bytes_taken(&self) -> u64 {
+        self.lines.bytes_taken()
+    }
+}
+
+/// Where a line is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Counted from 1.
+    pub(crate) number: u64,
+    /// Of its first byte, unpacked.
+    pub(crate) offset: u64,
+}
+
+/// One step of [`Lines`].
+pub(crate) enum Line {
+    /// A line, to be had by [`Lines::take_text`].
+    Text(Place),
+    /// A line that is too long, or an error of the source.
+    Bad(Skipped),
+}
+
+/// Splits a source into lines of bounded length.
+pub(crate) struct Lines {
+    input: Input,
+    bytes: Vec<u8>,
+    text: String,
+    number: u64,
+    offset: u64,
+    ended: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(input: Input) -> Self {
+        Self { input, bytes: Vec::new(), text: String::new(), number: 0, offset: 0, ended: false }
+    }
+
+    pub(crate) fn bytes_taken(&self) -> u64 {
+        self.input.taken.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
+        Skipped::new(&self.input.source, record, reason, bytes)
+    }
+
+    pub(crate) fn origin(&self, at: Place, time: EventTime, log_source: Arc<LogSource>) -> Origin {
+        Origin {
+            source: Arc::clone(&self.input.source),
+            record: at.number,
+            offset: at.offset,
+            log_source,
+            time,
+            arrived: self.input.arrived,
+        }
+    }
+
+    /// Moves to the next line; `None` at the end.
+    pub(crate) fn next_line(&mut self) -> Option<Line> {
+        if self.ended {
+            return None;
+        }
+        self.bytes.clear();
+        let at = Place { number: self.number + 1, offset: self.offset };
+        let (length, error) = self.fill_line();
+        self.number += 1;
+        self.offset += length;
+        if let Some(cause) = error {
+            self.ended = true;
+            let reason = format!("the source could not be read further: {cause}");
+            return Some(Line::Bad(self.skipped(at.number, reason, &self.bytes)));
+        }
+        if length == 0 {
+            self.ended = true;
+            return None;
+        }
+        if length > LINE_BYTES_MAX as u64 {
+            let reason = format!("a line of {length} bytes; the longest that is read has {LINE_BYTES_MAX}");
+            return Some(Line::Bad(self.skipped(at.number, reason, &self.bytes)));
+        }
+        self.decode();
+        Some(Line::Text(at))
+    }
+
+    /// Takes the line out, so that the reader itself can be used meanwhile; [`Lines::give_back`] saves the allocation.
+    pub(crate) fn take_text(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
+    pub(crate) fn give_back(&mut self, text: String) {
+        self.text = text;
+    }
+
+    /// Takes bytes up to the end of the line; keeps no more than a bounded head of one that is too long.
+    fn fill_line(&mut self) -> (u64, Option<io::Error>) {
+        let mut length = 0;
+        loop {
+            let chunk = match self.input.bytes.fill_buf() {
+                Ok(chunk) => chunk,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) => return (length, Some(cause)),
+            };
+            if chunk.is_empty() {
+                return (length, None);
+            }
+            let end = memchr::memchr(b'\n', chunk);
+            let taken = end.map_or(chunk.len(), |end| end + 1);
+            let room = LINE_BYTES_MAX.saturating_sub(self.bytes.len());
+            self.bytes.extend_from_slice(&chunk[..taken.min(room)]);
+            self.input.bytes.consume(taken);
+            length += taken as u64;
+            if end.is_some() {
+                return (length, None);
+            }
+        }
+    }
+
+    fn decode(&mut self) {
+        let mut line: &[u8] = &self.bytes;
+        line = line.strip_suffix(b"\n").unwrap_or(line);
+        line = line.strip_suffix(b"\r").unwrap_or(line);
+        if self.number == 1 {
+            line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        }
+        self.text.clear();
+        match std::str::from_utf8(line) {
+            Ok(text) => self.text.push_str(text),
+            Err(_) => self.text.push_str(&String::from_utf8_lossy(line)),
+        }
+    }
+}

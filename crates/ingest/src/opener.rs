@@ -1,0 +1,190 @@
+//! Opening a source: what it is called, what it promises, and which format it has, told by content.
+
+use std::fs::File;
+use std::io::{self, BufRead, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use cresset_event::{FieldNames, Source, SourceIdentity, Timestamp};
+
+use crate::compressed::{HEAD_BYTES, unpack};
+use crate::format::{self, FormatInfo};
+use crate::input::Input;
+use crate::lines::LineReader;
+use crate::reader::Reader;
+use crate::taxonomy::Taxonomy;
+use crate::{access_log, evtx, json_lines, syslog, zeek_tsv};
+
+/// Bytes of a file that go into its identity. Fewer where the file is shorter: it has one identity from then on.
+const IDENTITY_BYTES: usize = 256;
+
+/// Why a source could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The system would not let us.
+    #[error("cannot read `{name}`")]
+    Io {
+        /// The source.
+        name: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// It is in none of the formats.
+    #[error("`{name}` is in no format that is known; see `cresset formats`")]
+    UnknownFormat {
+        /// The source.
+        name: String,
+        /// How it begins. Hostile: escape it before showing it.
+        quote: String,
+    },
+    /// There is nothing in it.
+    #[error("`{name}` is empty")]
+    Empty {
+        /// The source.
+        name: String,
+    },
+}
+
+/// Opens sources. Holds what readers share: the table of field names and the taxonomy.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    names: Arc<FieldNames>,
+    taxonomy: Arc<Taxonomy>,
+}
+
+impl Opener {
+    /// Returns an opener whose events' names are numbered in `names`.
+    pub fn new(names: Arc<FieldNames>) -> Self {
+        let taxonomy = Arc::new(Taxonomy::built_in(&names));
+        Self { names, taxonomy }
+    }
+
+    /// Returns the formats that can be read.
+    pub fn formats() -> &'static [FormatInfo] {
+        format::ALL
+    }
+
+    /// Opens a file.
+    pub fn open_file(&self, path: &Path) -> Result<Box<dyn Reader>, OpenError> {
+        let name = path.display().to_string();
+        let io_error = |cause| OpenError::Io { name: name.clone(), cause };
+        let mut file = File::open(path).map_err(io_error)?;
+        let metadata = file.metadata().map_err(io_error)?;
+        let mut first = Vec::new();
+        (&mut file).take(IDENTITY_BYTES as u64).read_to_end(&mut first).map_err(io_error)?;
+        let identity = file_identity(&metadata, &first);
+        let modified = metadata.modified().ok().and_then(timestamp_of);
+        let source = Source { name: name.clone(), identity };
+        self.open(source, Box::new(Cursor::new(first).chain(file)), modified)
+    }
+
+    /// Opens a stream that cannot be read again, such as standard input.
+    pub fn open_stream(&self, name: &str, bytes: Box<dyn Read + Send>) -> Result<Box<dyn Reader>, OpenError> {
+        let began_nanos = Timestamp::now().as_nanos();
+        let source = Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos } };
+        self.open(source, bytes, None)
+    }
+
+    /// Opens bytes in memory.
+    pub fn open_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Box<dyn Reader>, OpenError> {
+        self.open_stream(name, Box::new(Cursor::new(bytes)))
+    }
+
+    fn open(
+        &self,
+        source: Source,
+        raw: Box<dyn Read + Send>,
+        modified: Option<Timestamp>,
+    ) -> Result<Box<dyn Reader>, OpenError> {
+        let name = source.name.clone();
+        let io_error = |cause| OpenError::Io { name: name.clone(), cause };
+        let taken = Arc::new(AtomicU64::new(0));
+        let mut bytes = unpack(raw, &taken).map_err(io_error)?;
+        let head = read_head(&mut bytes).map_err(io_error)?;
+        if head.is_empty() {
+            return Err(OpenError::Empty { name });
+        }
+        let format = tell(&head);
+        let quote = || String::from_utf8_lossy(&head[..head.len().min(80)]).into_owned();
+        let Some(format) = format else {
+            return Err(OpenError::UnknownFormat { name, quote: quote() });
+        };
+        let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(bytes));
+        let input = Input { source: Arc::new(source), bytes, taken, arrived: Timestamp::now(), modified };
+        let names = Arc::clone(&self.names);
+        let taxonomy = &self.taxonomy;
+        Ok(match format {
+            Told::Evtx => Box::new(evtx::EvtxReader::open(input, names, taxonomy).map_err(io_error)?),
+            Told::Json(framing) => Box::new(json_lines::JsonReader::new(input, names, taxonomy, framing)),
+            Told::ZeekTsv => Box::new(LineReader::new(input, names, zeek_tsv::ZeekTsv::new(taxonomy))),
+            Told::Syslog => Box::new(LineReader::new(input, names, syslog::Syslog::new(taxonomy))),
+            Told::AccessLog => Box::new(LineReader::new(input, names, access_log::AccessLog::new(taxonomy))),
+        })
+    }
+}
+
+enum Told {
+    Evtx,
+    Json(json_lines::Framing),
+    ZeekTsv,
+    Syslog,
+    AccessLog,
+}
+
+/// Tells a format by the first bytes.
+fn tell(head: &[u8]) -> Option<Told> {
+    if evtx::is(head) {
+        return Some(Told::Evtx);
+    }
+    if let Some(framing) = json_lines::framing(head) {
+        return Some(Told::Json(framing));
+    }
+    if zeek_tsv::is(head) {
+        return Some(Told::ZeekTsv);
+    }
+    tell_by_lines(head)
+}
+
+/// Tells a text format by which one most of the first lines are in: garbage in front must not hide the rest.
+fn tell_by_lines(head: &[u8]) -> Option<Told> {
+    /// Lines that are looked at.
+    const LINES: usize = 100;
+    let text = String::from_utf8_lossy(head);
+    let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(LINES);
+    let count = |is: fn(&str) -> bool| lines().filter(|line| is(line)).count();
+    let scores = [
+        (count(syslog::is_line), Told::Syslog),
+        (count(access_log::is_line), Told::AccessLog),
+        (count(json_lines::is_line), Told::Json(json_lines::Framing::Lines)),
+    ];
+    scores.into_iter().filter(|(score, _)| *score > 0).max_by_key(|(score, _)| *score).map(|(_, told)| told)
+}
+
+/// Takes the bytes that a format is told by.
+fn read_head(bytes: &mut Box<dyn BufRead + Send>) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let read = bytes.take(HEAD_BYTES as u64).read_to_end(&mut head);
+    match read {
+        // What could be unpacked before the error is read; the reader meets the error again.
+        Err(cause) if head.is_empty() => Err(cause),
+        _ => Ok(head),
+    }
+}
+
+#[cfg(unix)]
+fn file_identity(metadata: &std::fs::Metadata, first: &[u8]) -> SourceIdentity {
+    use std::os::unix::fs::MetadataExt;
+    SourceIdentity::of_file(metadata.dev(), metadata.ino(), first)
+}
+
+#[cfg(not(unix))]
+fn file_identity(metadata: &std::fs::Metadata, first: &[u8]) -> SourceIdentity {
+    SourceIdentity::of_file(0, metadata.len(), first)
+}
+
+fn timestamp_of(time: std::time::SystemTime) -> Option<Timestamp> {
+    let since_epoch = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_nanos()).ok().map(Timestamp::from_nanos)
+}

@@ -1,0 +1,62 @@
+//! What every format gives: a [`Reader`] of records.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cresset_event::{Event, Source};
+
+/// Most bytes of a bad record that are shown in its report.
+const QUOTE_BYTES_MAX: usize = 120;
+
+/// Reads one source to its end, a record at a time.
+pub trait Reader: Send {
+    /// Returns the next record; `None` at the end, and from then on.
+    fn next_record(&mut self) -> Option<Record>;
+
+    /// Returns the format's name, as `cresset formats` lists it.
+    fn format(&self) -> &'static str;
+
+    /// Returns how many bytes of the source, as it lies on disk, were taken so far: for progress.
+    fn bytes_taken(&self) -> u64;
+}
+
+/// What one step of a [`Reader`] gives.
+#[derive(Debug)]
+pub enum Record {
+    /// A record that was read.
+    Event(Event),
+    /// A record, or a stretch of the source, that was not.
+    Skipped(Skipped),
+}
+
+/// A record that could not be read: a reported fact, not a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Where it is.
+    pub source: Arc<Source>,
+    /// Its number in the source, counted as in [`Origin`](cresset_event::Origin); 0 where it is about the whole source.
+    pub record: u64,
+    /// What is wrong with it, for a person.
+    pub reason: String,
+    /// How it begins; empty where there is nothing to show. Hostile: escape it before showing it.
+    pub quote: String,
+}
+
+impl Skipped {
+    /// Returns a report about one record.
+    pub(crate) fn new(source: &Arc<Source>, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Self {
+        let quote = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_BYTES_MAX)]).into_owned();
+        Self { source: Arc::clone(source), record, reason: reason.into(), quote }
+    }
+}
+
+impl fmt::Display for Skipped {
+    /// `` `a.log` at record 17: not a JSON object ``, without the quote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.source.name)?;
+        if self.record > 0 {
+            write!(f, " at record {}", self.record)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}

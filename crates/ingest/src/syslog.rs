@@ -1,0 +1,280 @@
+//! Syslog: RFC 5424, RFC 3164 and the forms that rsyslog and journald write to files, with known programs understood.
+//!
+//! A time without a year is in the last year that does not put it after the file's own time; one without an offset is
+//! UTC. What sshd, sudo, cron and the name servers say is taken apart in `programs.rs`.
+
+mod programs;
+
+use std::sync::Arc;
+
+use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, Timestamp, UnknownTime, Value};
+
+use crate::calendar::{civil_time, month_number};
+use crate::format::FormatInfo;
+use crate::json_lines::intern_all;
+use crate::lines::{BadLine, LineFormat, Parsed, When};
+use crate::taxonomy::Taxonomy;
+
+pub(crate) const INFO: FormatInfo = FormatInfo {
+    name: "syslog",
+    title: "Syslog RFC 5424 and RFC 3164, also as files with ISO times; sshd, sudo, cron, named and dnsmasq inside",
+    example: "Nov 24 07:00:00 bastion sshd[812]: Failed password for root from 192.0.2.7 port 40022 ssh2",
+};
+
+/// How far after the file's own time a record may lie before its year is taken to be the one before.
+const YEAR_SLACK_NANOS: i64 = 86_400 * 1_000_000_000;
+/// Most structured data elements' parameters that are kept of one RFC 5424 record.
+const PARAMETERS_MAX: usize = 256;
+
+/// Returns whether a line is in this format.
+pub(crate) fn is_line(line: &str) -> bool {
+    Header::parse(line).is_some()
+}
+
+/// Reads the lines of one log.
+pub(crate) struct Syslog {
+    taxonomy: Arc<Taxonomy>,
+    ids: Option<Ids>,
+}
+
+struct Ids {
+    host: FieldId,
+    program: FieldId,
+    pid: FieldId,
+    message: FieldId,
+    message_id: FieldId,
+    facility: FieldId,
+    severity: FieldId,
+    time: FieldId,
+}
+
+impl Ids {
+    fn new(names: &FieldNames) -> Self {
+        let id = intern_all(names, &["host", "program", "pid", "message", "msgid", "facility", "severity", "time"]);
+        Self {
+            host: id[0],
+            program: id[1],
+            pid: id[2],
+            message: id[3],
+            message_id: id[4],
+            facility: id[5],
+            severity: id[6],
+            time: id[7],
+        }
+    }
+}
+
+impl Syslog {
+    pub(crate) fn new(taxonomy: &Arc<Taxonomy>) -> Self {
+        Self { taxonomy: Arc::clone(taxonomy), ids: None }
+    }
+}
+
+impl LineFormat for Syslog {
+    const NAME: &'static str = INFO.name;
+
+    fn parse(&mut self, line: &str, when: &When, builder: &mut EventBuilder) -> Result<Parsed, BadLine> {
+        let header = Header::parse(line).ok_or("not a syslog line (RFC 5424, RFC 3164, or with an ISO time)")?;
+        let names = Arc::clone(builder.names());
+        let ids = self.ids.get_or_insert_with(|| Ids::new(&names));
+        let mut push = |id: FieldId, text: &str| {
+            if !matches!(text, "" | "-") {
+                builder.push_by_id(id, Value::Str(text));
+            }
+        };
+        push(ids.time, header.time_text);
+        push(ids.host, header.host);
+        push(ids.program, header.program);
+        push(ids.message_id, header.message_id);
+        push(ids.message, header.message);
+        if let Ok(pid) = header.pid.parse() {
+            builder.push_by_id(ids.pid, Value::Int(pid));
+        }
+        if let Some(priority) = header.priority {
+            builder.push_by_id(ids.facility, Value::Int(priority / 8));
+            builder.push_by_id(ids.severity, Value::Int(priority % 8));
+        }
+        push_structured(builder, header.structured);
+        let word = programs::read(header.program, header.message, builder);
+        let class = self.taxonomy.syslog.get(word);
+        class.apply(builder);
+        Ok(Parsed::Record { time: header.time.resolve(when), log_source: Arc::clone(&class.log_source) })
+    }
+}
+
+/// The parts of a line before its message.
+struct Header<'l> {
+    priority: Option<i64>,
+    time: Written,
+    time_text: &'l str,
+    host: &'l str,
+    program: &'l str,
+    pid: &'l str,
+    message_id: &'l str,
+    structured: &'l str,
+    message: &'l str,
+}
+
+/// A time as it was written.
+enum Written {
+    Whole(Result<Timestamp, UnknownTime>),
+    /// Month, day and time of day; the year is for the reader to find.
+    WithoutYear {
+        month: i8,
+        day: i16,
+        hour: i16,
+        minute: i16,
+        second: i16,
+    },
+}
+
+impl Written {
+    fn resolve(&self, when: &When) -> EventTime {
+        match self {
+            Self::Whole(time) => (*time).into(),
+            Self::WithoutYear { month, day, hour, minute, second } => {
+                let latest = when.modified.unwrap_or(when.arrived).saturating_add_nanos(YEAR_SLACK_NANOS);
+                let this_year = latest.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).year();
+                // Eight years, because the 29th of February may be meant.
+                let years = (this_year - 8..=this_year).rev();
+                let found = years
+                    .filter_map(|year| civil_time(year, *month, *day, *hour, *minute, *second).ok())
+                    .filter_map(|civil| Timestamp::from_civil(civil).ok())
+                    .find(|moment| *moment <= latest);
+                found.map_or(EventTime::Unknown(UnknownTime::Unreadable), EventTime::Known)
+            }
+        }
+    }
+}
+
+impl<'l> Header<'l> {
+    fn parse(line: &'l str) -> Option<Self> {
+        let (priority, rest) = cut_priority(line);
+        if let (Some(_), Some(rest)) = (priority, rest.strip_prefix("1 ")) {
+            return Self::parse_5424(priority, rest);
+        }
+        let (time, time_text, rest) = cut_time(rest)?;
+        let (host, rest) = rest.trim_start().split_once(' ')?;
+        let (program, pid, message) = cut_tag(rest);
+        Some(Self { priority, time, time_text, host, program, pid, message_id: "", structured: "", message })
+    }
+
+    /// RFC 5424 §6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
+    fn parse_5424(priority: Option<i64>, rest: &'l str) -> Option<Self> {
+        let mut parts = rest.splitn(6, ' ');
+        let time_text = parts.next()?;
+        let (host, program, pid, message_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (structured, message) = cut_structured(parts.next()?);
+        let time = match time_text {
+            "-" => Err(UnknownTime::Missing),
+            text => Timestamp::parse_rfc3339(text),
+        };
+        let message = message.strip_prefix('\u{feff}').unwrap_or(message);
+        let time = Written::Whole(time);
+        Some(Self { priority, time, time_text, host, program, pid, message_id, structured, message })
+    }
+}
+
+/// `<34>` in front; RFC 5424 §6.2.1 allows 0 to 191.
+fn cut_priority(line: &str) -> (Option<i64>, &str) {
+    let cut = line.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    match cut.and_then(|(digits, rest)| Some((digits.parse().ok().filter(|n| (0..=191).contains(n))?, rest))) {
+        Some((priority, rest)) => (Some(priority), rest),
+        None => (None, line),
+    }
+}
+
+/// `Nov 24 07:00:00`, `Nov 24 2026 07:00:00` or `2026-11-24T07:00:00.123456+00:00`.
+fn cut_time(text: &str) -> Option<(Written, &str, &str)> {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        let (first, rest) = text.split_once(' ')?;
+        let is_date = first.len() >= 19 && first.as_bytes()[4] == b'-' && first.as_bytes()[10] == b'T';
+        return is_date.then(|| (Written::Whole(Timestamp::parse_rfc3339(first)), first, rest));
+    }
+    let month = month_number(text.get(..3)?).ok()?;
+    let mut at = 3;
+    let mut next = |text: &str| -> Option<(usize, usize)> {
+        let start = at + text.get(at..)?.find(|c: char| c != ' ')?;
+        let end = start + text[start..].find(' ')?;
+        at = end;
+        Some((start, end))
+    };
+    let (start, end) = next(text)?;
+    let day: i16 = text[start..end].parse().ok()?;
+    let (mut start, mut end) = next(text)?;
+    let year: Option<i16> = text[start..end].parse().ok();
+    if year.is_some() {
+        (start, end) = next(text)?;
+    }
+    let clock = text[start..end].trim_end_matches(':').split('.').next()?;
+    let mut numbers = clock.split(':').map(str::parse::<i16>);
+    let (hour, minute, second) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let time = match year {
+        Some(year) => {
+            Written::Whole(civil_time(year, month, day, hour, minute, second).and_then(Timestamp::from_civil))
+        }
+        None => Written::WithoutYear { month, day, hour, minute, second },
+    };
+    Some((time, &text[..end], &text[end..]))
+}
+
+/// `sshd[812]: message`, `kernel: message`, or a message without a tag.
+fn cut_tag(rest: &str) -> (&str, &str, &str) {
+    let Some((tag, message)) = rest.split_once(": ").or_else(|| rest.strip_suffix(':').map(|tag| (tag, ""))) else {
+        return ("", "", rest);
+    };
+    if tag.contains(' ') || tag.is_empty() {
+        return ("", "", rest);
+    }
+    match tag.strip_suffix(']').and_then(|tag| tag.rsplit_once('[')) {
+        Some((program, pid)) => (program, pid, message),
+        None => (tag, "", message),
+    }
+}
+
+/// Cuts the structured data off: `-`, or elements in brackets whose values may hold escaped brackets.
+fn cut_structured(text: &str) -> (&str, &str) {
+    if let Some(rest) = text.strip_prefix('-') {
+        return ("", rest.strip_prefix(' ').unwrap_or(rest));
+    }
+    let (mut in_element, mut in_value, mut escaped) = (false, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_value => escaped = true,
+            b'"' if in_element => in_value = !in_value,
+            b'[' if !in_value => in_element = true,
+            b']' if !in_value => in_element = false,
+            b' ' if !in_element => return (&text[..at], &text[at + 1..]),
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+/// Adds `[id name="value"]` as the field `id.name`.
+fn push_structured(builder: &mut EventBuilder, structured: &str) {
+    let mut rest = structured;
+    let mut id = "";
+    for _ in 0..PARAMETERS_MAX {
+        rest = rest.trim_start_matches([' ', ']']);
+        if let Some(element) = rest.strip_prefix('[') {
+            let end = element.find([' ', ']']).unwrap_or(element.len());
+            (id, rest) = element.split_at(end);
+            continue;
+        }
+        let Some((name, value)) = rest.split_once("=\"") else { return };
+        let mut end = 0;
+        let mut escaped = false;
+        for byte in value.bytes() {
+            if byte == b'"' && !escaped {
+                break;
+            }
+            escaped = byte == b'\\' && !escaped;
+            end += 1;
+        }
+        let plain = value[..end].replace("\\\"", "\"").replace("\\]", "]").replace("\\\\", "\\");
+        builder.push(&format!("{id}.{name}"), Value::Str(&plain));
+        rest = value.get(end + 1..).unwrap_or_default();
+    }
+}

@@ -1,0 +1,206 @@
+//! What each source is in Sigma's words, and what Sigma calls its fields: the table `data/taxonomy.toml`, compiled.
+//!
+//! A table and no code, so that a source is added or corrected without touching a parser. The built-in table is checked
+//! when it is compiled; a fault in it is ours, and every test meets it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use cresset_event::{EventBuilder, FieldId, FieldNames, LogSource};
+use serde::Deserialize;
+
+/// What one kind of record is.
+#[derive(Debug)]
+pub(crate) struct Class {
+    pub(crate) log_source: Arc<LogSource>,
+    /// (the source's name, Sigma's name).
+    aliases: Vec<(FieldId, FieldId)>,
+}
+
+impl Class {
+    /// Gives the record's fields their second names.
+    pub(crate) fn apply(&self, builder: &mut EventBuilder) {
+        for (from, to) in &self.aliases {
+            if !builder.has(*to) {
+                builder.alias(*from, *to);
+            }
+        }
+    }
+}
+
+/// Several kinds of record of one source, told by a word: an event type, a log, a program.
+#[derive(Debug)]
+pub(crate) struct Classes {
+    by_word: HashMap<String, Arc<Class>>,
+    other: Arc<Class>,
+}
+
+impl Classes {
+    /// Returns the class for `word`, else the source's default.
+    pub(crate) fn get(&self, word: &str) -> &Arc<Class> {
+        self.by_word.get(word).unwrap_or(&self.other)
+    }
+}
+
+/// The compiled table.
+#[derive(Debug)]
+pub(crate) struct Taxonomy {
+    pub(crate) windows: WindowsClasses,
+    pub(crate) suricata: Classes,
+    pub(crate) zeek: Classes,
+    pub(crate) syslog: Classes,
+    pub(crate) access_log: Classes,
+    json: Vec<(Vec<FieldId>, Arc<Class>)>,
+    json_other: Arc<Class>,
+}
+
+impl Taxonomy {
+    /// Compiles the table that ships.
+    pub(crate) fn built_in(names: &FieldNames) -> Self {
+        let table: Table = toml::from_str(include_str!("../data/taxonomy.toml")).expect("the built-in table is valid");
+        let compile = |classes: BTreeMap<String, ClassRow>| compile_classes(classes, names);
+        Self {
+            windows: WindowsClasses::compile(table.windows, names),
+            suricata: compile(table.suricata),
+            zeek: compile(table.zeek),
+            syslog: compile(table.syslog),
+            access_log: compile(table.access_log),
+            json: table.json.into_iter().map(|row| compile_json(row, names)).collect(),
+            json_other: Arc::new(ClassRow::default().compile(names)),
+        }
+    }
+
+    /// Returns what a JSON record in no shape of its own is, by the fields that it has.
+    pub(crate) fn json(&self, builder: &EventBuilder) -> &Arc<Class> {
+        let fits = |has: &Vec<FieldId>| has.iter().all(|id| builder.has(*id));
+        self.json.iter().find(|(has, _)| fits(has)).map_or(&self.json_other, |(_, class)| class)
+    }
+}
+
+/// The classes of Windows events: by channel, and within it by event id.
+#[derive(Debug)]
+pub(crate) struct WindowsClasses {
+    channels: HashMap<String, Channel>,
+    providers: HashMap<String, String>,
+    other: Arc<Class>,
+}
+
+#[derive(Debug)]
+struct Channel {
+    by_id: HashMap<i64, Arc<Class>>,
+    other: Arc<Class>,
+}
+
+impl WindowsClasses {
+    /// Returns what an event with this id in this channel is.
+    pub(crate) fn get(&self, channel: &str, event_id: Option<i64>) -> &Arc<Class> {
+        let found = self.channels.get(channel).or_else(|| self.channels.get(&channel.to_ascii_lowercase()));
+        let Some(found) = found else { return &self.other };
+        event_id.and_then(|id| found.by_id.get(&id)).unwrap_or(&found.other)
+    }
+
+    /// Returns the channel that a provider writes to.
+    pub(crate) fn channel_of_provider(&self, provider: &str) -> Option<&str> {
+        self.providers.get(provider).map(String::as_str)
+    }
+
+    fn compile(table: WindowsTable, names: &FieldNames) -> Self {
+        let class = |service: Option<&str>, row: ClassRow| {
+            let row = ClassRow { product: Some("windows".into()), service: service.map(Into::into), ..row };
+            Arc::new(row.compile(names))
+        };
+        let mut channels = HashMap::new();
+        for (service, in_channels) in &table.services {
+            let mut by_id = HashMap::new();
+            for row in table.events.iter().filter(|row| row.service == *service) {
+                let class = class(Some(service), row.class.clone());
+                by_id.extend(row.ids.iter().map(|id| (*id, Arc::clone(&class))));
+            }
+            for name in in_channels {
+                let other = class(Some(service), ClassRow::default());
+                let channel = || Channel { by_id: by_id.clone(), other: Arc::clone(&other) };
+                channels.insert(name.clone(), channel());
+                channels.insert(name.to_ascii_lowercase(), channel());
+            }
+        }
+        Self { channels, providers: table.providers.into_iter().collect(), other: class(None, ClassRow::default()) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    windows: WindowsTable,
+    suricata: BTreeMap<String, ClassRow>,
+    zeek: BTreeMap<String, ClassRow>,
+    syslog: BTreeMap<String, ClassRow>,
+    access_log: BTreeMap<String, ClassRow>,
+    json: Vec<JsonRow>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WindowsTable {
+    services: BTreeMap<String, Vec<String>>,
+    providers: BTreeMap<String, String>,
+    events: Vec<WindowsRow>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WindowsRow {
+    service: String,
+    ids: Vec<i64>,
+    #[serde(flatten)]
+    class: ClassRow,
+}
+
+#[derive(Debug, Deserialize)]
+struct JsonRow {
+    has: Vec<String>,
+    #[serde(flatten)]
+    class: ClassRow,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct ClassRow {
+    product: Option<String>,
+    service: Option<String>,
+    #[serde(default)]
+    categories: Vec<String>,
+    #[serde(default)]
+    fields: BTreeMap<String, OneOrMore>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl ClassRow {
+    fn compile(self, names: &FieldNames) -> Class {
+        let intern = |name: &str| names.intern(name).expect("the table's names fit the empty table");
+        let mut aliases = Vec::new();
+        for (to, from) in &self.fields {
+            match from {
+                OneOrMore::One(from) => aliases.push((intern(from), intern(to))),
+                OneOrMore::More(from) => aliases.extend(from.iter().map(|from| (intern(from), intern(to)))),
+            }
+        }
+        let log_source = LogSource { product: self.product, service: self.service, categories: self.categories };
+        Class { log_source: Arc::new(log_source), aliases }
+    }
+}
+
+fn compile_classes(rows: BTreeMap<String, ClassRow>, names: &FieldNames) -> Classes {
+    let by_word: HashMap<String, Arc<Class>> =
+        rows.into_iter().map(|(word, row)| (word, Arc::new(row.compile(names)))).collect();
+    let other = Arc::clone(by_word.get("default").expect("each source of the table has a default"));
+    Classes { by_word, other }
+}
+
+fn compile_json(row: JsonRow, names: &FieldNames) -> (Vec<FieldId>, Arc<Class>) {
+    let has = row.has.iter().map(|name| names.intern(name).expect("the table's names fit the empty table")).collect();
+    (has, Arc::new(row.class.compile(names)))
+}

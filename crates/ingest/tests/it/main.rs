@@ -1,0 +1,54 @@
+//! Any bytes in; what comes out, through the crate's face only. One test vocabulary: [`check_reads`].
+
+mod bad_input;
+mod formats;
+
+use std::io::Write;
+
+use cresset_ingest::{Opener, Record};
+
+/// Reads bytes to their end: an event as `product/service/categories time | name=value …`, a skipped record as
+/// `skipped N: reason`.
+fn read(bytes: impl Into<Vec<u8>>) -> Vec<String> {
+    let opener = Opener::new(Default::default());
+    let mut reader = match opener.open_bytes("test.log", bytes.into()) {
+        Ok(reader) => reader,
+        Err(error) => return vec![format!("not opened: {error}")],
+    };
+    std::iter::from_fn(|| reader.next_record()).map(|record| show(&record)).collect()
+}
+
+fn show(record: &Record) -> String {
+    match record {
+        Record::Skipped(skipped) => format!("skipped {}: {}", skipped.record, skipped.reason),
+        Record::Event(event) => {
+            let origin = event.origin();
+            let source = &origin.log_source;
+            let words = [source.product.as_deref(), source.service.as_deref()].map(|word| word.unwrap_or("-"));
+            let time = origin.time.known().map_or("unknown".into(), |time| time.to_string());
+            let fields: Vec<String> =
+                event.fields().map(|f| format!("{}={}", f.name, f.value.to_text().unwrap_or_default())).collect();
+            format!("{}/{} {time} | {}", words.join("/"), source.categories.join("+"), fields.join(" "))
+        }
+    }
+}
+
+/// Checks that bytes are read to exactly this.
+#[track_caller]
+fn check_reads(bytes: impl Into<Vec<u8>>, expected: &[&str]) {
+    assert_eq!(read(bytes), expected);
+}
+
+/// Returns the values of a field of the only event, second names included.
+#[track_caller]
+fn values(bytes: impl Into<Vec<u8>>, field: &str) -> Vec<String> {
+    let mut reader = Opener::new(Default::default()).open_bytes("test.log", bytes.into()).expect("a known format");
+    let Some(Record::Event(event)) = reader.next_record() else { panic!("an event") };
+    event.get(field).map(|value| value.to_text().unwrap_or_default().into_owned()).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
