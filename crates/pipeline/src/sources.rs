@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher};
 
 use crate::report::Unreadable;
 
@@ -46,7 +46,8 @@ impl Found {
     }
 
     fn add_glob(&mut self, pattern: &str) {
-        let glob = match Glob::new(pattern) {
+        let plain = pattern.strip_prefix("./").unwrap_or(pattern);
+        let glob = match GlobBuilder::new(plain).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
             Err(error) => return self.fail(pattern, format!("not a pattern of file names: {error}")),
         };
@@ -73,7 +74,7 @@ impl Found {
             }
             self.add_folder(path, glob, depth);
         } else if metadata.is_file() {
-            if glob.is_none_or(|glob| glob.is_match(path)) {
+            if glob.is_none_or(|glob| glob.is_match(path.strip_prefix(".").unwrap_or(path))) {
                 self.sources.push(SourcePath::File(path.to_owned(), metadata.len()));
             }
         } else if depth == 0 {

@@ -1,0 +1,71 @@
+//! The command as a user runs it: real processes, real files.
+
+mod arrows;
+mod corpus;
+mod output;
+mod status;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A rule that finds `whoami` in any JSON log.
+const RULE: &str = "title: Whoami\nid: 11111111-1111-4111-8111-111111111111\nstatus: test\nauthor: A\nlogsource: {}\n\
+    detection:\n  sel:\n    cmd|contains: whoami\n  condition: sel\nlevel: high\ntags: [attack.discovery, attack.t1033]\n";
+
+/// A folder with files in it, and the command to run there.
+struct Run {
+    folder: TempDir,
+}
+
+impl Run {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, content).expect("a file");
+        }
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn cresset(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
+        command.args(args).current_dir(self.path()).stdin(Stdio::null()).env_remove("NO_COLOR");
+        Ran::of(command.output().expect("the command runs"))
+    }
+}
+
+/// What a run left.
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
+            err: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
+        }
+    }
+}
+
+/// The corpus, where it is.
+fn corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let found = named.unwrap_or(beside);
+    if !found.is_dir() {
+        println!("skipped: no corpus at {}", found.display());
+        return None;
+    }
+    Some(found)
+}

@@ -1,0 +1,120 @@
+//! Exit status, and what is said of bad input.
+
+use crate::{RULE, Run};
+
+const FOUND: &str = "{\"time\":\"2026-11-24T07:00:00Z\",\"host\":\"h1\",\"cmd\":\"whoami /all\"}\n";
+
+fn run() -> Run {
+    Run::new(&[
+        ("log.json", FOUND),
+        ("bad.json", &format!("{FOUND}garbage\n")),
+        ("rules/r.yml", RULE),
+        ("empty.json", ""),
+    ])
+}
+
+#[test]
+fn found_is_no_error_unless_asked() {
+    let run = run();
+    assert_eq!(run.cresset(&["watch", "log.json", "-r", "rules"]).status, 0);
+    assert_eq!(run.cresset(&["watch", "log.json", "-r", "rules", "--fail-level", "high"]).status, 10);
+    assert_eq!(run.cresset(&["watch", "log.json", "-r", "rules", "--fail-level", "critical"]).status, 0);
+    assert_eq!(
+        run.cresset(&["watch", "log.json", "-r", "rules", "--fail-level", "high", "--exclude", "Whoami"]).status,
+        0
+    );
+}
+
+#[test]
+fn strict_wins_over_found() {
+    let run = run();
+    assert_eq!(run.cresset(&["watch", "bad.json", "-r", "rules"]).status, 0);
+    assert_eq!(run.cresset(&["watch", "bad.json", "-r", "rules", "--strict", "--fail-level", "high"]).status, 1);
+    assert_eq!(run.cresset(&["watch", "log.json", "-r", "rules", "--strict"]).status, 0);
+}
+
+#[test]
+fn wrong_arguments_are_2_and_what_is_not_there_is_1() {
+    let run = run();
+    assert_eq!(run.cresset(&["watch"]).status, 2);
+    assert_eq!(run.cresset(&["watch", "log.json", "-r", "rules", "--min-level", "loud"]).status, 2);
+    let missing = run.cresset(&["watch", "nowhere.json", "-r", "rules"]);
+    assert_eq!(missing.status, 1);
+    assert!(missing.err.contains("nowhere.json"), "{}", missing.err);
+    assert_eq!(run.cresset(&["watch", "log.json"]).status, 1);
+    assert_eq!(run.cresset(&["watch", "log.json", "-r", "log.json"]).status, 1);
+    assert_eq!(run.cresset(&["watch", "log*.json", "-r", "rules"]).status, 0);
+    assert_eq!(run.cresset(&["watch", "none*.json", "-r", "rules"]).status, 1);
+    assert_eq!(run.cresset(&["watch", "empty.json", "-r", "rules", "--strict"]).status, 0);
+}
+
+#[test]
+fn a_bad_record_is_named_with_file_number_and_reason() {
+    let ran = run().cresset(&["watch", "bad.json", "-r", "rules"]);
+    assert!(ran.err.contains("not read: `bad.json` at record 2: not a JSON object"), "{}", ran.err);
+    assert!(ran.err.contains("garbage"), "{}", ran.err);
+    assert!(ran.out.contains("1 records and 0 sources could not be read"), "{}", ran.out);
+}
+
+#[test]
+fn time_bounds_are_inclusive_below_and_exclusive_above() {
+    let run = run();
+    let found = |args: &[&str]| {
+        let ran = run.cresset(&[&["watch", "log.json", "-r", "rules", "-o", "jsonl"], args].concat());
+        ran.out.lines().count()
+    };
+    assert_eq!(found(&["--since", "2026-11-24T07:00:00Z"]), 1);
+    assert_eq!(found(&["--until", "2026-11-24T07:00:00Z"]), 0);
+    assert_eq!(found(&["--since", "2026-11-24", "--until", "2026-11-25"]), 1);
+    assert_eq!(found(&["--since", "2026-11-25"]), 0);
+}
+
+#[test]
+fn rules_are_chosen_by_level_status_and_tag() {
+    let run = run();
+    let found = |args: &[&str]| {
+        let ran = run.cresset(&[&["watch", "log.json", "-r", "rules", "-o", "jsonl"], args].concat());
+        ran.out.lines().count()
+    };
+    assert_eq!(found(&["--min-level", "high"]), 1);
+    assert_eq!(found(&["--min-level", "critical"]), 0);
+    assert_eq!(found(&["--status", "test", "--tag", "attack.t1033"]), 1);
+    assert_eq!(found(&["--status", "stable"]), 0);
+    assert_eq!(found(&["--tag", "attack.t103"]), 0);
+    assert_eq!(found(&["--exclude", "11111111-1111-4111-8111-111111111111"]), 0);
+}
+
+#[test]
+fn rules_check_names_file_line_and_reason() {
+    let bad =
+        format!("{RULE}---\ntitle: Bad\nlogsource: {{}}\ndetection:\n  sel:\n    a|nosuch: 1\n  condition: sel\n");
+    let run = Run::new(&[("r.yml", &bad), ("good.yml", RULE)]);
+    let ran = run.cresset(&["rules", "check", ".", "--output", "json"]);
+    assert_eq!(ran.status, 1);
+    let checked: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    assert_eq!(checked["loaded"], 2);
+    assert_eq!(checked["refused"].as_array().map(Vec::len), Some(1));
+    assert_eq!(checked["refused"][0]["file"], "./r.yml");
+    assert!(checked["refused"][0]["line"].as_u64().is_some_and(|line| line > RULE.lines().count() as u64));
+    assert!(checked["refused"][0]["reason"].as_str().is_some_and(|reason| reason.contains("nosuch")));
+    assert_eq!(run.cresset(&["rules", "check", "good.yml"]).status, 0);
+}
+
+#[test]
+fn formats_has_an_example_of_each_that_is_read_as_that() {
+    let ran = Run::new(&[]).cresset(&["formats"]);
+    assert_eq!(ran.status, 0);
+    for name in ["evtx", "windows-json", "suricata-eve", "zeek-json", "zeek-tsv", "syslog", "access-log", "json"] {
+        assert!(ran.out.lines().any(|line| line == name), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_entered_is_reported_and_the_rest_read() {
+    let run = Run::new(&[("logs/a.json", FOUND), ("rules/r.yml", RULE)]);
+    std::os::unix::fs::symlink("nowhere", run.path().join("logs/broken")).expect("a link");
+    std::os::unix::fs::symlink(".", run.path().join("logs/circle")).expect("a link");
+    let ran = run.cresset(&["watch", "logs", "-r", "rules", "-o", "jsonl"]);
+    assert_eq!(ran.out.lines().count(), 1, "{}", ran.err);
+    assert!(ran.err.contains("logs/broken"), "{}", ran.err);
+}

@@ -1,0 +1,4 @@
+//! The crate through its face.
+
+mod event;
+mod observables;
