@@ -31,6 +31,7 @@
 //! ```
 
 mod attack;
+mod correlation;
 mod detection;
 mod detector;
 mod filters;
@@ -40,6 +41,7 @@ mod rules;
 mod sigma_event;
 
 pub use attack::TACTICS;
+pub use correlation::CorrelationStats;
 pub use detection::{Cause, Detection, Matched};
 pub use detector::Detector;
 pub use level::{Level, Status};

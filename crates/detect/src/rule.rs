@@ -18,6 +18,8 @@ const ALIASES_MAX: usize = 64;
 pub struct Rule {
     /// Its id, a UUID by the specification; `None` where the author gave none.
     pub id: Option<String>,
+    /// Its short name, by which correlations may refer to it.
+    pub name: Option<String>,
     /// Its title.
     pub title: String,
     /// How much it matters; rules without a level count as medium (`level_of`).
@@ -42,22 +44,34 @@ pub struct Rule {
     pub file: String,
 }
 
+/// Reads what detection and correlation rules have alike; the parser has a type of its own for each.
+macro_rules! describe {
+    ($rule:expr, $file:expr) => {
+        Rule {
+            id: $rule.id.clone(),
+            name: $rule.name.clone(),
+            title: $rule.title.clone(),
+            level: level_of($rule.level),
+            status: $rule.status.map(status_of),
+            author: $rule.author.clone(),
+            description: $rule.description.clone(),
+            references: $rule.references.clone(),
+            techniques: attack::techniques(&$rule.tags),
+            tactics: attack::tactics(&$rule.tags),
+            tags: $rule.tags.clone(),
+            false_positives: $rule.falsepositives.clone(),
+            file: $file.into(),
+        }
+    };
+}
+
 impl Rule {
     pub(crate) fn of_detection(rule: &SigmaRule, file: &str) -> Self {
-        Self {
-            id: rule.id.clone(),
-            title: rule.title.clone(),
-            level: level_of(rule.level),
-            status: rule.status.map(status_of),
-            author: rule.author.clone(),
-            description: rule.description.clone(),
-            references: rule.references.clone(),
-            techniques: attack::techniques(&rule.tags),
-            tactics: attack::tactics(&rule.tags),
-            tags: rule.tags.clone(),
-            false_positives: rule.falsepositives.clone(),
-            file: file.into(),
-        }
+        describe!(rule, file)
+    }
+
+    pub(crate) fn of_correlation(rule: &CorrelationRule, file: &str) -> Self {
+        describe!(rule, file)
     }
 
     /// Returns whether a person who names a rule by id or title means this one.

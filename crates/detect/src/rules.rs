@@ -14,6 +14,7 @@ use cresset_event::{Event, LogSource};
 use rsigma_eval::{CompiledRule, Engine, FieldMatch, MatchDetailLevel, compile_rule};
 use rsigma_parser::{Detection as Selection, SigmaRule};
 
+use crate::correlation::CorrelationSet;
 use crate::detection::Matched;
 use crate::filters;
 use crate::level::{Level, Status};
@@ -55,6 +56,9 @@ impl RuleFilter {
 /// Compiled rules.
 pub struct RuleSet {
     entries: Vec<Entry>,
+    correlations: CorrelationSet,
+    /// Whether each correlation reports.
+    correlations_report: Vec<bool>,
     engines: RwLock<HashMap<Arc<LogSource>, Arc<Engine>>>,
 }
 
@@ -70,6 +74,8 @@ struct Entry {
 /// A rule that fits an event.
 #[derive(Debug)]
 pub(crate) struct RuleMatch {
+    /// The rule's place in the set.
+    pub(crate) key: usize,
     pub(crate) rule: Arc<Rule>,
     pub(crate) reports: bool,
     pub(crate) matched: Vec<Matched>,
@@ -85,7 +91,6 @@ impl RuleSet {
     /// Compiles what was read; returns also what was refused, by the parser or here.
     pub fn compile(sources: RuleSources, filter: &RuleFilter) -> (Self, Vec<Refused>) {
         let RuleSources { mut rules, correlations, filters, mut refused } = sources;
-        refused.extend(correlations.iter().map(|(_, place)| place.refused("correlation rules are not run yet")));
         for (number, (narrowing, place)) in filters.iter().enumerate() {
             let mut meant: Vec<&mut SigmaRule> = rules.iter_mut().map(|(rule, _)| rule).collect();
             if filters::apply(narrowing, number, &mut meant) == 0 {
@@ -94,30 +99,37 @@ impl RuleSet {
                 );
             }
         }
-        let mut entries = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         for (rule, place) in rules {
             match Entry::compile(rule, &place, entries.len(), filter) {
                 Ok(entry) => entries.push(entry),
                 Err(reason) => refused.push(place.refused(reason)),
             }
         }
+        let find = |name: &str| (0..entries.len()).filter(|key| entries[*key].is_called(name)).collect();
+        let (correlations, bad) = CorrelationSet::compile(&correlations, &find);
+        refused.extend(bad);
+        for (key, entry) in entries.iter_mut().enumerate() {
+            entry.reports &= !correlations.is_silent(key);
+        }
+        let correlations_report = correlations.rules().map(|rule| filter.lets_report(rule)).collect();
         refused.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        (Self { entries, engines: RwLock::default() }, refused)
+        (Self { entries, correlations, correlations_report, engines: RwLock::default() }, refused)
     }
 
-    /// Returns how many rules there are.
+    /// Returns how many rules there are, correlations included.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.correlations_report.len()
     }
 
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Returns every rule.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.entries.iter().map(|entry| &entry.rule)
+        self.entries.iter().map(|entry| &entry.rule).chain(self.correlations.rules())
     }
 
     /// Returns, for the log sources given, how many rules fit at least one of them, and the fields that those ask for.
@@ -134,6 +146,15 @@ impl RuleSet {
         coverage
     }
 
+    pub(crate) fn correlations(&self) -> &CorrelationSet {
+        &self.correlations
+    }
+
+    /// Returns whether a correlation reports, or is there for another one only.
+    pub(crate) fn correlation_reports(&self, correlation: usize) -> bool {
+        self.correlations_report[correlation]
+    }
+
     /// Finds the rules that fit an event.
     pub(crate) fn matches(&self, event: &Event) -> Vec<RuleMatch> {
         let engine = self.engine(&event.origin().log_source);
@@ -143,7 +164,7 @@ impl RuleSet {
             let entry = &self.entries[key];
             let matched = result.as_detection().map(|body| body.matched_fields.iter().map(matched).collect());
             let matched = matched.unwrap_or_default();
-            Some(RuleMatch { rule: Arc::clone(&entry.rule), reports: entry.reports, matched })
+            Some(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, matched })
         });
         matches.collect()
     }
@@ -184,6 +205,11 @@ impl Entry {
         rule.id = Some(key.to_string());
         let compiled = compile_rule(&rule).map_err(|error| error.to_string())?;
         Ok(Self { reports: filter.lets_report(&known), rule: Arc::new(known), compiled, fields })
+    }
+
+    /// Whether a correlation that refers to an id or name means this rule.
+    fn is_called(&self, name: &str) -> bool {
+        self.rule.id.as_deref() == Some(name) || self.rule.name.as_deref() == Some(name)
     }
 
     fn fits(&self, source: &LogSource) -> bool {

@@ -59,6 +59,7 @@ impl Ran {
 }
 
 /// The corpus, where it is.
+#[expect(clippy::print_stdout, reason = "says that a test is skipped")]
 fn corpus() -> Option<PathBuf> {
     let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");

@@ -1,0 +1,95 @@
+//! Detection rules and filters, through our own types.
+
+use crate::{check_detects, refused};
+
+fn rule(detection: &str) -> String {
+    format!("title: R\nid: r\nlogsource: {{product: linux}}\ndetection:\n{detection}\n")
+}
+
+#[test]
+fn the_log_source_is_respected() {
+    let here = rule("  s: {a: 1}\n  condition: s");
+    check_detects(&here, &[(1, "a=1")], &["R"]);
+    check_detects(&here.replace("linux", "windows"), &[(1, "a=1")], &[]);
+    check_detects(&here.replace("product: linux", "product: linux, category: process_creation"), &[(1, "a=1")], &[]);
+}
+
+#[test]
+fn modifiers() {
+    let check = |item: &str, value: &str, fits: bool| {
+        let rules = rule(&format!("  s:\n    {item}\n  condition: s"));
+        check_detects(&rules, &[(1, &format!("a={value}"))], if fits { &["R"] } else { &[] });
+    };
+    check("a: WHO*mi", "whoami", true);
+    check(r"a: 'who\*mi'", "whoami", false);
+    check("a|cased: Who", "who", false);
+    check("a|startswith: ab", "ABc", true);
+    check("a|endswith: bc", "ABc", true);
+    check("a|contains|all: [x, y]", "yx", true);
+    check("a|contains|all: [x, y]", "yy", false);
+    check("a|re: '^a.c$'", "abc", true);
+    check("a|re|i: '^A.C$'", "abc", true);
+    check("a|cidr: 192.0.2.0/24", "192.0.2.77", true);
+    check("a|cidr: 192.0.2.0/24", "192.0.3.1", false);
+    check("a|gte: 5", "5", true);
+    check("a|lt: 5", "5", false);
+    check("a|exists: true", "x", true);
+    check("b|exists: false", "x", true);
+    check("b: null", "x", true);
+    check("a|base64offset|contains: whoami", "xxd2hvYW1pxx", true);
+    check("a|windash|contains: ' -x '", "cmd /x y", true);
+    check("a|fieldref: a", "x", true);
+    check("a: ''", "", true);
+}
+
+#[test]
+fn conditions() {
+    let selections = "  s1: {a: 1}\n  s2: {b: 2}\n  f: {c: 3}\n  condition: ";
+    let check = |condition: &str, event: &str, fits: bool| {
+        check_detects(&rule(&format!("{selections}{condition}")), &[(1, event)], if fits { &["R"] } else { &[] });
+    };
+    check("1 of s* and not f", "a=1", true);
+    check("1 of s* and not f", "a=1;c=3", false);
+    check("all of s*", "a=1", false);
+    check("all of s*", "a=1;b=2", true);
+    check("(s1 or s2) and f", "b=2;c=3", true);
+}
+
+#[test]
+fn keywords_look_at_every_value() {
+    let rules = rule("  keywords: ['*segfault*']\n  condition: keywords");
+    check_detects(&rules, &[(1, "message=app segfault at 0")], &["R"]);
+    check_detects(&rules, &[(1, "message=fine")], &[]);
+}
+
+#[test]
+fn a_filter_narrows_the_rules_it_names() {
+    let filtered = rule("  s: {a: 1}\n  condition: s")
+        + "---\ntitle: F\nlogsource: {product: linux}\nfilter:\n  rules: [r]\n  selection: {user: admin}\n  condition: not selection\n";
+    check_detects(&filtered, &[(1, "a=1;user=admin"), (2, "a=1;user=eve")], &["R"]);
+}
+
+#[test]
+fn a_filter_that_names_nothing_is_refused() {
+    let found = refused(
+        "title: F\nlogsource: {product: linux}\nfilter:\n  rules: [nowhere]\n  selection: {user: admin}\n  condition: not selection\n",
+    );
+    assert!(found.len() == 1 && found[0].contains("names no rule"), "{found:?}");
+}
+
+#[test]
+fn a_catastrophic_regex_costs_no_time() {
+    let rules = rule("  s:\n    a|re: '^(a+)+$'\n  condition: s");
+    let value = format!("a={}!", "a".repeat(100_000));
+    check_detects(&rules, &[(1, &value)], &[]);
+}
+
+#[test]
+fn a_regex_that_grows_too_large_is_refused_and_the_others_load() {
+    let found = refused(
+        &(rule("  s:\n    a|re: '(((a{1000}){1000}){1000}){1000}'\n  condition: s")
+            + "---\n"
+            + &rule("  s: {a: 1}\n  condition: s")),
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+}
