@@ -22,6 +22,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// Work with indicators: STIX 2.1 bundles, CSV feeds, plain lists
+    Indicators {
+        #[command(subcommand)]
+        command: IndicatorsCommand,
+    },
     /// List the log formats that can be read, with an example of each
     Formats,
 }
@@ -29,6 +34,11 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
     Check(RulesCheckArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IndicatorsCommand {
+    Check(IndicatorsCheckArgs),
 }
 
 /// Read logs and show what rules and indicators find in them
@@ -44,6 +54,12 @@ pub(crate) struct WatchArgs {
     /// Sigma rules: a file, or a folder of .yml files; may be given several times
     #[arg(long, short = 'r', value_name = "PATH")]
     pub(crate) rules: Vec<String>,
+    /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
+    #[arg(long, short = 'i', value_name = "PATH")]
+    pub(crate) indicators: Vec<String>,
+    /// Let indicators fire that name private addresses, public resolvers, hashes of empty files and the like
+    #[arg(long)]
+    pub(crate) no_warning_list: bool,
     /// How to show what is found
     #[arg(long, short = 'o', value_enum, default_value_t = OutputFormat::Table)]
     pub(crate) output: OutputFormat,
@@ -84,7 +100,7 @@ pub(crate) struct WatchArgs {
 
 const WATCH_EXAMPLES: &str = "\
 Examples:
-  cresset watch sample/logs --rules sample/rules
+  cresset watch sample/logs --rules sample/rules --indicators sample/intel
   cresset watch /var/log ../evtx --rules ~/sigma/rules --min-level medium
   zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
   cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
@@ -102,6 +118,23 @@ Examples:
 Exit status: 0 every rule loads; 1 some do not.")]
 pub(crate) struct RulesCheckArgs {
     /// Rule files, or folders of .yml files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    /// How to show it
+    #[arg(long, short = 'o', value_enum, default_value_t = CheckOutput::Text)]
+    pub(crate) output: CheckOutput,
+}
+
+/// Say which indicators load, by type; which are duplicates, expired or held back; and which are refused, and why
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset indicators check feed.csv list.txt bundle.json
+  cresset indicators check intel/ --output json | jq .refused
+
+Exit status: 0 every entry loads; 1 some do not.")]
+pub(crate) struct IndicatorsCheckArgs {
+    /// Files of indicators, or folders of them
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
     /// How to show it

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command, RulesCommand};
+use crate::args::{Args, Command, IndicatorsCommand, RulesCommand};
 
 /// How a run ended, for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,7 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
     match args.command {
         Command::Watch(args) => watch::run(args, out),
         Command::Rules { command: RulesCommand::Check(args) } => check::rules(&args, out),
+        Command::Indicators { command: IndicatorsCommand::Check(args) } => check::indicators(&args, out),
         Command::Formats => formats::run(out),
     }
 }

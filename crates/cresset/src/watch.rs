@@ -5,10 +5,12 @@ mod progress;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use cresset_detect::{Detection, Detector, RuleFilter, RuleSet};
+use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
 use cresset_event::FieldNames;
 use cresset_ingest::Skipped;
-use cresset_pipeline::{Progress, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_sources, load_rules};
+use cresset_pipeline::{
+    Progress, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_sources, load_indicators, load_rules,
+};
 
 use crate::Outcome;
 use crate::args::{OutputFormat, WatchArgs};
@@ -23,11 +25,16 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outcome> {
     let mut err = io::stderr();
     let names = Arc::new(FieldNames::new());
+    if args.rules.is_empty() && args.indicators.is_empty() {
+        writeln!(err, "cresset: nothing to look for; name rules with --rules or indicators with --indicators")?;
+        return Ok(Outcome::Failed);
+    }
     let Some(rules) = compile_rules(&args, &mut err)? else { return Ok(Outcome::Failed) };
+    let indicators = compile_indicators(&args, &mut err)?;
     let (sources, unreadable) = find_sources(&args.logs);
     let style = Style::new(args.color.wanted_on(&io::stdout()));
     let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until };
-    let mut watch = Watch::new(Arc::clone(&names), Detector::new(Arc::new(rules)), options);
+    let mut watch = Watch::new(Arc::clone(&names), Detector::new(Arc::new(rules), Arc::new(indicators)), options);
 
     let mut sink = Reporting {
         output: output(&args, style, out),
@@ -70,11 +77,27 @@ fn compile_rules(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Option<Rul
         writeln!(err, "cresset: no rule loads; `cresset rules check` says why")?;
         return Ok(None);
     }
-    if args.rules.is_empty() {
-        writeln!(err, "cresset: nothing to look for; name rules with --rules")?;
-        return Ok(None);
-    }
     Ok(Some(rules))
+}
+
+/// Loads the indicators, and says on standard error what of them is refused or held back.
+fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<IndicatorSet> {
+    let set = IndicatorSet::new(if args.no_warning_list { Warnings::Ignore } else { Warnings::Apply });
+    for feed in load_indicators(&args.indicators) {
+        if feed.refused_count() > 0 {
+            let (file, count) = (escape::terminal(&feed.file), feed.refused_count());
+            writeln!(err, "indicators refused: {file}: {count} entries; `cresset indicators check` says why")?;
+        }
+        feed.indicators.into_iter().for_each(|indicator| set.add(indicator));
+    }
+    let held_back = set.held_back().len();
+    if held_back > 0 {
+        writeln!(
+            err,
+            "indicators held back: {held_back} are on the warning list; `cresset indicators check` names them"
+        )?;
+    }
+    Ok(set)
 }
 
 fn output<'o>(args: &WatchArgs, style: Style, out: &'o mut dyn Write) -> Box<dyn Output + 'o> {

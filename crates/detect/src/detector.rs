@@ -6,19 +6,21 @@ use cresset_event::Event;
 
 use crate::correlation::{CorrelationStats, Fired, Memory};
 use crate::detection::{Cause, Detection, Matched};
+use crate::indicators::IndicatorSet;
 use crate::rules::RuleSet;
 
 /// Rules and indicators, ready; and the memory of the correlations.
 #[derive(Debug)]
 pub struct Detector {
     rules: Arc<RuleSet>,
+    indicators: Arc<IndicatorSet>,
     memory: Memory,
 }
 
 impl Detector {
     /// Returns a detector with an empty memory.
-    pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, memory: Memory::default() }
+    pub fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
+        Self { rules, indicators, memory: Memory::default() }
     }
 
     /// Passes what comes of an event to `found`.
@@ -30,10 +32,21 @@ impl Detector {
                 found(Detection::new(Cause::Rule(fit.rule), event, fit.matched));
             }
         }
+        self.find_indicators(event, &mut found);
         for fired in fired {
             if self.rules.correlation_reports(fired.correlation) {
                 found(self.correlated(fired, event));
             }
+        }
+    }
+
+    fn find_indicators(&self, event: &Event, found: &mut impl FnMut(Detection)) {
+        let mut matches = Vec::new();
+        self.indicators.matches(event, &mut matches);
+        for found_by in matches {
+            let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
+            let matched = vec![Matched::new(field, Some(found_by.value))];
+            found(Detection::new(Cause::Indicator(found_by.indicator), event, matched));
         }
     }
 

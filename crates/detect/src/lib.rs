@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use cresset_detect::{Detector, RuleFilter, RuleSet, RuleSources};
+//! use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet, RuleSources};
 //! use cresset_event::{EventBuilder, FieldNames, Origin, Value};
 //!
 //! let mut sources = RuleSources::default();
@@ -25,7 +25,8 @@
 //! builder.push("CommandLine", Value::Str("whoami /all"));
 //! let event = builder.finish(Origin::default());
 //! let mut found = Vec::new();
-//! Detector::new(Arc::new(rules)).detect(&event, |detection| found.push(detection));
+//! let indicators = Arc::new(IndicatorSet::default());
+//! Detector::new(Arc::new(rules), indicators).detect(&event, |detection| found.push(detection));
 //! assert_eq!(found[0].title(), "Whoami");
 //! assert_eq!(found[0].matched[0].value.as_deref(), Some("whoami /all"));
 //! ```
@@ -35,15 +36,19 @@ mod correlation;
 mod detection;
 mod detector;
 mod filters;
+mod indicators;
 mod level;
 mod rule;
 mod rules;
 mod sigma_event;
+mod warning_list;
 
 pub use attack::TACTICS;
 pub use correlation::CorrelationStats;
 pub use detection::{Cause, Detection, Matched};
 pub use detector::Detector;
+pub use indicators::{IndicatorSet, Warnings};
 pub use level::{Level, Status};
 pub use rule::{Refused, Rule, RuleSources};
 pub use rules::{Coverage, RuleFilter, RuleSet};
+pub use warning_list::WarningList;

@@ -105,9 +105,24 @@ impl Matcher {
                     expected == algorithm || (expected == HashAlgorithm::Md5 && algorithm == HashAlgorithm::ImpHash);
                 same.then(|| Self::FileHash(algorithm, text.to_lowercase()))
             }
-            ObservableKind::RegistryKey => Some(Self::RegistryKey(text.to_lowercase())),
+            ObservableKind::RegistryKey => Some(Self::RegistryKey(normal_key(text))),
             ObservableKind::User => Some(Self::User(text.to_lowercase())),
             ObservableKind::Process => Some(Self::Process(text.to_lowercase())),
+        }
+    }
+
+    /// Brings an observed value into the form that indicators have. Unlike [`Matcher::of_kind`] it takes the value as it is:
+    /// what a log says was not written to be harmless. `None` for addresses and domains, which are looked up by parts.
+    pub fn of_observed(kind: ObservableKind, value: &str) -> Option<Self> {
+        match kind {
+            ObservableKind::Ipv4 | ObservableKind::Ipv6 | ObservableKind::Domain => None,
+            ObservableKind::Url => normal_url(value).map(Self::Url),
+            ObservableKind::Email => Some(Self::Email(value.to_lowercase())),
+            ObservableKind::FileName => Some(Self::FileName(value.to_lowercase())),
+            ObservableKind::FileHash(algorithm) => Some(Self::FileHash(algorithm, value.to_lowercase())),
+            ObservableKind::RegistryKey => Some(Self::RegistryKey(normal_key(value))),
+            ObservableKind::User => Some(Self::User(value.to_lowercase())),
+            ObservableKind::Process => Some(Self::Process(value.to_lowercase())),
         }
     }
 
@@ -156,6 +171,21 @@ pub(crate) fn normal_url(text: &str) -> Option<String> {
     Some(format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase()))
 }
 
+/// Brings a registry key into lower case, with its hive in the short form that Sysmon writes.
+fn normal_key(text: &str) -> String {
+    const HIVES: &[(&str, &str)] = &[
+        ("hkey_local_machine", "hklm"),
+        ("hkey_users", "hku"),
+        ("hkey_current_user", "hkcu"),
+        ("hkey_classes_root", "hkcr"),
+        (r"\registry\machine", "hklm"),
+        (r"\registry\user", "hku"),
+    ];
+    let key = text.to_lowercase();
+    let short = HIVES.iter().find_map(|(long, short)| Some(format!("{short}{}", key.strip_prefix(long)?)));
+    short.unwrap_or(key)
+}
+
 /// A range of addresses; a single address is the range of its full length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
@@ -178,7 +208,13 @@ impl Network {
             Some(prefix) => prefix.parse().ok().filter(|bits| *bits <= full)?,
             None => full,
         };
-        Some(Self { address: mask(address, prefix_bits), prefix_bits })
+        Some(Self::of(address, prefix_bits))
+    }
+
+    /// Returns the range of this many leading bits that an address lies in; more bits than it has count as all.
+    pub fn of(address: IpAddr, prefix_bits: u8) -> Self {
+        let prefix_bits = prefix_bits.min(if address.is_ipv4() { 32 } else { 128 });
+        Self { address: mask(address, prefix_bits), prefix_bits }
     }
 
     /// Returns whether the address lies in the range.

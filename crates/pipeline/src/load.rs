@@ -1,9 +1,10 @@
-//! Reading what to look for: rule files, from files or folders.
+//! Reading what to look for: rule files and files of indicators, from files or folders.
 
 use std::fs;
 use std::path::Path;
 
 use cresset_detect::RuleSources;
+use cresset_intel::Loaded;
 
 use crate::sources::{SourcePath, find_sources};
 
@@ -30,6 +31,25 @@ pub fn load_rules(arguments: &[String]) -> RuleSources {
         }
     }
     rules
+}
+
+/// Reads indicators from files, and from every file of folders, one result a file.
+pub fn load_indicators(arguments: &[String]) -> Vec<Loaded> {
+    let (sources, unreadable) = find_sources(arguments);
+    let mut loaded: Vec<Loaded> =
+        unreadable.into_iter().map(|failed| Loaded::unreadable(&failed.source, failed.reason)).collect();
+    for source in sources {
+        let SourcePath::File(path, _) = source else {
+            loaded.push(Loaded::unreadable("-", "indicators are not read from standard input; name a file"));
+            continue;
+        };
+        let name = path.display().to_string();
+        loaded.push(match fs::read(&path) {
+            Ok(bytes) => cresset_intel::load(&name, &bytes),
+            Err(error) => Loaded::unreadable(&name, error.to_string()),
+        });
+    }
+    loaded
 }
 
 fn has_extension(path: &Path, wanted: &[&str]) -> bool {

@@ -2,6 +2,7 @@
 
 mod arrows;
 mod corpus;
+mod indicators;
 mod output;
 mod status;
 

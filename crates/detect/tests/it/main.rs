@@ -1,11 +1,12 @@
 //! Rules and events in, detections out. One test vocabulary: [`check_detects`].
 
 mod correlations;
+mod indicators;
 mod rules;
 
 use std::sync::Arc;
 
-use cresset_detect::{Cause, Detection, Detector, RuleFilter, RuleSet, RuleSources};
+use cresset_detect::{Cause, Detection, Detector, IndicatorSet, RuleFilter, RuleSet, RuleSources};
 use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Timestamp, UnknownTime, Value};
 
 /// When the events of a test arrive: long after they happened.
@@ -45,7 +46,7 @@ fn event(builder: &mut EventBuilder, (seconds, fields): Given<'_>) -> Event {
 
 fn detect(rules: RuleSet, events: &[Given<'_>]) -> (Vec<Detection>, Detector) {
     let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
-    let mut detector = Detector::new(Arc::new(rules));
+    let mut detector = Detector::new(Arc::new(rules), Arc::new(IndicatorSet::default()));
     let mut found = Vec::new();
     for given in events {
         detector.detect(&event(&mut builder, *given), |detection| found.push(detection));

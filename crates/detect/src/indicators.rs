@@ -1,0 +1,205 @@
+//! The indicators of a run, and the finding of them in events.
+//!
+//! A value is looked up in normal form: addresses by their bits and then by each length of prefix that the set has;
+//! domains by each of their suffixes; everything else as a whole, in lower case. The set can be added to and taken from
+//! while others match: what was added is seen by the next event.
+//!
+//! An indicator counts where it is valid at the time of the event, or of its arrival where the event's time is unknown.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cresset_event::{Event, FieldId, Indicator, Matcher, Network, Observable, ObservableKind};
+
+use crate::warning_list::WarningList;
+
+/// Whether indicators that the warning list names may fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Warnings {
+    /// They are kept and do not.
+    #[default]
+    Apply,
+    /// They may.
+    Ignore,
+}
+
+/// A set of indicators that can be matched and changed at the same time.
+#[derive(Debug, Default)]
+pub struct IndicatorSet {
+    index: RwLock<Index>,
+    warnings: Option<WarningList>,
+}
+
+/// An indicator and the value that it was found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IndicatorMatch {
+    pub(crate) indicator: Arc<Indicator>,
+    /// The field that held the value; `None` where the table of names was full.
+    pub(crate) field: Option<FieldId>,
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    by_value: HashMap<Matcher, Vec<Arc<Indicator>>>,
+    /// How many ranges there are of each length of prefix: (is IPv4, bits).
+    prefixes: BTreeMap<(bool, u8), usize>,
+    /// How many indicators there are of each kind; addresses count as both.
+    kinds: HashMap<ObservableKind, usize>,
+    held_back: Vec<(Arc<Indicator>, String)>,
+    len: usize,
+}
+
+impl IndicatorSet {
+    /// Returns an empty set.
+    pub fn new(warnings: Warnings) -> Self {
+        let warnings = (warnings == Warnings::Apply).then(WarningList::built_in);
+        Self { index: RwLock::default(), warnings }
+    }
+
+    /// Adds an indicator; one that the warning list names is kept apart. One that is there already is not added again.
+    pub fn add(&self, indicator: Indicator) {
+        let reason = self.warnings.as_ref().and_then(|list| list.reason(&indicator.matcher));
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => index.held_back.push((Arc::new(indicator), reason.to_owned())),
+            None => index.add(Arc::new(indicator)),
+        }
+    }
+
+    /// Takes every indicator of this id out, and returns how many there were.
+    pub fn remove(&self, id: &str) -> usize {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+
+    /// Returns how many indicators can fire.
+    pub fn len(&self) -> usize {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).len
+    }
+
+    /// Returns whether none can.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the indicators that the warning list holds back, with the reasons.
+    pub fn held_back(&self) -> Vec<(Arc<Indicator>, String)> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).held_back.clone()
+    }
+
+    /// Adds to `found` every indicator that an observable of the event fulfils, each once for each value.
+    pub(crate) fn matches(&self, event: &Event, found: &mut Vec<IndicatorMatch>) {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        if index.len == 0 {
+            return;
+        }
+        let moment = event.origin().time.known().unwrap_or(event.origin().arrived);
+        event.visit_observables(|observable| {
+            if !index.kinds.contains_key(&observable.kind) {
+                return;
+            }
+            index.look_up(&observable, |indicator| {
+                let is_new =
+                    !found.iter().any(|has| Arc::ptr_eq(&has.indicator, indicator) && has.value == observable.value);
+                if is_new && indicator.validity.holds_at(moment) {
+                    let value = observable.value.clone().into_owned();
+                    found.push(IndicatorMatch { indicator: Arc::clone(indicator), field: observable.field, value });
+                }
+            });
+        });
+    }
+}
+
+impl Index {
+    fn add(&mut self, indicator: Arc<Indicator>) {
+        let same = self.by_value.entry(indicator.matcher.clone()).or_default();
+        if same.contains(&indicator) {
+            return;
+        }
+        if let Matcher::Address(network) = indicator.matcher {
+            *self.prefixes.entry((network.address.is_ipv4(), network.prefix_bits)).or_default() += 1;
+        }
+        *self.kinds.entry(indicator.matcher.kind()).or_default() += 1;
+        self.len += 1;
+        same.push(indicator);
+    }
+
+    fn remove(&mut self, id: &str) -> usize {
+        let mut removed = Vec::new();
+        self.by_value.retain(|_, indicators| {
+            removed.extend(indicators.extract_if(.., |indicator| indicator.id == id));
+            !indicators.is_empty()
+        });
+        for indicator in &removed {
+            take_one(&mut self.kinds, indicator.matcher.kind());
+            if let Matcher::Address(network) = indicator.matcher {
+                let key = (network.address.is_ipv4(), network.prefix_bits);
+                if let Some(count) = self.prefixes.get_mut(&key) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.prefixes.remove(&key);
+                    }
+                }
+            }
+        }
+        self.len -= removed.len();
+        let held_before = self.held_back.len();
+        self.held_back.retain(|(indicator, _)| indicator.id != id);
+        removed.len() + held_before - self.held_back.len()
+    }
+
+    /// Passes every indicator for an observable to `visit`, valid or not.
+    fn look_up(&self, observable: &Observable<'_>, mut visit: impl FnMut(&Arc<Indicator>)) {
+        let value: &str = &observable.value;
+        match observable.kind {
+            ObservableKind::Ipv4 | ObservableKind::Ipv6 => {
+                if let Ok(address) = value.parse() {
+                    self.look_up_address(address, visit);
+                }
+            }
+            ObservableKind::Domain => {
+                let mut rest = Some(value);
+                while let Some(domain) = rest {
+                    self.visit(&Matcher::Domain(domain.to_owned()), &mut visit);
+                    rest = domain.split_once('.').map(|(_, parent)| parent);
+                }
+            }
+            ObservableKind::User => {
+                let account = value.rsplit_once('\\').map(|(_, account)| account);
+                let forms: HashSet<&str> = [Some(value), account].into_iter().flatten().collect();
+                for form in forms {
+                    self.visit_kind(observable.kind, form, &mut visit);
+                }
+            }
+            kind => self.visit_kind(kind, value, &mut visit),
+        }
+    }
+
+    fn look_up_address(&self, address: IpAddr, mut visit: impl FnMut(&Arc<Indicator>)) {
+        for (is_ipv4, bits) in self.prefixes.keys() {
+            if *is_ipv4 == address.is_ipv4() {
+                self.visit(&Matcher::Address(Network::of(address, *bits)), &mut visit);
+            }
+        }
+    }
+
+    fn visit_kind(&self, kind: ObservableKind, value: &str, visit: &mut impl FnMut(&Arc<Indicator>)) {
+        if let Some(matcher) = Matcher::of_observed(kind, value) {
+            self.visit(&matcher, visit);
+        }
+    }
+
+    fn visit(&self, matcher: &Matcher, visit: &mut impl FnMut(&Arc<Indicator>)) {
+        self.by_value.get(matcher).into_iter().flatten().for_each(visit);
+    }
+}
+
+fn take_one(counts: &mut HashMap<ObservableKind, usize>, kind: ObservableKind) {
+    if let Some(count) = counts.get_mut(&kind) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&kind);
+        }
+    }
+}

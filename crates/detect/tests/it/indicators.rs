@@ -1,0 +1,191 @@
+//! Indicators against events.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cresset_detect::{Detector, IndicatorSet, Level, Warnings};
+use cresset_event::{EventBuilder, FieldNames, Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
+use proptest::prelude::*;
+
+use crate::{compile, event};
+
+fn indicator(id: &str, matcher: Matcher) -> Indicator {
+    Indicator {
+        id: id.into(),
+        name: id.into(),
+        matcher,
+        validity: Validity::default(),
+        author: None,
+        confidence: None,
+        techniques: Vec::new(),
+        references: Vec::new(),
+        loaded_from: "test".into(),
+    }
+}
+
+fn plain(value: &str) -> Indicator {
+    indicator(value, Matcher::parse(value).expect("a value of some type"))
+}
+
+fn set(indicators: impl IntoIterator<Item = Indicator>) -> IndicatorSet {
+    let set = IndicatorSet::new(Warnings::Apply);
+    indicators.into_iter().for_each(|indicator| set.add(indicator));
+    set
+}
+
+/// The ids that fire on an event with one field.
+fn fires(set: IndicatorSet, seconds: i64, fields: &str) -> Vec<String> {
+    let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
+    let mut detector = Detector::new(Arc::new(compile("")), Arc::new(set));
+    let mut found = Vec::new();
+    detector.detect(&event(&mut builder, (seconds, fields)), |detection| {
+        found.push(detection.cause_id().expect("indicators have ids").to_owned());
+    });
+    found
+}
+
+#[track_caller]
+fn check_fires(value: &str, fields: &str, expected: bool) {
+    assert_eq!(!fires(set([plain(value)]), 1, fields).is_empty(), expected, "{value} on {fields}");
+}
+
+#[test]
+fn addresses_and_ranges() {
+    check_fires("192.0.2.1", "src_ip=192.0.2.1", true);
+    check_fires("192.0.2.1", "src_ip=::ffff:192.0.2.1", true);
+    check_fires("192.0.2.1", "src_ip=192.0.2.10", false);
+    check_fires("192.0.2.128/25", "src_ip=192.0.2.128", true);
+    check_fires("192.0.2.128/25", "src_ip=192.0.2.127", false);
+    check_fires("2001:db8::/32", "src_ip=2001:DB8:1::1", true);
+    check_fires("192.0.2.1", "CommandLine=nc 192.0.2.1 443", true);
+}
+
+#[test]
+fn domains_with_all_below_them() {
+    check_fires("evil[.]example", "query=evil.example.", true);
+    check_fires("evil.example", "query=a.b.EVIL.example", true);
+    check_fires("evil.example", "query=notevil.example", false);
+    check_fires("a.evil.example", "query=evil.example", false);
+    check_fires("evil.example", "url=http://www.evil.example:8080/x", true);
+    check_fires("evil.example", "mailfrom=bob@evil.example", true);
+}
+
+#[test]
+fn urls_hashes_and_mail_addresses_in_any_case() {
+    check_fires("hxxp://Evil.example/A", "url=HTTP://evil.EXAMPLE/A", true);
+    check_fires("http://evil.example/A", "url=http://evil.example/a", false);
+    check_fires("http://evil.example/", "url=http://evil.example", true);
+    check_fires("bad@evil.example", "mailfrom=BAD@evil.example", true);
+    let sha1 = "AA".repeat(20);
+    check_fires(&sha1, &format!("Hashes=SHA1={}", "aa".repeat(20)), true);
+    check_fires(&sha1, &format!("Hashes=SHA1={}", "ab".repeat(20)), false);
+}
+
+#[test]
+fn names_of_files_keys_accounts_and_programs() {
+    let check = |kind, value: &str, fields: &str| {
+        let matcher = Matcher::of_kind(kind, value).expect("of its kind");
+        assert_eq!(fires(set([indicator("i", matcher)]), 1, fields), ["i"], "{value} on {fields}");
+    };
+    check(ObservableKind::FileName, "Evil.exe", r"TargetFilename=C:\Temp\eVIL.exe");
+    check(ObservableKind::RegistryKey, r"HKLM\Software\Evil", r"TargetObject=hklm\software\EVIL");
+    check(ObservableKind::User, "mallory", r"User=EXAMPLE\Mallory");
+    check(ObservableKind::User, r"example\mallory", r"User=EXAMPLE\Mallory");
+    check(ObservableKind::Process, r"C:\Temp\a.exe", r"Image=c:\temp\A.exe");
+}
+
+#[test]
+fn validity_is_that_of_the_events_time() {
+    let at = |seconds: i64| Timestamp::from_nanos(seconds * 1_000_000_000);
+    let valid = Validity { from_inclusive: Some(at(10)), until_exclusive: Some(at(20)), revoked: false };
+    let fires_at = |validity, seconds| {
+        !fires(set([Indicator { validity, ..plain("192.0.2.1") }]), seconds, "src_ip=192.0.2.1").is_empty()
+    };
+    assert_eq!([9, 10, 19, 20].map(|seconds| fires_at(valid, seconds)), [false, true, true, false]);
+    assert!(!fires_at(Validity { revoked: true, ..valid }, 15));
+    // Where the event's time is unknown its arrival counts, which lies after the end.
+    assert!(!fires_at(valid, i64::MIN));
+}
+
+#[test]
+fn what_the_warning_list_names_is_kept_and_does_not_fire_unless_asked() {
+    let held = set([plain("10.0.0.1"), plain("192.0.2.1")]);
+    assert_eq!((held.len(), held.held_back().len()), (1, 1));
+    assert!(fires(held, 1, "src_ip=10.0.0.1").is_empty());
+    let asked = IndicatorSet::new(Warnings::Ignore);
+    asked.add(plain("10.0.0.1"));
+    assert_eq!(fires(asked, 1, "src_ip=10.0.0.1"), ["10.0.0.1"]);
+}
+
+#[test]
+fn an_indicator_fires_once_for_each_value_of_an_event() {
+    assert_eq!(fires(set([plain("192.0.2.0/24")]), 1, "src_ip=192.0.2.1;dst_ip=192.0.2.1;c-ip=192.0.2.2").len(), 2);
+    let twice = set([plain("192.0.2.1"), plain("192.0.2.1")]);
+    assert_eq!(twice.len(), 1);
+}
+
+#[test]
+fn confidence_is_the_level() {
+    let level = |confidence| {
+        let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
+        let set = set([Indicator { confidence, ..plain("192.0.2.1") }]);
+        let mut level = None;
+        Detector::new(Arc::new(compile("")), Arc::new(set))
+            .detect(&event(&mut builder, (1, "src_ip=192.0.2.1")), |detection| level = Some(detection.level()));
+        level.expect("a detection")
+    };
+    assert_eq!([Some(10), Some(50), Some(90), None].map(level), [Level::Low, Level::Medium, Level::High, Level::High]);
+}
+
+#[test]
+fn the_set_changes_while_it_is_matched_against() {
+    let set = Arc::new(set([plain("203.0.113.1")]));
+    let done = Arc::new(AtomicBool::new(false));
+    let changes = {
+        let (set, done) = (Arc::clone(&set), Arc::clone(&done));
+        std::thread::spawn(move || {
+            for round in 0..500 {
+                set.add(plain("192.0.2.1"));
+                assert_eq!(set.remove("192.0.2.1"), 1, "round {round}");
+            }
+            done.store(true, Ordering::SeqCst);
+        })
+    };
+    let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
+    let mut detector = Detector::new(Arc::new(compile("")), Arc::clone(&set));
+    while !done.load(Ordering::SeqCst) {
+        let mut steady = 0;
+        detector.detect(&event(&mut builder, (1, "src_ip=203.0.113.1;dst_ip=192.0.2.1")), |detection| {
+            steady += usize::from(detection.cause_id() == Some("203.0.113.1"));
+        });
+        assert_eq!(steady, 1, "what is not changed is always found");
+    }
+    changes.join().expect("the other thread ends well");
+    assert_eq!(set.len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn ranges_are_found_as_a_scan_finds_them(
+        ranges in proptest::collection::vec((any::<u32>(), 8..=32_u8), 0..20),
+        near in any::<prop::sample::Index>(),
+        flip in 0..32_u32,
+    ) {
+        let networks: Vec<Network> = ranges.iter().map(|(bits, prefix)| Network::of(IpAddr::V4((*bits).into()), *prefix)).collect();
+        let address = ranges.get(near.index(ranges.len().max(1))).map_or(0, |(bits, _)| bits ^ (1 << flip));
+        let address = IpAddr::V4(address.into());
+        let set = IndicatorSet::new(Warnings::Ignore);
+        for network in &networks {
+            set.add(indicator(&network.to_string(), Matcher::Address(*network)));
+        }
+        let mut expected: Vec<String> = networks.iter().filter(|network| network.contains(address)).map(ToString::to_string).collect();
+        let mut found = fires(set, 1, &format!("src_ip={address}"));
+        expected.sort();
+        found.sort();
+        expected.dedup();
+        prop_assert_eq!(found, expected);
+    }
+}

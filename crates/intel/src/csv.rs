@@ -1,0 +1,454 @@
+//! CSV feeds: columns divided by comma, tab or semicolon.
+//!
+//! [`sniff`] looks at the first lines for a header that we know (also behind `#`, as abuse.ch writes it) or, without one,
+//! for steady columns of which one holds indicators. [`read`] goes through the records; a quote that is not closed costs
+//! its own line, not the rest of the file.
+
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
+use cresset_event::{Indicator, Matcher, Timestamp, Validity};
+
+use crate::collector::{Collector, Place};
+use crate::identity::derived_id;
+use crate::list::{hosts_line, is_comment, source_of};
+use crate::moment::parse_moment;
+use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
+use crate::value::read_by_form;
+use crate::value_type::{ValueType, read_named, read_part, single};
+
+/// How much of a file, and how many of its lines, are looked at to tell its columns.
+const SAMPLE_BYTES: usize = 1 << 16;
+const SAMPLE_LINES: usize = 32;
+/// Longest record. Comments of MISP exports reach some KiB; longer ones are nearly always a quote that is not closed.
+const RECORD_BYTES_MAX: usize = 1 << 16;
+/// How often the reading is taken up behind such a record: each time may look at the rest of the file once. Past it the
+/// rest is refused as a whole.
+const RESUMES_MAX: usize = 16;
+/// Most columns that are looked at for values and their like.
+const COLUMNS_MAX: usize = 256;
+
+/// How a file's columns are laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    delimiter: u8,
+    columns: Columns,
+    first_row: FirstRow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstRow {
+    Header,
+    Entry,
+}
+
+/// Where what stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Columns {
+    values: Vec<(usize, ValueType)>,
+    value_type: Option<usize>,
+    from: Option<usize>,
+    until: Option<usize>,
+    confidence: Option<usize>,
+    name: Option<usize>,
+    reference: Option<usize>,
+    source: Option<usize>,
+    revoked: Option<usize>,
+    to_ids: Option<usize>,
+}
+
+/// Names of columns, the better first, by letters and digits alone. MISP's `date` is when an attribute was last changed,
+/// not when it begins to count, and is left.
+const VALUES: &[&str] = &["indicator", "value", "ioc", "iocvalue", "indicatorvalue", "observable", "observablevalue"];
+const TYPES: &[&str] = &["type", "ioctype", "indicatortype", "valuetype", "kind", "observabletype"];
+const FROM: &[&str] = &["validfrom", "firstseen", "firstseenutc", "begin", "start"];
+const UNTIL: &[&str] = &["validuntil", "expires", "expiry", "expiration", "expirationdate", "expiresat", "validto"];
+const CONFIDENCE: &[&str] = &["confidence", "confidencelevel"];
+const NAMES: &[&str] = &["name", "title", "description", "comment", "malwareprintable", "malware", "threat", "notes"];
+const REFERENCES: &[&str] = &["reference", "references", "link", "urlhauslink"];
+const SOURCES: &[&str] = &["source", "author", "createdby", "provider", "reporter"];
+
+/// Tells the layout of a CSV file; `None` where it is a plain list.
+pub(crate) fn sniff(bytes: &[u8]) -> Option<Layout> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE_BYTES)]);
+    let mut lines: Vec<&str> = head.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if bytes.len() > SAMPLE_BYTES {
+        lines.pop();
+    }
+    let first = lines.iter().position(|line| !line.starts_with('#') && !line.starts_with("//"))?;
+    let commented = lines[..first].last().map(|line| line.trim_start_matches(['#', '/', ' ']));
+    let sample: Vec<&str> =
+        lines[first..].iter().copied().filter(|line| !is_comment(line)).take(SAMPLE_LINES).collect();
+    let delimiters = [b',', b'\t', b';'];
+    delimiters
+        .into_iter()
+        .find_map(|delimiter| with_header(&sample, commented, delimiter))
+        .or_else(|| delimiters.into_iter().find_map(|delimiter| by_form(&sample, delimiter)))
+}
+
+fn with_header(sample: &[&str], commented: Option<&str>, delimiter: u8) -> Option<Layout> {
+    let first = cells(sample.first()?, delimiter);
+    if let Some(columns) = Columns::of_header(&first) {
+        return Some(Layout { delimiter, columns, first_row: FirstRow::Header });
+    }
+    let header = cells(commented?, delimiter);
+    if header.len() < 2 || header.len() != first.len() {
+        return None;
+    }
+    Columns::of_header(&header).map(|columns| Layout { delimiter, columns, first_row: FirstRow::Entry })
+}
+
+/// At least two lines of the same number of columns, of which one holds values in at least half of them.
+fn by_form(sample: &[&str], delimiter: u8) -> Option<Layout> {
+    let rows: Vec<Vec<String>> = sample.iter().map(|line| cells(line, delimiter)).collect();
+    let width = rows.first()?.len();
+    let is_steady = rows.len() >= 2 && width >= 2 && rows.iter().all(|row| row.len() == width);
+    let is_hosts = sample.iter().any(|line| hosts_line(line).is_some());
+    if !is_steady || is_hosts {
+        return None;
+    }
+    let hits = |column: usize| rows.iter().filter(|row| read_by_form(&row[column]).is_ok()).count();
+    let best =
+        (0..width.min(COLUMNS_MAX)).map(|column| (hits(column), column)).max_by_key(|(n, i)| (*n, usize::MAX - i))?;
+    let columns = Columns { values: vec![(best.1, ValueType::ByForm)], ..Columns::default() };
+    (best.0 * 2 >= rows.len()).then_some(Layout { delimiter, columns, first_row: FirstRow::Entry })
+}
+
+fn cells(line: &str, delimiter: u8) -> Vec<String> {
+    let mut record = ByteRecord::new();
+    let mut reader = reader(line.as_bytes(), delimiter);
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => record.iter().map(|cell| unquoted(&String::from_utf8_lossy(cell)).to_owned()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn reader(bytes: &[u8], delimiter: u8) -> Reader<&[u8]> {
+    ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).comment(Some(b'#')).from_reader(bytes)
+}
+
+impl Columns {
+    /// Reads a header; `None` where no column of it holds values, or where it holds a value itself.
+    fn of_header(cells: &[String]) -> Option<Self> {
+        let plain: Vec<String> = cells.iter().take(COLUMNS_MAX).map(|cell| plain_name(cell)).collect();
+        let find = |names: &[&str]| names.iter().find_map(|name| plain.iter().position(|cell| cell == name));
+        let values = match find(VALUES) {
+            Some(column) => vec![(column, ValueType::ByForm)],
+            None => typed_columns(&plain),
+        };
+        let is_entry = cells.iter().any(|cell| read_by_form(cell).is_ok());
+        if values.is_empty() || is_entry {
+            return None;
+        }
+        Some(Self {
+            values,
+            value_type: find(TYPES),
+            from: find(FROM),
+            until: find(UNTIL),
+            confidence: find(CONFIDENCE),
+            name: find(NAMES),
+            reference: find(REFERENCES),
+            source: find(SOURCES),
+            revoked: find(&["revoked"]),
+            to_ids: find(&["toids"]),
+        })
+    }
+}
+
+/// Columns that are named for the type of what they hold. Beside a hash, a file name only describes, and is left.
+fn typed_columns(plain: &[String]) -> Vec<(usize, ValueType)> {
+    use cresset_event::ObservableKind::{FileHash, FileName, Process, User};
+    let typed = plain.iter().enumerate().filter(|(_, name)| !name.is_empty());
+    let mut values: Vec<(usize, ValueType)> = typed
+        .filter_map(|(column, name)| single(name).map(|value_type| (column, value_type)))
+        .filter(|(_, value_type)| !matches!(value_type, ValueType::Beside | ValueType::Of(User | Process)))
+        .collect();
+    if values.iter().any(|(_, value_type)| matches!(value_type, ValueType::Of(FileHash(_)))) {
+        values.retain(|(_, value_type)| *value_type != ValueType::Of(FileName));
+    }
+    values
+}
+
+fn plain_name(cell: &str) -> String {
+    cell.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
+/// Reads the records of a CSV file.
+pub(crate) fn read(bytes: &[u8], layout: &Layout, collector: &mut Collector<'_>) {
+    let mut begin = Begin { offset: 0, line: 1 };
+    let mut is_header_due = layout.first_row == FirstRow::Header;
+    for _ in 0..=RESUMES_MAX {
+        match read_from(bytes, begin, layout, &mut is_header_due, collector) {
+            Some(next) => begin = next,
+            None => return,
+        }
+    }
+    let reason = format!("{RESUMES_MAX} quotes before it are not closed; the rest of the file is not read");
+    collector.refuse(Place::Line(begin.line), reason, &lossy(&bytes[begin.offset..]));
+}
+
+/// Where a reading begins.
+#[derive(Debug, Clone, Copy)]
+struct Begin {
+    offset: usize,
+    line: u64,
+}
+
+/// Reads records until the end (`None`) or to one that is too long; returns the line behind that one's first.
+fn read_from(
+    bytes: &[u8],
+    begin: Begin,
+    layout: &Layout,
+    is_header_due: &mut bool,
+    collector: &mut Collector<'_>,
+) -> Option<Begin> {
+    let mut reader = reader(&bytes[begin.offset..], layout.delimiter);
+    let mut record = ByteRecord::new();
+    loop {
+        // Reading from memory, with rows of any length, has no other outcome than a record or the end.
+        if !reader.read_byte_record(&mut record).ok()? {
+            return None;
+        }
+        let (offset, line) = record.position().map_or((0, 1), |position| (position.byte(), position.line()));
+        let start = Begin { offset: begin.offset + usize::try_from(offset).ok()?, line: begin.line + line - 1 };
+        let start = behind_blanks(bytes, start);
+        if record.as_slice().len() > RECORD_BYTES_MAX {
+            let reason = "the record is longer than 64 KiB; a quote is probably not closed";
+            collector.refuse(Place::Line(start.line), reason, &lossy(&bytes[start.offset..]));
+            return line_after(bytes, start);
+        }
+        if std::mem::take(is_header_due) {
+            continue;
+        }
+        read_record(&record, start.line, layout, collector);
+    }
+}
+
+/// Blank lines before a record count to it; the record itself begins behind them.
+fn behind_blanks(bytes: &[u8], at: Begin) -> Begin {
+    let blanks = bytes[at.offset..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let lines = bytes[at.offset..at.offset + blanks].iter().filter(|byte| **byte == b'\n').count();
+    Begin { offset: at.offset + blanks, line: at.line + lines as u64 }
+}
+
+/// The line after the one that begins at `at`.
+fn line_after(bytes: &[u8], at: Begin) -> Option<Begin> {
+    let end = bytes[at.offset..].iter().position(|byte| *byte == b'\n')?;
+    let offset = at.offset + end + 1;
+    (offset < bytes.len()).then_some(Begin { offset, line: at.line + 1 })
+}
+
+fn read_record(record: &ByteRecord, line: u64, layout: &Layout, collector: &mut Collector<'_>) {
+    let shown = || record.iter().map(lossy).collect::<Vec<_>>().join(&char::from(layout.delimiter).to_string());
+    let row: Vec<&str> = match record.iter().take(COLUMNS_MAX).map(utf8).collect::<Result<_, _>>() {
+        Ok(cells) => cells,
+        Err(reason) => return collector.refuse(Place::Line(line), reason, &shown()),
+    };
+    let row = Row { cells: row.into_iter().map(unquoted).collect(), columns: &layout.columns };
+    let is_blank = row.cells.iter().all(|cell| cell.is_empty());
+    if is_blank || row.cells[0].starts_with("//") || row.cells[0].starts_with(';') {
+        return;
+    }
+    match row.read(collector.name()) {
+        Ok(indicators) => indicators.into_iter().for_each(|indicator| collector.offer(indicator)),
+        Err(reason) => collector.refuse(Place::Line(line), reason, &shown()),
+    }
+}
+
+struct Row<'r> {
+    cells: Vec<&'r str>,
+    columns: &'r Columns,
+}
+
+impl<'r> Row<'r> {
+    /// Returns a cell that says something.
+    fn cell(&self, column: Option<usize>) -> Option<&'r str> {
+        self.cells.get(column?).copied().filter(|cell| !matches!(*cell, "" | "-" | "n/a" | "N/A" | "None" | "null"))
+    }
+
+    fn read(&self, file: &str) -> Result<Vec<Indicator>, String> {
+        if self.cell(self.columns.to_ids).is_some_and(|cell| matches!(cell, "0" | "false" | "False")) {
+            return Err("`to_ids` says that it is not for detection".to_owned());
+        }
+        let validity = self.validity()?;
+        let matchers = self.matchers()?;
+        Ok(matchers.into_iter().map(|matcher| self.indicator(file, matcher, validity)).collect())
+    }
+
+    fn matchers(&self) -> Result<Vec<Matcher>, String> {
+        let mut found = Vec::new();
+        for (column, value_type) in &self.columns.values {
+            let Some(value) = self.cell(Some(*column)) else { continue };
+            if *value_type == ValueType::ByForm {
+                found.extend(read_named(self.cell(self.columns.value_type).unwrap_or_default(), value)?);
+            } else {
+                found.extend(read_part(*value_type, value)?);
+            }
+        }
+        if found.is_empty() { Err("there is no value".to_owned()) } else { Ok(found) }
+    }
+
+    fn validity(&self) -> Result<Validity, String> {
+        Ok(Validity {
+            from_inclusive: self.moment(self.columns.from)?,
+            until_exclusive: self.moment(self.columns.until)?,
+            revoked: self
+                .cell(self.columns.revoked)
+                .is_some_and(|cell| !matches!(cell, "0" | "false" | "False" | "no")),
+        })
+    }
+
+    fn moment(&self, column: Option<usize>) -> Result<Option<Timestamp>, String> {
+        let Some(cell) = self.cell(column) else { return Ok(None) };
+        match parse_moment(cell) {
+            Some(moment) => Ok(Some(moment)),
+            None => Err(format!("`{}` is not a time; write it as 2024-05-01T12:00:00Z", shortened(cell, 40))),
+        }
+    }
+
+    fn indicator(&self, file: &str, matcher: Matcher, validity: Validity) -> Indicator {
+        let source = self.cell(self.columns.source);
+        let reference = self.cell(self.columns.reference).filter(|reference| reference.contains("://"));
+        let name = self.cell(self.columns.name).map(|name| shortened(name, NAME_BYTES_MAX));
+        Indicator {
+            id: derived_id(source.unwrap_or(source_of(file)), &matcher),
+            name: name.unwrap_or_else(|| matcher.to_string()),
+            matcher,
+            validity,
+            author: source.map(|source| shortened(source, NAME_BYTES_MAX)),
+            confidence: self.cell(self.columns.confidence).and_then(parse_confidence),
+            techniques: Vec::new(),
+            references: reference.map(str::to_owned).into_iter().collect(),
+            loaded_from: file.to_owned(),
+        }
+    }
+}
+
+/// Reads 0 to 100, with or without `%`, or a word of the scale None/Low/Med/High (STIX 2.1 appendix A).
+fn parse_confidence(text: &str) -> Option<u8> {
+    match text.to_ascii_lowercase().as_str() {
+        "none" => Some(0),
+        "low" => Some(15),
+        "med" | "medium" => Some(50),
+        "high" => Some(85),
+        number => number.trim_end_matches('%').trim_end().parse().ok().filter(|percent| *percent <= 100),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::{FeedKind, Loaded};
+
+    fn csv(text: &[u8]) -> Loaded {
+        let layout = sniff(text).expect("a CSV file");
+        let mut collector = Collector::new("feed.csv", FeedKind::Csv);
+        read(text, &layout, &mut collector);
+        collector.finish()
+    }
+
+    fn check_values(text: &str, expected: &[&str]) {
+        let loaded = csv(text.as_bytes());
+        let found: Vec<String> = loaded.indicators.iter().map(|indicator| indicator.matcher.to_string()).collect();
+        assert_eq!(found, expected, "{text:?}, refused: {:?}", loaded.refused);
+    }
+
+    #[test]
+    fn a_full_header() {
+        let loaded = csv(b"type,indicator,valid_from,valid_until,confidence,description,reference,source\n\
+            domain,Evil[.]example,2024-01-01,2024-06-01T00:00:00Z,high,\"C2, first\",https://r.example/1,CERT\n");
+        let found = &loaded.indicators[0];
+        assert_eq!(found.matcher.to_string(), "evil.example");
+        assert_eq!(found.name, "C2, first");
+        assert_eq!((found.author.as_deref(), found.confidence), (Some("CERT"), Some(85)));
+        assert_eq!(found.references, ["https://r.example/1"]);
+        assert_eq!(found.validity.from_inclusive, parse_moment("2024-01-01"));
+        assert_eq!(found.validity.until_exclusive, parse_moment("2024-06-01"));
+    }
+
+    #[test]
+    fn columns_of_a_misp_export() {
+        let text = "uuid,event_id,category,type,value,comment,to_ids,date,object_relation\n\
+            0,1,Network activity,ip-dst|port,192.0.2.1|443,c2,1,20240101,\n\
+            0,1,Payload delivery,filename|md5,a.exe|d41d8cd98f00b204e9800998ecf8427e,,1,20240101,\n\
+            0,1,Network activity,domain|ip,evil.example|192.0.2.2,,1,20240101,\n\
+            0,1,Other,text,hello,,1,20240101,\n\
+            0,1,Network activity,domain,good.example,,0,20240101,\n";
+        check_values(text, &["192.0.2.1", "d41d8cd98f00b204e9800998ecf8427e", "evil.example", "192.0.2.2"]);
+        let loaded = csv(text.as_bytes());
+        let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
+        assert_eq!(lines, [Some(5), Some(6)]);
+        assert_eq!((loaded.indicators[0].name.as_str(), loaded.indicators[0].validity), ("c2", Validity::default()));
+    }
+
+    #[test]
+    fn a_header_in_a_comment_and_other_delimiters() {
+        check_values(
+            "# feed of today\n# \"first_seen_utc\", \"ioc_value\", \"ioc_type\"\n\
+            \"2024-01-01 00:00:00\", \"192.0.2.1:80\", \"ip:port\"\n",
+            &["192.0.2.1"],
+        );
+        check_values("ioc;type\nevil.example;domain\n", &["evil.example"]);
+        check_values("ioc\ttype\nevil.example\tdomain\n", &["evil.example"]);
+        check_values("first_seen_utc,dst_ip,dst_port\n2024-01-01 00:00:00,192.0.2.1,443\n", &["192.0.2.1"]);
+    }
+
+    #[test]
+    fn columns_named_for_their_type() {
+        let (md5, sha1) = ("a".repeat(32), "b".repeat(40));
+        check_values(&format!("md5_hash,sha1_hash,file_name\n{md5},{sha1},setup.exe\n{md5},,x\n"), &[&md5, &sha1]);
+        check_values("filename\nevil.exe\n", &["evil.exe"]);
+    }
+
+    #[test]
+    fn steady_columns_without_a_header() {
+        check_values("2024,evil.example,x\n2025,192.0.2.1,y\n", &["evil.example", "192.0.2.1"]);
+        assert_eq!(sniff(b"evil.example,x\nworse.example\n"), None, "columns that are not steady");
+        assert_eq!(sniff(b"a,b\nc,d\n"), None, "no values");
+        assert_eq!(sniff(b"http://evil.example/a,b\n"), None, "one line says nothing");
+    }
+
+    #[test]
+    fn rows_that_cannot_be_taken_are_refused_with_their_line() {
+        let loaded = csv(b"value,expires\n\
+            evil.example,soon\n\
+            \xff.example,\n\
+            ,2024-01-01\n\
+            \"two\nlines\",\n\
+            worse.example,2024-01-01\n");
+        let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
+        assert_eq!(lines, [Some(2), Some(3), Some(4), Some(5)]);
+        assert_eq!(loaded.indicators.len(), 1);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_costs_its_line_only() {
+        let filler = "good.example,x\n".repeat(RECORD_BYTES_MAX / 10);
+        let loaded = csv(format!("value,comment\n\n\"evil.example,x\n{filler}last.example,x\n").as_bytes());
+        let values: Vec<String> = loaded.indicators.iter().map(|indicator| indicator.matcher.to_string()).collect();
+        assert_eq!(values, ["good.example", "last.example"]);
+        assert_eq!(loaded.refused[0].line, Some(3));
+        assert_eq!(loaded.refused.len(), 1);
+    }
+
+    #[test]
+    fn many_quotes_that_are_not_closed_end_the_reading() {
+        let part = format!("\"evil.example,x\n{}", "good.example,x\n".repeat(RECORD_BYTES_MAX / 10));
+        let loaded = csv(format!("value,comment\n{}\"x", part.repeat(RESUMES_MAX * 2 + 4)).as_bytes());
+        let last = loaded.refused.last().unwrap();
+        assert!(last.reason.contains("the rest of the file is not read"), "{last:?}");
+    }
+
+    #[test]
+    fn the_same_value_again_keeps_the_longer_validity() {
+        let loaded = csv(b"value,expires\nevil.example,2024-01-01\nevil.example,2025-01-01\nevil.example,2023-01-01\n");
+        assert_eq!((loaded.indicators.len(), loaded.duplicates), (1, 2));
+        assert_eq!(loaded.indicators[0].validity.until_exclusive, parse_moment("2025-01-01"));
+    }
+
+    #[test]
+    fn confidence_in_numbers_and_words() {
+        for (text, expected) in [("75", Some(75)), ("75%", Some(75)), ("High", Some(85)), ("101", None), ("sure", None)]
+        {
+            assert_eq!(parse_confidence(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Plain lists: one value a line.
+//!
+//! `#`, `//` and `;` begin a comment at the start of a line or after a blank; a comment behind a value becomes its name.
+//! Read as well: quoted values, lines of a hosts file (`0.0.0.0 bad.example`) and of `sha256sum` (hash, then file name).
+
+use cresset_event::{HashAlgorithm, Indicator, Matcher, ObservableKind, Validity};
+
+use crate::collector::{Collector, Place};
+use crate::identity::derived_id;
+use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
+use crate::value::{read_as, read_by_form};
+
+/// Longest line. Browsers send URLs of up to 8 KiB; a longer line is refused.
+const LINE_BYTES_MAX: usize = 8192;
+/// Addresses that block lists in the form of a hosts file send a domain to.
+const SINKS: &[&str] = &["0.0.0.0", "127.0.0.1", "::", "::0", "::1"];
+
+/// Reads a list.
+pub(crate) fn read(bytes: &[u8], collector: &mut Collector<'_>) {
+    for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
+        if line.len() > LINE_BYTES_MAX {
+            let reason = format!("the line has {} bytes; {LINE_BYTES_MAX} are read at most", line.len());
+            collector.refuse(Place::Line(number), reason, &lossy(line));
+            continue;
+        }
+        match utf8(line) {
+            Ok(text) => read_line(text, number, collector),
+            Err(reason) => collector.refuse(Place::Line(number), reason, &lossy(line)),
+        }
+    }
+}
+
+fn read_line(line: &str, number: u64, collector: &mut Collector<'_>) {
+    let (entry, comment) = split_comment(line);
+    let entry = unquoted(entry);
+    if entry.is_empty() {
+        return;
+    }
+    if let Some(domains) = hosts_line(entry) {
+        for domain in domains {
+            take(read_as(ObservableKind::Domain, domain), comment, line, number, collector);
+        }
+    } else if let Some((hash, file)) = checksum_line(entry) {
+        take(Ok(hash), comment.or(Some(file)), line, number, collector);
+    } else {
+        take(read_by_form(entry), comment, line, number, collector);
+    }
+}
+
+fn take(read: Result<Matcher, String>, name: Option<&str>, line: &str, number: u64, collector: &mut Collector<'_>) {
+    match read {
+        Ok(matcher) => collector.offer(listed(collector.name(), matcher, name)),
+        Err(reason) => collector.refuse(Place::Line(number), reason, line),
+    }
+}
+
+/// Returns an indicator of which nothing is known but its value and a name.
+fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
+    Indicator {
+        id: derived_id(source_of(file), &matcher),
+        name: name.map_or_else(|| matcher.to_string(), |name| shortened(name, NAME_BYTES_MAX)),
+        matcher,
+        validity: Validity::default(),
+        author: None,
+        confidence: None,
+        techniques: Vec::new(),
+        references: Vec::new(),
+        loaded_from: file.to_owned(),
+    }
+}
+
+/// Returns the file's name without folders: the same list moved to another folder is the same source.
+pub(crate) fn source_of(file: &str) -> &str {
+    file.rsplit(['/', '\\']).next().unwrap_or(file)
+}
+
+/// Returns whether the line is a comment as a whole.
+pub(crate) fn is_comment(line: &str) -> bool {
+    line.starts_with('#') || line.starts_with("//") || line.starts_with(';')
+}
+
+/// Divides a line into its entry and the comment, if any. A `#` within a URL is none: no blank stands before it.
+fn split_comment(line: &str) -> (&str, Option<&str>) {
+    let line = line.trim();
+    if is_comment(line) {
+        return ("", None);
+    }
+    let begins = |at: usize| line[..at].ends_with(char::is_whitespace) && is_comment(&line[at..]);
+    match line.char_indices().map(|(at, _)| at).find(|at| begins(*at)) {
+        Some(at) => {
+            let comment = line[at..].trim_start_matches(['#', '/', ';']).trim();
+            (line[..at].trim_end(), Some(comment).filter(|comment| !comment.is_empty()))
+        }
+        None => (line, None),
+    }
+}
+
+/// Returns the domains of a line of a hosts file.
+pub(crate) fn hosts_line(entry: &str) -> Option<impl Iterator<Item = &str>> {
+    let (sink, domains) = entry.split_once(char::is_whitespace)?;
+    SINKS.contains(&sink).then(|| domains.split_whitespace())
+}
+
+/// Returns the hash and the file name of a line that `sha256sum` and its kin write.
+fn checksum_line(entry: &str) -> Option<(Matcher, &str)> {
+    let (hash, file) = entry.split_once(char::is_whitespace)?;
+    let algorithm = HashAlgorithm::of_hex(hash)?;
+    let matcher = Matcher::of_kind(ObservableKind::FileHash(algorithm), hash)?;
+    Some((matcher, file.trim_start().trim_start_matches('*')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::{FeedKind, Loaded};
+
+    fn list(text: &[u8]) -> Loaded {
+        let mut collector = Collector::new("lists/list.txt", FeedKind::List);
+        read(text, &mut collector);
+        collector.finish()
+    }
+
+    fn check_values(text: &str, expected: &[&str]) {
+        let loaded = list(text.as_bytes());
+        let found: Vec<String> = loaded.indicators.iter().map(|indicator| indicator.matcher.to_string()).collect();
+        assert_eq!(found, expected, "{text:?}, refused: {:?}", loaded.refused);
+    }
+
+    #[test]
+    fn comments_blanks_and_quotes() {
+        check_values("# a\n// b\n; c\n\n  \r\nevil.example\r\n", &["evil.example"]);
+        check_values("\"evil.example\",\n'worse.example'\n", &["evil.example", "worse.example"]);
+        check_values(
+            "evil.example # c\nworse.example // c\n192.0.2.0/24 ; c",
+            &["evil.example", "worse.example", "192.0.2.0/24"],
+        );
+        check_values("http://evil.example/a#b;c//d", &["http://evil.example/a#b;c//d"]);
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_is_its_name() {
+        let loaded = list(b"evil.example # the bad one\nworse.example #");
+        assert_eq!(loaded.indicators[0].name, "the bad one");
+        assert_eq!(loaded.indicators[1].name, "worse.example");
+    }
+
+    #[test]
+    fn lines_of_hosts_files_and_checksums() {
+        check_values(
+            "0.0.0.0 bad.example worse.example\n127.0.0.1\tevil.example",
+            &["bad.example", "worse.example", "evil.example"],
+        );
+        let hash = "a".repeat(64);
+        check_values(&format!("{hash}  dir/evil.bin"), &[&hash]);
+    }
+
+    #[test]
+    fn refusals_have_their_line() {
+        let long = format!("{}.example", "a".repeat(LINE_BYTES_MAX));
+        let text = [b"evil.example\n\xffbad\nword\ntwo words\n".as_slice(), long.as_bytes()].concat();
+        let loaded = list(&text);
+        let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
+        assert_eq!(lines, [Some(2), Some(3), Some(4), Some(5)]);
+        assert!(loaded.refused[0].reason.contains("not UTF-8 from byte 0"));
+        assert_eq!(loaded.refused[2].quote, "two words");
+    }
+
+    #[test]
+    fn a_value_twice_is_a_duplicate_in_any_spelling() {
+        let loaded = list(b"evil.example\nEVIL[.]example\n");
+        assert_eq!((loaded.indicators.len(), loaded.duplicates), (1, 1));
+    }
+}
