@@ -58,12 +58,16 @@ impl IndicatorSet {
         Self { index: RwLock::default(), warnings }
     }
 
-    /// Adds an indicator; one that the warning list names is kept apart. One that is there already is not added again.
+    /// Adds an indicator; one that the warning list names is kept apart. It takes the place of an
+    /// older version: the same id with the same value.
     pub fn add(&self, indicator: Indicator) {
         let reason = self.warnings.as_ref().and_then(|list| list.reason(&indicator.matcher));
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         match reason {
-            Some(reason) => index.held_back.push((Arc::new(indicator), reason.to_owned())),
+            Some(reason) => {
+                index.held_back.retain(|(has, _)| has.id != indicator.id || has.matcher != indicator.matcher);
+                index.held_back.push((Arc::new(indicator), reason.to_owned()));
+            }
             None => index.add(Arc::new(indicator)),
         }
     }
@@ -96,7 +100,7 @@ impl IndicatorSet {
         }
         let moment = event.origin().time.known().unwrap_or(event.origin().arrived);
         event.visit_observables(|observable| {
-            if !index.kinds.contains_key(&observable.kind) {
+            if !index.kinds.contains_key(&observable.kind) || self.is_warned(&observable) {
                 return;
             }
             index.look_up(&observable, |indicator| {
@@ -109,12 +113,22 @@ impl IndicatorSet {
             });
         });
     }
+
+    /// Whether an address is on the warning list itself: a range around it must not fire on it either.
+    fn is_warned(&self, observable: &Observable<'_>) -> bool {
+        let Some(list) = &self.warnings else { return false };
+        let is_address = matches!(observable.kind, ObservableKind::Ipv4 | ObservableKind::Ipv6);
+        is_address
+            && Network::parse(&observable.value)
+                .is_some_and(|network| list.reason(&Matcher::Address(network)).is_some())
+    }
 }
 
 impl Index {
     fn add(&mut self, indicator: Arc<Indicator>) {
         let same = self.by_value.entry(indicator.matcher.clone()).or_default();
-        if same.contains(&indicator) {
+        if let Some(older) = same.iter_mut().find(|has| has.id == indicator.id) {
+            *older = indicator;
             return;
         }
         if let Matcher::Address(network) = indicator.matcher {

@@ -3,6 +3,7 @@
 //! `intel` makes them out of STIX, CSV and lists; `detect` and `archive` compare observables with them. Matching is on
 //! normal forms (see [`Matcher::parse`]): a hash in lower case, an address in its shortest form, a domain without its dot.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -79,7 +80,9 @@ impl Matcher {
 
     /// Brings a value of a known type into normal form; `None` where it is not of that type.
     pub fn of_kind(kind: ObservableKind, text: &str) -> Option<Self> {
-        let text = refang(text.trim());
+        // Keys, accounts and paths of programs are not defanged, and hold the backslashes that refanging takes away.
+        let is_path = matches!(kind, ObservableKind::RegistryKey | ObservableKind::User | ObservableKind::Process);
+        let text = if is_path { Cow::Borrowed(text.trim()) } else { refang(text.trim()) };
         let text = text.as_ref();
         if text.is_empty() || text.contains(char::is_control) {
             return None;
@@ -214,6 +217,12 @@ impl Network {
     /// Returns the range of this many leading bits that an address lies in; more bits than it has count as all.
     pub fn of(address: IpAddr, prefix_bits: u8) -> Self {
         let prefix_bits = prefix_bits.min(if address.is_ipv4() { 32 } else { 128 });
+        if let IpAddr::V6(v6) = address
+            && let Some(v4) = v6.to_ipv4_mapped()
+            && prefix_bits >= 96
+        {
+            return Self::of(IpAddr::V4(v4), prefix_bits - 96);
+        }
         Self { address: mask(address, prefix_bits), prefix_bits }
     }
 
@@ -290,6 +299,7 @@ mod tests {
     #[test]
     fn a_range_contains_its_ends_and_no_more() {
         let network = Network::parse("192.0.2.128/25").expect("a range");
+        assert_eq!(Network::parse("::ffff:192.0.2.1"), Network::parse("192.0.2.1"));
         let contains = |text: &str| network.contains(text.parse().expect("an address"));
         assert!(contains("192.0.2.128") && contains("192.0.2.255"));
         assert!(!contains("192.0.2.127") && !contains("192.0.3.0") && !contains("2001:db8::"));

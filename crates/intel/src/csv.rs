@@ -222,11 +222,19 @@ fn read_from(
     }
 }
 
-/// Blank lines before a record count to it; the record itself begins behind them.
-fn behind_blanks(bytes: &[u8], at: Begin) -> Begin {
-    let blanks = bytes[at.offset..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
-    let lines = bytes[at.offset..at.offset + blanks].iter().filter(|byte| **byte == b'\n').count();
-    Begin { offset: at.offset + blanks, line: at.line + lines as u64 }
+/// Blank lines and comments before a record count to it; the record itself begins behind them.
+fn behind_blanks(bytes: &[u8], mut at: Begin) -> Begin {
+    loop {
+        match bytes.get(at.offset) {
+            Some(b'\n') => at = Begin { offset: at.offset + 1, line: at.line + 1 },
+            Some(b'\r') => at.offset += 1,
+            Some(b'#') => match line_after(bytes, at) {
+                Some(next) => at = next,
+                None => return at,
+            },
+            _ => return at,
+        }
+    }
 }
 
 /// The line after the one that begins at `at`.
@@ -417,6 +425,13 @@ mod tests {
         let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [Some(2), Some(3), Some(4), Some(5)]);
         assert_eq!(loaded.indicators.len(), 1);
+    }
+
+    #[test]
+    fn lines_are_counted_over_comments_blanks_and_both_line_ends() {
+        for text in ["# a\nvalue,x\n\n# b\nbad,1\n", "# a\r\nvalue,x\r\n\r\n# b\r\nbad,1\r\n"] {
+            assert_eq!(csv(text.as_bytes()).refused[0].line, Some(5), "{text:?}");
+        }
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Comparison {
         let matcher = read_part(value_type, &self.value).map_err(with_place)?;
         let matcher = matcher.ok_or_else(|| with_place("there is nothing to look for".to_owned()))?;
         match value_type {
-            ValueType::Of(kind) if kind != matcher.kind() => {
+            ValueType::Of(kind) if is_address && kind != matcher.kind() => {
                 Err(with_place(format!("`{}` is no {kind}", crate::text::shortened(&self.value, 80))))
             }
             _ => Ok(matcher),
@@ -407,7 +407,7 @@ mod tests {
             ("windows-registry-key:key", r"HKLM\\Software\\Evil", "windows-registry-key", r"hklm\software\evil"),
             ("user-account:user_id", "Mallory", "user-account", "mallory"),
             ("user-account:account_login", "Mallory", "user-account", "mallory"),
-            ("process:image_ref.name", "Evil.exe", "process", "evil.exe"),
+            ("process:image_ref.name", "Evil.exe", "file:name", "evil.exe"),
             ("network-traffic:dst_ref.value", "192.0.2.1", "ipv4-addr", "192.0.2.1"),
             ("network-traffic:src_ref.value", "evil.example", "domain-name", "evil.example"),
         ] {

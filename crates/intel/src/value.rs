@@ -10,9 +10,9 @@ pub(crate) fn read_as(kind: ObservableKind, text: &str) -> Result<Matcher, Strin
     let matcher = match kind {
         ObservableKind::Ipv4 | ObservableKind::Ipv6 => Matcher::of_kind(kind, &host_of(text)),
         ObservableKind::Domain => Matcher::of_kind(kind, text).or_else(|| Matcher::of_kind(kind, &host_of(text))),
-        ObservableKind::RegistryKey => as_it_stands(text).map(Matcher::RegistryKey),
-        ObservableKind::User => as_it_stands(text).map(Matcher::User),
-        ObservableKind::Process => as_it_stands(text).map(Matcher::Process),
+        // An event names a program by its path, so that a bare name would never be found as one.
+        ObservableKind::Process if !text.contains(['\\', '/']) => read_file_name(text),
+        ObservableKind::RegistryKey | ObservableKind::User | ObservableKind::Process => as_it_stands(kind, text),
         ObservableKind::FileName => read_file_name(text),
         ObservableKind::Url if text.contains(char::is_whitespace) => None,
         _ => Matcher::of_kind(kind, text),
@@ -48,8 +48,10 @@ fn host_of(text: &str) -> String {
     }
 }
 
-fn as_it_stands(text: &str) -> Option<String> {
-    (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_lowercase())
+/// Reads a value that is not refanged, in the form that observed ones are brought into.
+fn as_it_stands(kind: ObservableKind, text: &str) -> Option<Matcher> {
+    let is_value = !text.is_empty() && !text.contains(char::is_control);
+    is_value.then(|| Matcher::of_observed(kind, text)).flatten()
 }
 
 fn read_file_name(text: &str) -> Option<Matcher> {
@@ -58,7 +60,7 @@ fn read_file_name(text: &str) -> Option<Matcher> {
         return Matcher::of_kind(ObservableKind::FileName, text);
     }
     let name = text.rsplit(['\\', '/']).next()?;
-    as_it_stands(name).map(Matcher::FileName)
+    as_it_stands(ObservableKind::FileName, name)
 }
 
 fn article(kind: ObservableKind) -> &'static str {
@@ -106,6 +108,14 @@ mod tests {
         assert_eq!(read(ObservableKind::RegistryKey, r"HKLM\Software\.NET"), Ok(r"hklm\software\.net".into()));
         assert_eq!(read(ObservableKind::FileName, r"C:\dir\.Profile"), Ok(".profile".into()));
         assert_eq!(read(ObservableKind::FileName, "evil[.]exe"), Ok("evil.exe".into()));
+    }
+
+    #[test]
+    fn keys_and_programs_are_in_the_form_that_events_have() {
+        let key = read_as(ObservableKind::RegistryKey, r"HKEY_LOCAL_MACHINE\Software\Evil").unwrap();
+        assert_eq!(Some(key), Matcher::of_observed(ObservableKind::RegistryKey, r"HKLM\Software\Evil"));
+        assert_eq!(read_as(ObservableKind::Process, "Evil.exe"), Ok(Matcher::FileName("evil.exe".into())));
+        assert_eq!(read_as(ObservableKind::Process, r"C:\a.exe"), Ok(Matcher::Process(r"c:\a.exe".into())));
     }
 
     #[test]

@@ -119,6 +119,21 @@ fn what_the_warning_list_names_is_kept_and_does_not_fire_unless_asked() {
 }
 
 #[test]
+fn a_range_around_an_address_on_the_warning_list_does_not_fire_on_it() {
+    check_fires("172.0.0.0/8", "src_ip=172.16.0.1", false);
+    check_fires("172.0.0.0/8", "src_ip=172.32.0.1", true);
+    check_fires("8.8.8.0/24", "src_ip=8.8.8.8", false);
+}
+
+#[test]
+fn a_newer_version_takes_the_place_of_the_older() {
+    let revoked = Indicator { validity: Validity { revoked: true, ..Validity::default() }, ..plain("192.0.2.1") };
+    let changed = set([plain("192.0.2.1"), revoked]);
+    assert_eq!(changed.len(), 1);
+    assert!(fires(changed, 1, "src_ip=192.0.2.1").is_empty());
+}
+
+#[test]
 fn an_indicator_fires_once_for_each_value_of_an_event() {
     assert_eq!(fires(set([plain("192.0.2.0/24")]), 1, "src_ip=192.0.2.1;dst_ip=192.0.2.1;c-ip=192.0.2.2").len(), 2);
     let twice = set([plain("192.0.2.1"), plain("192.0.2.1")]);

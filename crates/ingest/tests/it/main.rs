@@ -1,6 +1,7 @@
 //! Any bytes in; what comes out, through the crate's face only. One test vocabulary: [`check_reads`].
 
 mod bad_input;
+mod corpus;
 mod formats;
 
 use std::io::Write;

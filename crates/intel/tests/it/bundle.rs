@@ -51,7 +51,7 @@ fn alternatives_share_their_id_and_are_normal() {
     assert!(infrastructure.iter().all(|one| one.id == infrastructure[0].id));
     assert_eq!(values(&named(&loaded, "Dropper"))[2], "0c".repeat(32));
     assert_eq!(values(&named(&loaded, "Ranges")), ["203.0.113.0/24"]);
-    assert_eq!(values(&named(&loaded, "Mail or account"))[2], r"hkey_local_machine\software\example\run");
+    assert_eq!(values(&named(&loaded, "Mail or account"))[2], r"hklm\software\example\run");
 }
 
 #[test]
