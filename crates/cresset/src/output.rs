@@ -7,6 +7,7 @@ mod record;
 mod style;
 mod summary;
 mod table;
+mod timeline;
 
 pub(crate) use self::closing::Closing;
 pub(crate) use self::csv::CsvOutput;

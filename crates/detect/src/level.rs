@@ -23,7 +23,7 @@ impl Level {
     pub const ALL: [Self; 5] = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
 
     /// Returns Sigma's word for it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Informational => "informational",
             Self::Low => "low",
@@ -71,7 +71,7 @@ impl Status {
     pub const ALL: [Self; 5] = [Self::Stable, Self::Test, Self::Experimental, Self::Deprecated, Self::Unsupported];
 
     /// Returns Sigma's word for it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stable => "stable",
             Self::Test => "test",

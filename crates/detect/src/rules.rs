@@ -134,14 +134,11 @@ impl RuleSet {
 
     /// Returns, for the log sources given, how many rules fit at least one of them, and the fields that those ask for.
     pub fn coverage(&self, present: &[Arc<LogSource>]) -> Coverage {
-        let mut coverage = Coverage::default();
-        for entry in &self.entries {
-            if present.iter().any(|source| entry.fits(source)) {
-                coverage.rules_fed += 1;
-                for field in &entry.fields {
-                    *coverage.fields.entry(field.clone()).or_default() += 1;
-                }
-            }
+        let is_fed = |entry: &Entry| present.iter().any(|source| entry.fits(source));
+        let fed: Vec<usize> = (0..self.entries.len()).filter(|key| is_fed(&self.entries[*key])).collect();
+        let mut coverage = Coverage { rules_fed: fed.len() + self.correlations.count_fed(&fed), ..Coverage::default() };
+        for field in fed.iter().flat_map(|key| &self.entries[*key].fields) {
+            *coverage.fields.entry(field.clone()).or_default() += 1;
         }
         coverage
     }
@@ -191,7 +188,7 @@ impl RuleSet {
 /// Which rules the sources at hand can feed.
 #[derive(Debug, Default)]
 pub struct Coverage {
-    /// Rules whose log source was present.
+    /// Rules whose log source was present, and correlations that these can fulfil.
     pub rules_fed: usize,
     /// Fields that those rules ask for, and how many rules ask for each.
     pub fields: HashMap<String, usize>,

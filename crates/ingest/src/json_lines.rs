@@ -68,6 +68,9 @@ fn is_garbled(line: &[u8]) -> bool {
 
 /// One shape that a JSON record can have.
 pub(crate) trait Shape: Send {
+    /// Returns the format that the shape is listed as.
+    fn format(&self) -> &'static str;
+
     /// Returns whether the record in the builder has this shape.
     fn is(&self, builder: &EventBuilder) -> bool;
 
@@ -78,6 +81,8 @@ pub(crate) trait Shape: Send {
 /// Reads JSON objects and tells the shape of each. Used for EVTX as well, whose records are decoded to JSON.
 pub(crate) struct JsonShapes {
     shapes: Vec<Box<dyn Shape>>,
+    /// Format of the last record.
+    format: &'static str,
 }
 
 impl JsonShapes {
@@ -88,7 +93,7 @@ impl JsonShapes {
             Box::new(Zeek::new(names, taxonomy)),
             Box::new(General::new(names, taxonomy)),
         ];
-        Self { shapes }
+        Self { shapes, format: INFO.name }
     }
 
     /// Reads one object into the builder, which must be clear, but for a raw record.
@@ -99,7 +104,13 @@ impl JsonShapes {
     ) -> Result<(EventTime, Arc<LogSource>), serde_json::Error> {
         read_object(object, builder)?;
         let shape = self.shapes.iter_mut().find(|shape| shape.is(builder)).expect("the general shape fits all");
+        self.format = shape.format();
         Ok(shape.finish(builder))
+    }
+
+    /// Returns the format of the last record.
+    pub(crate) fn format(&self) -> &'static str {
+        self.format
     }
 }
 
@@ -134,6 +145,10 @@ impl General {
 }
 
 impl Shape for General {
+    fn format(&self) -> &'static str {
+        INFO.name
+    }
+
     fn is(&self, _: &EventBuilder) -> bool {
         true
     }
@@ -269,7 +284,7 @@ impl Reader for JsonReader {
     }
 
     fn format(&self) -> &'static str {
-        INFO.name
+        self.shapes.format()
     }
 
     fn bytes_taken(&self) -> u64 {

@@ -13,7 +13,7 @@ pub trait Reader: Send {
     /// Returns the next record; `None` at the end, and from then on.
     fn next_record(&mut self) -> Option<Record>;
 
-    /// Returns the format's name, as `cresset formats` lists it.
+    /// Returns the format of the last record, as `cresset formats` lists it.
     fn format(&self) -> &'static str;
 
     /// Returns how many bytes of the source, as it lies on disk, were taken so far: for progress.

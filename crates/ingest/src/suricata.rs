@@ -30,6 +30,10 @@ impl Suricata {
 }
 
 impl Shape for Suricata {
+    fn format(&self) -> &'static str {
+        INFO.name
+    }
+
     fn is(&self, builder: &EventBuilder) -> bool {
         builder.has(self.event_type) && builder.has(self.timestamp)
     }

@@ -155,6 +155,10 @@ impl Windows {
 }
 
 impl Shape for Windows {
+    fn format(&self) -> &'static str {
+        INFO.name
+    }
+
     fn is(&self, builder: &EventBuilder) -> bool {
         self.ids.nested.iter().any(|id| builder.has(*id))
             || builder.has(self.ids.winlog)

@@ -83,6 +83,10 @@ impl Zeek {
 }
 
 impl Shape for Zeek {
+    fn format(&self) -> &'static str {
+        INFO.name
+    }
+
     fn is(&self, builder: &EventBuilder) -> bool {
         builder.has(self.ts) && (self.paths.iter().any(|id| builder.has(*id)) || builder.has(self.uid))
     }

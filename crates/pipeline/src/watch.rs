@@ -115,11 +115,10 @@ impl Watch {
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
         let bytes_before = report.bytes;
-        let format = reader.format();
         let mut records = 0;
         while let Some(record) = reader.next_record() {
             match record {
-                Record::Event(event) => self.look_at(&event, format, report, sink)?,
+                Record::Event(event) => self.look_at(&event, reader.format(), report, sink)?,
                 Record::Skipped(skipped) => {
                     report.skipped += 1;
                     sink.skipped(&skipped)?;

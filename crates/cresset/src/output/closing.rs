@@ -7,6 +7,7 @@ use cresset_event::{FieldNames, Timestamp};
 use cresset_pipeline::Report;
 
 use crate::escape;
+use crate::output::timeline::Columns;
 use crate::output::{Style, Summary};
 
 /// Rows that a list shows.
@@ -40,12 +41,12 @@ impl Closing<'_> {
         let Self { summary, report, .. } = self;
         writeln!(
             out,
-            "cresset: {} detections in {} events of {} sources; {} records and {} sources not read; {}",
-            summary.detections,
-            report.events,
-            report.sources,
-            report.skipped,
-            report.unreadable.len(),
+            "cresset: {} in {} of {}; {} and {} not read; {}",
+            counted(summary.detections, "detection"),
+            counted(report.events, "event"),
+            counted(report.sources, "source"),
+            counted(report.skipped, "record"),
+            counted(report.unreadable.len() as u64, "source"),
             rate(report)
         )
     }
@@ -116,10 +117,10 @@ fn write_rest(total: usize, out: &mut dyn Write) -> io::Result<()> {
 /// Draws detections over time, as many columns as fit, each as high as its share of the highest.
 fn write_timeline(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     const STEPS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let Some((first, last, columns)) = summary.timeline(WIDTH) else { return Ok(()) };
-    let most = columns.iter().copied().max().unwrap_or(1).max(1);
-    let drawn: String =
-        columns.iter().map(|count| STEPS[usize::try_from((count * 8).div_ceil(most)).unwrap_or(8).min(8)]).collect();
+    let Some(Columns { first, last, counts }) = summary.timeline().columns(WIDTH) else { return Ok(()) };
+    let most = counts.iter().copied().max().unwrap_or(1).max(1);
+    let step = |count: &u64| usize::try_from((count * 8).div_ceil(most)).unwrap_or(8);
+    let drawn: String = counts.iter().map(|count| STEPS[step(count)]).collect();
     writeln!(out, "  Detections over time, at most {most} a column")?;
     writeln!(out, "    {} │{drawn}│ {}\n", minute(first), minute(last))
 }
@@ -148,12 +149,8 @@ fn write_coverage(report: &Report, rules: &RuleSet, names: &FieldNames, out: &mu
             .collect();
         let rest =
             if missing.len() > ROWS_MAX { format!(", and {} more", missing.len() - ROWS_MAX) } else { String::new() };
-        writeln!(
-            out,
-            "  {} fields that these rules ask for were in no event: {}{rest}",
-            missing.len(),
-            shown.join(", ")
-        )?;
+        let fields = counted(missing.len() as u64, "field");
+        writeln!(out, "  {fields} that these rules ask for in no event: {}{rest}", shown.join(", "))?;
     }
     writeln!(out)
 }
@@ -162,27 +159,35 @@ fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io:
     let formats: Vec<String> = report.formats.iter().map(|(format, count)| format!("{count} {format}")).collect();
     writeln!(
         out,
-        "  {} detections in {} events of {} sources ({})",
-        summary.detections,
-        report.events,
-        report.sources,
+        "  {} in {} of {} ({})",
+        counted(summary.detections, "detection"),
+        counted(report.events, "event"),
+        counted(report.sources, "source"),
         formats.join(", ")
     )?;
     if let Some((first, last)) = report.span {
         writeln!(out, "  events from {first} to {last}")?;
     }
     if report.events_outside > 0 {
-        writeln!(out, "  {} events lay outside --since and --until", report.events_outside)?;
+        writeln!(out, "  {} lay outside --since and --until", counted(report.events_outside, "event"))?;
     }
     if report.times_unknown + report.times_future > 0 {
         writeln!(
             out,
-            "  {} events without a time that can be read, {} dated in the future",
-            report.times_unknown, report.times_future
+            "  {} without a time that can be read, {} dated in the future",
+            counted(report.times_unknown, "event"),
+            report.times_future
         )?;
     }
-    writeln!(out, "  {} records and {} sources could not be read", report.skipped, report.unreadable.len())?;
+    let (records, sources) = (counted(report.skipped, "record"), counted(report.unreadable.len() as u64, "source"));
+    writeln!(out, "  {records} and {sources} could not be read")?;
     writeln!(out, "  {}", rate(report))
+}
+
+/// `1 event`, `2 events`.
+fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 fn rate(report: &Report) -> String {

@@ -5,6 +5,9 @@ use std::fmt::Display;
 use anstyle::{AnsiColor, Effects};
 use cresset_detect::Level;
 
+/// Width of a column of levels.
+const LEVEL_WIDTH: usize = Level::Informational.as_str().len();
+
 /// Paints text, or leaves it as it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
@@ -16,7 +19,7 @@ impl Style {
         Self { coloured }
     }
 
-    /// Paints a level, in a column of its width.
+    /// Paints a level, in a column as wide as the longest.
     pub(crate) fn level(self, level: Level) -> String {
         let style = match level {
             Level::Critical => AnsiColor::White.on(AnsiColor::Red) | Effects::BOLD,
@@ -25,7 +28,8 @@ impl Style {
             Level::Low => AnsiColor::Cyan.on_default(),
             Level::Informational => AnsiColor::BrightBlack.on_default(),
         };
-        self.paint(style, format_args!("{level:<13}"))
+        let name = level.as_str();
+        format!("{}{:padding$}", self.paint(style, name), "", padding = LEVEL_WIDTH - name.len())
     }
 
     pub(crate) fn bold(self, text: impl Display) -> String {

@@ -3,15 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cresset_detect::{Detection, Level};
-use cresset_event::Timestamp;
+
+use super::timeline::Timeline;
 
 /// Most hosts and rules that are counted one by one; what comes after is counted together.
 const KEYS_MAX: usize = 10_000;
-/// Hours of detections that are kept for the timeline; a wider span is drawn from its ends.
-const HOURS_MAX: usize = 200_000;
-
-/// Nanoseconds of an hour.
-const HOUR_NANOS: i64 = 3_600_000_000_000;
 
 /// Counts of what was found.
 #[derive(Debug, Default)]
@@ -22,8 +18,7 @@ pub(crate) struct Summary {
     tactics: HashMap<&'static str, u64>,
     hosts: HashMap<String, HostCount>,
     rules: HashMap<String, (Level, u64)>,
-    /// Detections by hour since 1970.
-    hours: BTreeMap<i64, u64>,
+    timeline: Timeline,
     /// Records that could not be read.
     pub(crate) skipped: u64,
 }
@@ -50,7 +45,7 @@ impl Summary {
         rule.0 = rule.0.max(level);
         rule.1 += 1;
         if let Some(time) = detection.time.known() {
-            self.add_hour(time);
+            self.timeline.add(time);
         }
     }
 
@@ -87,18 +82,9 @@ impl Summary {
         rules
     }
 
-    /// Returns the first and last hour with a detection, and the counts between them in at most `width` columns.
-    pub(crate) fn timeline(&self, width: usize) -> Option<(Timestamp, Timestamp, Vec<u64>)> {
-        let (first, last) = (*self.hours.keys().next()?, *self.hours.keys().next_back()?);
-        let hours = usize::try_from(last - first + 1).ok()?;
-        let columns = hours.min(width);
-        let mut counts = vec![0; columns];
-        for (hour, count) in &self.hours {
-            let at = usize::try_from(hour - first).unwrap_or(0) * columns / hours;
-            counts[at] += count;
-        }
-        let moment = |hour: i64| Timestamp::from_nanos(hour.saturating_mul(HOUR_NANOS));
-        Some((moment(first), moment(last + 1), counts))
+    /// Returns when they were.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     fn add_host(&mut self, host: &str, level: Level) {
@@ -106,13 +92,6 @@ impl Summary {
         let count = self.hosts.entry(host).or_default();
         count.detections += 1;
         count.worst = count.worst.max(Some(level));
-    }
-
-    fn add_hour(&mut self, time: Timestamp) {
-        let hour = time.as_nanos().div_euclid(HOUR_NANOS);
-        if self.hours.len() < HOURS_MAX || self.hours.contains_key(&hour) {
-            *self.hours.entry(hour).or_default() += 1;
-        }
     }
 }
 

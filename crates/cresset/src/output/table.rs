@@ -33,6 +33,8 @@ pub(crate) struct TableOutput<'o> {
 struct Group {
     level: Level,
     count: u64,
+    /// What finds all that is here; `None` where rules and indicators are mixed.
+    kind: Option<&'static str>,
     techniques: Vec<String>,
     tactics: Vec<&'static str>,
     /// The other side's names: hosts of a rule, rules on a host.
@@ -47,8 +49,9 @@ impl<'o> TableOutput<'o> {
 
     fn write_group(&mut self, name: &str, group: &Group) -> io::Result<()> {
         let style = self.style;
-        let attack: Vec<&str> =
-            group.techniques.iter().map(String::as_str).chain(group.tactics.iter().copied()).collect();
+        let kind = group.kind.filter(|kind| *kind != "rule");
+        let techniques = group.techniques.iter().map(String::as_str);
+        let about: Vec<&str> = kind.into_iter().chain(techniques).chain(group.tactics.iter().copied()).collect();
         let count = if group.count == 1 { String::new() } else { format!("  {} times", group.count) };
         writeln!(
             self.out,
@@ -56,7 +59,7 @@ impl<'o> TableOutput<'o> {
             style.level(group.level),
             style.bold(escape::terminal(name)),
             count,
-            style.dim(attack.join(" · "))
+            style.dim(about.join(" · "))
         )?;
         if self.group_by == GroupBy::Host {
             self.write_others(group)?;
@@ -87,9 +90,11 @@ impl<'o> TableOutput<'o> {
             EventTime::Unknown(_) => "time unknown".into(),
         };
         let who = [("host", &detection.host), ("user", &detection.user), ("process", &detection.process)];
-        let who: Vec<String> =
-            who.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", shown(value.as_deref()?)))).collect();
-        writeln!(self.out, "    {}  {}", time, who.join("  "))?;
+        let who: String = who
+            .into_iter()
+            .filter_map(|(word, value)| Some(format!("  {word} {}", shown(value.as_deref()?))))
+            .collect();
+        writeln!(self.out, "    {time}{who}")?;
         for matched in detection.matched.iter().take(SHOWN_FIELDS_MAX) {
             let value = matched.value.as_deref().map_or_else(|| "(none)".into(), shown);
             writeln!(
@@ -141,6 +146,7 @@ impl Group {
         Self {
             level: detection.level(),
             count: 0,
+            kind: Some(detection.kind()),
             techniques: Vec::new(),
             tactics: Vec::new(),
             others: HashMap::new(),
@@ -152,6 +158,7 @@ impl Group {
         let level = detection.level();
         self.level = self.level.max(level);
         self.count += 1;
+        self.kind = self.kind.filter(|kind| *kind == detection.kind());
         for technique in detection.techniques() {
             if !self.techniques.contains(technique) {
                 self.techniques.push(technique.clone());

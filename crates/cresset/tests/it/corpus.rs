@@ -26,7 +26,7 @@ fn the_zeek_log_is_read_to_its_last_line() {
     let rules = corpus.join("sigma/rules/network");
     let ran = Run::new(&[]).cresset(&["watch", path(&log), "-r", path(&rules), "--strict"]);
     assert_eq!(ran.status, 0, "{}", ran.err);
-    assert!(ran.out.contains("2140 events of 1 sources (2140 json)"), "{}", ran.out);
+    assert!(ran.out.contains("2140 events of 1 source (2140 zeek-json)"), "{}", ran.out);
 }
 
 /// Detections a file; a change must be explained in the commit that rewrites it (`UPDATE_GOLDEN=1`).

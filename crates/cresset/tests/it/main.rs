@@ -4,6 +4,7 @@ mod arrows;
 mod corpus;
 mod indicators;
 mod output;
+mod sample;
 mod status;
 
 use std::path::{Path, PathBuf};

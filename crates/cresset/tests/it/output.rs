@@ -95,7 +95,7 @@ fn the_table_says_where_who_what_and_the_summary_counts() {
         "cmd: whoami /all",
         "log.json record 1",
         "1 of 1 rules had a log source",
-        "1 detections in 1 events of 1 sources (1 json)",
+        "1 detection in 1 event of 1 source (1 json)",
         "events/s",
     ] {
         assert!(ran.out.contains(said), "{said:?} in:\n{}", ran.out);

@@ -1,6 +1,6 @@
 //! Exit status, and what is said of bad input.
 
-use crate::{RULE, Run};
+use crate::{RULE, Ran, Run};
 
 const FOUND: &str = "{\"time\":\"2026-11-24T07:00:00Z\",\"host\":\"h1\",\"cmd\":\"whoami /all\"}\n";
 
@@ -53,7 +53,7 @@ fn a_bad_record_is_named_with_file_number_and_reason() {
     let ran = run().cresset(&["watch", "bad.json", "-r", "rules"]);
     assert!(ran.err.contains("not read: `bad.json` at record 2: not a JSON object"), "{}", ran.err);
     assert!(ran.err.contains("garbage"), "{}", ran.err);
-    assert!(ran.out.contains("1 records and 0 sources could not be read"), "{}", ran.out);
+    assert!(ran.out.contains("1 record and 0 sources could not be read"), "{}", ran.out);
 }
 
 #[test]
@@ -117,4 +117,37 @@ fn a_folder_that_cannot_be_entered_is_reported_and_the_rest_read() {
     let ran = run.cresset(&["watch", "logs", "-r", "rules", "-o", "jsonl"]);
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.err);
     assert!(ran.err.contains("logs/broken"), "{}", ran.err);
+}
+
+/// Root may read everything, so there the command runs as another user.
+#[cfg(unix)]
+#[test]
+fn a_folder_and_a_file_without_permission_are_reported_and_the_rest_read() {
+    use std::fs::{Permissions, copy, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let run =
+        Run::new(&[("logs/a.json", FOUND), ("logs/shut.json", FOUND), ("logs/shut/b.json", FOUND), ("r.yml", RULE)]);
+    let binary = run.path().join("cresset");
+    copy(env!("CARGO_BIN_EXE_cresset"), &binary).expect("a copy that another user may run");
+    set_permissions(run.path(), Permissions::from_mode(0o755)).expect("permissions");
+    for shut in ["logs/shut", "logs/shut.json"] {
+        set_permissions(run.path().join(shut), Permissions::from_mode(0o000)).expect("permissions");
+    }
+    let mut command = std::process::Command::new(&binary);
+    command.args(["watch", "logs", "-r", "r.yml", "-o", "jsonl"]).current_dir(run.path());
+    let is_root = std::fs::read_dir(run.path().join("logs/shut")).is_ok();
+    if is_root {
+        const NOBODY: u32 = 65_534;
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let ran = Ran::of(command.output().expect("the command runs"));
+    set_permissions(run.path().join("logs/shut"), Permissions::from_mode(0o755)).expect("permissions");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert_eq!(ran.out.lines().count(), 1, "{}", ran.err);
+    for shut in ["not read: `logs/shut`: Permission denied", "not read: `logs/shut.json`: Permission denied"] {
+        assert!(ran.err.contains(shut), "{}", ran.err);
+    }
+    assert!(ran.err.contains("0 records and 2 sources not read"), "{}", ran.err);
 }

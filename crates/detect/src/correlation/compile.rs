@@ -122,6 +122,26 @@ impl CorrelationSet {
         self.correlations.iter().map(|correlation| &correlation.rule)
     }
 
+    /// Returns how many correlations could fire where only these rules can fit: a temporal one needs all that it lists.
+    pub(crate) fn count_fed(&self, rules: &[usize]) -> usize {
+        let mut positions: Vec<HashSet<usize>> = vec![HashSet::new(); self.correlations.len()];
+        let feed = |input: Input, positions: &mut [HashSet<usize>]| {
+            for (correlation, position) in self.fed_by(input) {
+                positions[*correlation].insert(*position);
+            }
+        };
+        rules.iter().for_each(|rule| feed(Input::Rule(*rule), &mut positions));
+        let mut count = 0;
+        // A correlation stands behind all that it builds on.
+        for (index, correlation) in self.correlations.iter().enumerate() {
+            if positions[index].len() >= correlation.positions_needed() {
+                count += 1;
+                feed(Input::Correlation(index), &mut positions);
+            }
+        }
+        count
+    }
+
     pub(super) fn get(&self, correlation: usize) -> &Correlation {
         &self.correlations[correlation]
     }
@@ -184,6 +204,15 @@ impl Correlation {
             percentile,
             test,
         })
+    }
+
+    /// How many of the rules that it lists must be there for it to fire at all.
+    fn positions_needed(&self) -> usize {
+        let is_temporal = matches!(self.kind, CorrelationType::Temporal | CorrelationType::TemporalOrdered);
+        match &self.test {
+            Test::Numbers(numbers) if is_temporal && numbers.is_empty() => self.rules.len(),
+            _ => 1,
+        }
     }
 
     fn is_called(&self, name: &str) -> bool {
