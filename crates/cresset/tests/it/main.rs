@@ -3,6 +3,7 @@
 mod arrows;
 mod corpus;
 mod indicators;
+mod licences;
 mod output;
 mod sample;
 mod status;
