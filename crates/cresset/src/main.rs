@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             // If standard error is closed as well there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "cresset: {error}");
+            let _ = writeln!(io::stderr(), "cresset: cannot write what was found: {error}");
             ExitCode::from(1)
         }
     }

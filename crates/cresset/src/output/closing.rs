@@ -157,13 +157,13 @@ fn write_coverage(report: &Report, rules: &RuleSet, names: &FieldNames, out: &mu
 
 fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let formats: Vec<String> = report.formats.iter().map(|(format, count)| format!("{count} {format}")).collect();
+    let formats = if formats.is_empty() { String::new() } else { format!(" ({})", formats.join(", ")) };
     writeln!(
         out,
-        "  {} in {} of {} ({})",
+        "  {} in {} of {}{formats}",
         counted(summary.detections, "detection"),
         counted(report.events, "event"),
         counted(report.sources, "source"),
-        formats.join(", ")
     )?;
     if let Some((first, last)) = report.span {
         writeln!(out, "  events from {first} to {last}")?;

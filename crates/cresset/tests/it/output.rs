@@ -77,6 +77,52 @@ fn json_lines_fit_their_schema_and_hold_the_true_values() {
 }
 
 #[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let log = "{\"cmd\":\"whoami\"}\n".repeat(20_000);
+    let run = Run::new(&[("log.json", &log), ("r.yml", RULE)]);
+    for output in ["jsonl", "csv"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cresset"))
+            .args(["watch", "log.json", "-r", "r.yml", "-o", output])
+            .current_dir(run.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command runs");
+        let mut first = String::new();
+        let mut reader = BufReader::new(child.stdout.take().expect("a pipe"));
+        reader.read_line(&mut first).expect("a line");
+        drop(reader);
+        let ended = child.wait_with_output().expect("the command ends");
+        assert!(
+            ended.status.success() && ended.stderr.is_empty(),
+            "{output}: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_that_says_so() {
+    let run = run();
+    for output in ["table", "jsonl", "csv"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("the device");
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_cresset"))
+            .args(["watch", "log.json", "-r", "r.yml", "-o", output])
+            .current_dir(run.path())
+            .stdout(full)
+            .output()
+            .expect("the command runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{output}: {said}");
+        assert!(said.contains("cannot write what was found: No space left"), "{output}: {said}");
+    }
+}
+
+#[test]
 fn colours_only_where_they_are_wanted() {
     let run = Run::new(&[("log.json", "{\"cmd\":\"whoami\"}\n"), ("r.yml", RULE)]);
     let args = ["watch", "log.json", "-r", "r.yml"];
