@@ -4,5 +4,5 @@
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut sources = cresset_detect::RuleSources::default();
     sources.parse("fuzz", bytes);
-    cresset_detect::RuleSet::compile(sources, &Default::default());
+    cresset_detect::RuleSet::compile(sources, &Default::default(), &Default::default());
 });

@@ -29,7 +29,7 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         writeln!(err, "cresset: nothing to look for; name rules with --rules or indicators with --indicators")?;
         return Ok(Outcome::Failed);
     }
-    let Some(rules) = compile_rules(&args, &mut err)? else { return Ok(Outcome::Failed) };
+    let Some(rules) = compile_rules(&args, &names, &mut err)? else { return Ok(Outcome::Failed) };
     let indicators = compile_indicators(&args, &mut err)?;
     let (sources, unreadable) = find_sources(&args.logs);
     let style = Style::new(args.color.wanted_on(&io::stdout()));
@@ -61,14 +61,14 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
 }
 
 /// Compiles the rules, and says on standard error which are refused; `None` where rules were named and none loads.
-fn compile_rules(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Option<RuleSet>> {
+fn compile_rules(args: &WatchArgs, names: &Arc<FieldNames>, err: &mut dyn Write) -> io::Result<Option<RuleSet>> {
     let filter = RuleFilter {
         level_min: args.min_level,
         statuses: args.status.clone(),
         tags: args.tag.clone(),
         exclude: args.exclude.clone(),
     };
-    let (rules, refused) = RuleSet::compile(load_rules(&args.rules), &filter);
+    let (rules, refused) = RuleSet::compile(load_rules(&args.rules), &filter, names);
     for refused in &refused {
         let (file, reason) = (escape::terminal(&refused.file), escape::terminal(&refused.reason));
         writeln!(err, "rule refused: {file}:{}: {reason}", refused.line)?;

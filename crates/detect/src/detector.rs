@@ -7,7 +7,7 @@ use cresset_event::Event;
 use crate::correlation::{CorrelationStats, Fired, Memory};
 use crate::detection::{Cause, Detection, Matched};
 use crate::indicators::IndicatorSet;
-use crate::rules::RuleSet;
+use crate::rules::{MatchScratch, RuleSet};
 
 /// Rules and indicators, ready; and the memory of the correlations.
 #[derive(Debug)]
@@ -15,18 +15,19 @@ pub struct Detector {
     rules: Arc<RuleSet>,
     indicators: Arc<IndicatorSet>,
     memory: Memory,
+    scratch: MatchScratch,
 }
 
 impl Detector {
     /// Returns a detector with an empty memory.
     pub fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
-        Self { rules, indicators, memory: Memory::default() }
+        Self { rules, indicators, memory: Memory::default(), scratch: MatchScratch::default() }
     }
 
     /// Passes what comes of an event to `found`.
     pub fn detect(&mut self, event: &Event, mut found: impl FnMut(Detection)) {
         let mut fired = Vec::new();
-        for fit in self.rules.matches(event) {
+        for fit in self.rules.matches(event, &mut self.scratch) {
             self.memory.feed(self.rules.correlations(), fit.key, event, &mut fired);
             if fit.reports {
                 found(Detection::new(Cause::Rule(fit.rule), event, fit.matched));

@@ -1,7 +1,7 @@
 //! Rules and indicators, compiled: an [`Event`](cresset_event::Event) in, [`Detection`]s out.
 //!
 //! No I/O and no clock but the events'. [`RuleSources`] reads Sigma rules, [`RuleSet`] compiles them, [`Detector`] runs
-//! them. The evaluator behind it is not part of this crate's face and can be replaced.
+//! them.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -18,10 +18,11 @@
 //!     condition: selection
 //! level: low
 //! ");
-//! let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default());
+//! let names = Arc::new(FieldNames::new());
+//! let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default(), &names);
 //! assert!(refused.is_empty(), "{refused:?}");
 //!
-//! let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
+//! let mut builder = EventBuilder::new(names);
 //! builder.push("CommandLine", Value::Str("whoami /all"));
 //! let event = builder.finish(Origin::default());
 //! let mut found = Vec::new();
@@ -35,12 +36,12 @@ mod attack;
 mod correlation;
 mod detection;
 mod detector;
+mod engine;
 mod filters;
 mod indicators;
 mod level;
 mod rule;
 mod rules;
-mod sigma_event;
 mod warning_list;
 
 pub use attack::TACTICS;

@@ -1,8 +1,7 @@
 //! The rules of a run, compiled.
 //!
-//! Evaluation is `rsigma-eval`'s for now, behind this type. A rule runs only on events whose log source it fits: for
-//! each log source that is met, an engine of the rules that fit it is put together once. Rules are told apart by their
-//! place in the set and not by their ids, which files repeat.
+//! A rule runs only on events whose log source it fits: for each log source that is met, a plan of the rules that fit it is
+//! made once ([`crate::engine`]). Rules are told apart by their place in the set and not by their ids, which files repeat.
 //!
 //! The order of rules does not change what is found; a rule that cannot be compiled is refused, and the others go on.
 
@@ -10,19 +9,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cresset_event::{Event, LogSource};
-use rsigma_eval::{CompiledRule, Engine, FieldMatch, MatchDetailLevel, compile_rule};
-use rsigma_parser::{Detection as Selection, SigmaRule};
+use cresset_event::{Event, FieldNames, LogSource, Value};
+use rsigma_parser::{Detection as Selection, LogSource as WantedSource, SigmaRule};
 
 use crate::correlation::CorrelationSet;
 use crate::detection::Matched;
+use crate::engine::{Expr, Lowering, Plan, Reason, Scratch, Tests};
 use crate::filters;
 use crate::level::{Level, Status};
 use crate::rule::{Place, Refused, Rule, RuleSources};
-use crate::sigma_event::SigmaEvent;
 
-/// Most log sources for which an engine is kept. Built-in formats have about 150; a crafted log cannot add any.
-const ENGINES_MAX: usize = 1024;
+/// Most log sources for which a plan is kept. Built-in formats have about 150; a crafted log cannot add any.
+const PLANS_MAX: usize = 1024;
 
 /// Which rules report.
 #[derive(Debug, Clone, Default)]
@@ -55,17 +53,28 @@ impl RuleFilter {
 
 /// Compiled rules.
 pub struct RuleSet {
+    names: Arc<FieldNames>,
     entries: Vec<Entry>,
+    tests: Tests,
     correlations: CorrelationSet,
     /// Whether each correlation reports.
     correlations_report: Vec<bool>,
-    engines: RwLock<HashMap<Arc<LogSource>, Arc<Engine>>>,
+    plans: RwLock<HashMap<Arc<LogSource>, Arc<Plan>>>,
+}
+
+/// What matching keeps from event to event. Each thread has its own, and uses it with one rule set only.
+#[derive(Debug, Default)]
+pub(crate) struct MatchScratch {
+    engine: Scratch,
+    /// Plans by the address of the log source that an event holds, which is kept so that it stays its address.
+    plans: HashMap<usize, (Arc<LogSource>, Arc<Plan>)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     rule: Arc<Rule>,
-    compiled: CompiledRule,
+    source: WantedSource,
+    condition: Expr,
     /// Whether it reports by itself, or is there for a correlation only.
     reports: bool,
     fields: BTreeSet<String>,
@@ -88,8 +97,9 @@ impl fmt::Debug for RuleSet {
 }
 
 impl RuleSet {
-    /// Compiles what was read; returns also what was refused, by the parser or here.
-    pub fn compile(sources: RuleSources, filter: &RuleFilter) -> (Self, Vec<Refused>) {
+    /// Compiles what was read, for events whose field names are numbered in `names`; returns also what was refused, by the
+    /// parser or here.
+    pub fn compile(sources: RuleSources, filter: &RuleFilter, names: &Arc<FieldNames>) -> (Self, Vec<Refused>) {
         let RuleSources { mut rules, correlations, filters, mut refused } = sources;
         for (number, (narrowing, place)) in filters.iter().enumerate() {
             let mut meant: Vec<&mut SigmaRule> = rules.iter_mut().map(|(rule, _)| rule).collect();
@@ -99,9 +109,11 @@ impl RuleSet {
                 );
             }
         }
+        let mut tests = Tests::default();
+        let mut lowering = Lowering { names, tests: &mut tests };
         let mut entries: Vec<Entry> = Vec::new();
         for (rule, place) in rules {
-            match Entry::compile(rule, &place, entries.len(), filter) {
+            match Entry::compile(rule, &place, &mut lowering, filter) {
                 Ok(entry) => entries.push(entry),
                 Err(reason) => refused.push(place.refused(reason)),
             }
@@ -114,7 +126,8 @@ impl RuleSet {
         }
         let correlations_report = correlations.rules().map(|rule| filter.lets_report(rule)).collect();
         refused.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        (Self { entries, correlations, correlations_report, engines: RwLock::default() }, refused)
+        let names = Arc::clone(names);
+        (Self { names, entries, tests, correlations, correlations_report, plans: RwLock::default() }, refused)
     }
 
     /// Returns how many rules there are, correlations included.
@@ -152,36 +165,51 @@ impl RuleSet {
         self.correlations_report[correlation]
     }
 
-    /// Finds the rules that fit an event.
-    pub(crate) fn matches(&self, event: &Event) -> Vec<RuleMatch> {
-        let engine = self.engine(&event.origin().log_source);
-        let found = engine.evaluate(&SigmaEvent(event));
-        let matches = found.into_iter().filter_map(|result| {
-            let key: usize = result.header.rule_id.as_deref()?.parse().ok()?;
+    /// Finds the rules that fit an event, in the order of the set.
+    pub(crate) fn matches(&self, event: &Event, scratch: &mut MatchScratch) -> Vec<RuleMatch> {
+        assert!(Arc::ptr_eq(event.names(), &self.names), "the event's fields are numbered in another table");
+        let mut matches = Vec::new();
+        let plan = self.plan_of(&event.origin().log_source, scratch);
+        plan.find(event, &self.tests, &mut scratch.engine, |key, reasons| {
             let entry = &self.entries[key];
-            let matched = result.as_detection().map(|body| body.matched_fields.iter().map(matched).collect());
-            let matched = matched.unwrap_or_default();
-            Some(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, matched })
+            let matched = reasons.iter().map(|reason| self.matched(event, reason)).collect();
+            matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, matched });
         });
-        matches.collect()
+        matches
     }
 
-    /// Returns the engine of the rules that fit a log source.
-    fn engine(&self, source: &Arc<LogSource>) -> Arc<Engine> {
-        if let Some(engine) = self.engines.read().unwrap_or_else(PoisonError::into_inner).get(source) {
-            return Arc::clone(engine);
+    fn matched(&self, event: &Event, reason: &Reason) -> Matched {
+        let field = reason.field.map_or_else(|| "keyword".to_owned(), |field| self.names.name(field).to_string());
+        let value = reason.entry.map(|entry| event.entry(entry).value).and_then(Value::to_text);
+        Matched::new(field, value.map(Into::into))
+    }
+
+    /// Returns the plan for a log source; asks the shared table only for one that this thread has not met.
+    fn plan_of(&self, source: &Arc<LogSource>, scratch: &mut MatchScratch) -> Arc<Plan> {
+        let address = Arc::as_ptr(source) as usize;
+        if let Some((_, plan)) = scratch.plans.get(&address) {
+            return Arc::clone(plan);
         }
-        let mut engine = Engine::new();
-        engine.set_match_detail(MatchDetailLevel::Summary);
-        engine.extend_compiled_rules(
-            self.entries.iter().filter(|entry| entry.fits(source)).map(|entry| entry.compiled.clone()),
-        );
-        let engine = Arc::new(engine);
-        let mut engines = self.engines.write().unwrap_or_else(PoisonError::into_inner);
-        if engines.len() < ENGINES_MAX {
-            engines.insert(Arc::clone(source), Arc::clone(&engine));
+        let plan = self.plan(source);
+        if scratch.plans.len() >= PLANS_MAX {
+            scratch.plans.clear();
         }
-        engine
+        scratch.plans.insert(address, (Arc::clone(source), Arc::clone(&plan)));
+        plan
+    }
+
+    /// Returns the plan of the rules that fit a log source.
+    fn plan(&self, source: &Arc<LogSource>) -> Arc<Plan> {
+        if let Some(plan) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(source) {
+            return Arc::clone(plan);
+        }
+        let fitting = self.entries.iter().enumerate().filter(|(_, entry)| entry.fits(source));
+        let plan = Arc::new(Plan::new(fitting.map(|(key, entry)| (key, &entry.condition)), &self.tests));
+        let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() < PLANS_MAX {
+            plans.insert(Arc::clone(source), Arc::clone(&plan));
+        }
+        plan
     }
 }
 
@@ -195,13 +223,18 @@ pub struct Coverage {
 }
 
 impl Entry {
-    fn compile(mut rule: SigmaRule, place: &Place, key: usize, filter: &RuleFilter) -> Result<Self, String> {
+    fn compile(
+        rule: SigmaRule,
+        place: &Place,
+        lowering: &mut Lowering<'_>,
+        filter: &RuleFilter,
+    ) -> Result<Self, String> {
+        let condition = lowering.rule(&rule)?;
         let known = Rule::of_detection(&rule, &place.file);
         let mut fields = BTreeSet::new();
         rule.detection.named.values().for_each(|selection| collect_fields(selection, &mut fields));
-        rule.id = Some(key.to_string());
-        let compiled = compile_rule(&rule).map_err(|error| error.to_string())?;
-        Ok(Self { reports: filter.lets_report(&known), rule: Arc::new(known), compiled, fields })
+        let source = rule.logsource;
+        Ok(Self { reports: filter.lets_report(&known), rule: Arc::new(known), source, condition, fields })
     }
 
     /// Whether a correlation that refers to an id or name means this rule.
@@ -210,7 +243,7 @@ impl Entry {
     }
 
     fn fits(&self, source: &LogSource) -> bool {
-        let wants = &self.compiled.logsource;
+        let wants = &self.source;
         source.fits(wants.product.as_deref(), wants.category.as_deref(), wants.service.as_deref())
     }
 }
@@ -225,13 +258,4 @@ fn collect_fields(selection: &Selection, fields: &mut BTreeSet<String>) {
         }
         Selection::Conditional { named, .. } => named.values().for_each(|part| collect_fields(part, fields)),
     }
-}
-
-fn matched(found: &FieldMatch) -> Matched {
-    let value = match &found.value {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
-    Matched::new(found.field.clone(), value)
 }

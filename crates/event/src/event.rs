@@ -103,6 +103,17 @@ pub struct Event {
     origin: Origin,
 }
 
+/// One value of an event and the number of its field, as a matcher sees them.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'e> {
+    /// The field; `None` where its name found no room in the table of names.
+    pub field: Option<FieldId>,
+    /// Its value.
+    pub value: Value<'e>,
+    /// Whether the field is a second name for a value that stands under another one too.
+    pub is_alias: bool,
+}
+
 /// One field of an event.
 #[derive(Debug, Clone)]
 pub struct Field<'e> {
@@ -185,6 +196,21 @@ impl Event {
             };
             (id, self.value(field.slot))
         })
+    }
+
+    /// Returns how many values there are, second names included.
+    pub fn entry_count(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Returns a value by its place, from 0 to [`Event::entry_count`].
+    pub fn entry(&self, at: usize) -> Entry<'_> {
+        let RawField { name, slot, alias } = self.fields[at];
+        let field = match name {
+            Name::Interned(id) => Some(id),
+            Name::Inline(_) => None,
+        };
+        Entry { field, value: self.value(slot), is_alias: alias }
     }
 
     /// Returns the table that this event's field names are numbered in.

@@ -29,11 +29,11 @@ mod roles;
 mod time;
 mod value;
 
-pub use event::{Event, EventBuilder, Field, Origin, Source};
+pub use event::{Entry, Event, EventBuilder, Field, Origin, Source};
 pub use identity::{EventId, SourceIdentity};
 pub use indicator::{Indicator, Matcher, Network, Validity};
 pub use log_source::LogSource;
-pub use names::{FIELD_NAMES_MAX, FieldId, FieldNames};
+pub use names::{FIELD_NAMES_ASKED_MAX, FIELD_NAMES_MAX, FieldId, FieldNames};
 pub use observable::{HashAlgorithm, Observable, ObservableKind};
 pub use refang::refang;
 pub use roles::Subject;

@@ -12,6 +12,9 @@ use crate::roles::{Role, role_of};
 /// Most names that are interned. The whole SigmaHQ rule set asks for about 700, the ECS schema has about 1,900.
 pub const FIELD_NAMES_MAX: usize = 1 << 16;
 
+/// Most names with those that rules ask for, which have room of their own: a log full of names keeps no rule from loading.
+pub const FIELD_NAMES_ASKED_MAX: usize = FIELD_NAMES_MAX + (1 << 16);
+
 /// The number of an interned field name, valid for the [`FieldNames`] that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldId(u32);
@@ -44,6 +47,15 @@ impl FieldNames {
 
     /// Returns the number of `name`, giving it one if there is room; `None` where the table is full.
     pub fn intern(&self, name: &str) -> Option<FieldId> {
+        self.intern_within(name, FIELD_NAMES_MAX)
+    }
+
+    /// Returns the number of a name that a rule asks for; `None` where not even [`FIELD_NAMES_ASKED_MAX`] leaves room.
+    pub fn intern_asked(&self, name: &str) -> Option<FieldId> {
+        self.intern_within(name, FIELD_NAMES_ASKED_MAX)
+    }
+
+    fn intern_within(&self, name: &str, names_max: usize) -> Option<FieldId> {
         if let Some(id) = self.find(name) {
             return Some(id);
         }
@@ -51,10 +63,10 @@ impl FieldNames {
         if let Some(id) = table.ids.get(name) {
             return Some(*id);
         }
-        if table.names.len() >= FIELD_NAMES_MAX {
+        if table.names.len() >= names_max {
             return None;
         }
-        let id = FieldId(u32::try_from(table.names.len()).expect("FIELD_NAMES_MAX fits 32 bits"));
+        let id = FieldId(u32::try_from(table.names.len()).expect("the bounds fit 32 bits"));
         let name: Arc<str> = Arc::from(name);
         table.names.push(Arc::clone(&name));
         table.roles.push(role_of(&name));

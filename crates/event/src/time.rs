@@ -80,6 +80,11 @@ impl Timestamp {
         jiff::Timestamp::from_nanosecond(i128::from(self.0)).expect("64 bits of nanoseconds lie within jiff's range")
     }
 
+    /// Returns date and time of day, in UTC.
+    pub fn to_civil(self) -> jiff::civil::DateTime {
+        self.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).datetime()
+    }
+
     /// Returns the moment that lies `nanos` later (or earlier, where negative), held at the ends of the range.
     pub fn saturating_add_nanos(self, nanos: i64) -> Self {
         Self(self.0.saturating_add(nanos))

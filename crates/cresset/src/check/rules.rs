@@ -33,7 +33,7 @@ pub(crate) fn run(args: &RulesCheckArgs, out: &mut dyn Write) -> io::Result<Outc
         writeln!(io::stderr(), "cresset: no rule file (.yml, .yaml) was found there")?;
         return Ok(Outcome::Failed);
     }
-    let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default());
+    let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default(), &Default::default());
     match args.output {
         CheckOutput::Json => write_json(&rules, &refused, out)?,
         CheckOutput::Text => write_text(&rules, &refused, out)?,

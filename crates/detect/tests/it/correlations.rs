@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{ARRIVED_SECONDS, check_detects, compile, detect, refused, show};
+use crate::{ARRIVED_SECONDS, check_detects, detect, refused, show};
 
 /// Rules that fit events by their field `e`.
 fn base(names: &[&str]) -> String {
@@ -137,8 +137,7 @@ fn correlations_build_on_correlations() {
 fn an_event_dated_in_the_future_silences_nothing() {
     let rules = with(&["fail"], "event_count", "  condition: {gte: 2}");
     let far = ARRIVED_SECONDS + 301;
-    let (found, detector) =
-        detect(compile(&rules), &[(far, "e=fail"), (i64::MIN, "e=fail"), (1, "e=fail"), (2, "e=fail")]);
+    let (found, detector) = detect(&rules, &[(far, "e=fail"), (i64::MIN, "e=fail"), (1, "e=fail"), (2, "e=fail")]);
     assert_eq!(found.iter().map(show).collect::<Vec<_>>(), ["C 2 over 2"]);
     let stats = detector.correlation_stats();
     assert_eq!((stats.times_future, stats.times_unknown), (1, 1));
@@ -148,14 +147,14 @@ fn an_event_dated_in_the_future_silences_nothing() {
 fn a_long_attack_fires_once_a_timespan() {
     let rules = with(&["fail"], "event_count", "  condition: {gte: 3}");
     let events: Vec<(i64, &str)> = (0..600).map(|second| (second, "e=fail")).collect();
-    let (found, _) = detect(compile(&rules), &events);
+    let (found, _) = detect(&rules, &events);
     assert!((8..=11).contains(&found.len()), "{} firings in ten minutes", found.len());
 }
 
 #[test]
 fn an_event_without_a_field_to_group_by_takes_no_part() {
     let rules = with(&["fail"], "event_count", "  group-by: [user]\n  condition: {gte: 2}");
-    let (found, detector) = detect(compile(&rules), &[(1, "e=fail"), (2, "e=fail")]);
+    let (found, detector) = detect(&rules, &[(1, "e=fail"), (2, "e=fail")]);
     assert!(found.is_empty());
     assert_eq!(detector.correlation_stats().ungrouped, 2);
 }
@@ -177,7 +176,7 @@ fn a_hostile_number_of_events_is_bounded() {
     let rules = with(&["x"], "value_count", "  group-by: [g]\n  condition: {field: v, gte: 2}");
     let events: Vec<String> = (0..6_000).map(|_| "e=x;g=1;v=same".to_string()).collect();
     let events: Vec<(i64, &str)> = events.iter().map(|event| (1, event.as_str())).collect();
-    let (found, detector) = detect(compile(&rules), &events);
+    let (found, detector) = detect(&rules, &events);
     assert!(found.is_empty());
     assert!(detector.correlation_stats().entries_shed > 0);
 }
@@ -196,7 +195,7 @@ proptest! {
         let rules = with(&["x", "y"], kind, &condition);
         let fires = |times: &[(i64, usize)]| {
             let events: Vec<(i64, &str)> = times.iter().map(|(time, rule)| (*time, ["e=x", "e=y"][*rule])).collect();
-            !detect(compile(&rules), &events).0.is_empty()
+            !detect(&rules, &events).0.is_empty()
         };
         let as_given = fires(&times);
         let (mut sorted, spec) = (times.clone(), naive(&times, kind, least));

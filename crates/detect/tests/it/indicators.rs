@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cresset_detect::{Detector, IndicatorSet, Level, Warnings};
-use cresset_event::{EventBuilder, FieldNames, Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
+use cresset_detect::{IndicatorSet, Level, Warnings};
+use cresset_event::{Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
 use proptest::prelude::*;
 
-use crate::{compile, event};
+use crate::{event, ready};
 
 fn indicator(id: &str, matcher: Matcher) -> Indicator {
     Indicator {
@@ -36,8 +36,7 @@ fn set(indicators: impl IntoIterator<Item = Indicator>) -> IndicatorSet {
 
 /// The ids that fire on an event with one field.
 fn fires(set: IndicatorSet, seconds: i64, fields: &str) -> Vec<String> {
-    let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
-    let mut detector = Detector::new(Arc::new(compile("")), Arc::new(set));
+    let (mut builder, mut detector) = ready("", Arc::new(set));
     let mut found = Vec::new();
     detector.detect(&event(&mut builder, (seconds, fields)), |detection| {
         found.push(detection.cause_id().expect("indicators have ids").to_owned());
@@ -143,11 +142,10 @@ fn an_indicator_fires_once_for_each_value_of_an_event() {
 #[test]
 fn confidence_is_the_level() {
     let level = |confidence| {
-        let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
         let set = set([Indicator { confidence, ..plain("192.0.2.1") }]);
+        let (mut builder, mut detector) = ready("", Arc::new(set));
         let mut level = None;
-        Detector::new(Arc::new(compile("")), Arc::new(set))
-            .detect(&event(&mut builder, (1, "src_ip=192.0.2.1")), |detection| level = Some(detection.level()));
+        detector.detect(&event(&mut builder, (1, "src_ip=192.0.2.1")), |detection| level = Some(detection.level()));
         level.expect("a detection")
     };
     assert_eq!([Some(10), Some(50), Some(90), None].map(level), [Level::Low, Level::Medium, Level::High, Level::High]);
@@ -167,8 +165,7 @@ fn the_set_changes_while_it_is_matched_against() {
             done.store(true, Ordering::SeqCst);
         })
     };
-    let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
-    let mut detector = Detector::new(Arc::new(compile("")), Arc::clone(&set));
+    let (mut builder, mut detector) = ready("", Arc::clone(&set));
     while !done.load(Ordering::SeqCst) {
         let mut steady = 0;
         detector.detect(&event(&mut builder, (1, "src_ip=203.0.113.1;dst_ip=192.0.2.1")), |detection| {

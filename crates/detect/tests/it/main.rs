@@ -2,6 +2,7 @@
 
 mod correlations;
 mod indicators;
+mod oracle;
 mod rules;
 
 use std::sync::Arc;
@@ -15,19 +16,30 @@ const ARRIVED_SECONDS: i64 = 2_000_000_000;
 /// An event of a test: its time in seconds, and fields as `name=value` separated by `;`.
 type Given<'a> = (i64, &'a str);
 
-fn compile(rules: &str) -> RuleSet {
+fn compile(rules: &str, names: &Arc<FieldNames>) -> RuleSet {
     let mut sources = RuleSources::default();
     sources.parse("test.yml", rules.as_bytes());
-    let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default());
+    let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default(), names);
     assert!(refused.is_empty(), "{refused:?}");
     rules
+}
+
+/// A builder of events, and a detector for them.
+fn ready(rules: &str, indicators: Arc<IndicatorSet>) -> (EventBuilder, Detector) {
+    let names = Arc::new(FieldNames::new());
+    let detector = Detector::new(Arc::new(compile(rules, &names)), indicators);
+    (EventBuilder::new(names), detector)
 }
 
 /// Returns why rules are refused.
 fn refused(rules: &str) -> Vec<String> {
     let mut sources = RuleSources::default();
     sources.parse("test.yml", rules.as_bytes());
-    RuleSet::compile(sources, &RuleFilter::default()).1.into_iter().map(|refused| refused.reason).collect()
+    RuleSet::compile(sources, &RuleFilter::default(), &Arc::default())
+        .1
+        .into_iter()
+        .map(|refused| refused.reason)
+        .collect()
 }
 
 fn event(builder: &mut EventBuilder, (seconds, fields): Given<'_>) -> Event {
@@ -44,9 +56,8 @@ fn event(builder: &mut EventBuilder, (seconds, fields): Given<'_>) -> Event {
     builder.finish(Origin { time, arrived: nanos(ARRIVED_SECONDS), log_source, ..Origin::default() })
 }
 
-fn detect(rules: RuleSet, events: &[Given<'_>]) -> (Vec<Detection>, Detector) {
-    let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
-    let mut detector = Detector::new(Arc::new(rules), Arc::new(IndicatorSet::default()));
+fn detect(rules: &str, events: &[Given<'_>]) -> (Vec<Detection>, Detector) {
+    let (mut builder, mut detector) = ready(rules, Arc::default());
     let mut found = Vec::new();
     for given in events {
         detector.detect(&event(&mut builder, *given), |detection| found.push(detection));
@@ -68,6 +79,6 @@ fn show(detection: &Detection) -> String {
 /// Checks what rules find in events, in order.
 #[track_caller]
 fn check_detects(rules: &str, events: &[Given<'_>], expected: &[&str]) {
-    let (found, _) = detect(compile(rules), events);
+    let (found, _) = detect(rules, events);
     assert_eq!(found.iter().map(show).collect::<Vec<_>>(), expected);
 }

@@ -58,6 +58,8 @@ fn modifiers() {
     check("a|cased|startswith: Who", "Whoami", true);
     check("a|windash|contains: ' -x '", "cmd /x y", true);
     check("a|fieldref: a", "x", true);
+    check("a|expand: '%a%'", "x", true);
+    check("a|contains|expand: '%nowhere%'", "x", false);
     check("a: ''", "", true);
 }
 

@@ -1,0 +1,23 @@
+//! Our engine: which rules fit an event.
+//!
+//! A parsed rule is lowered ([`lower`]) to a condition ([`expr`]) over tests ([`test`]); equal tests of different rules are
+//! one. For each log source that is met the rules meant for it are planned ([`plan`]): of each rule the rarest things are
+//! chosen of which a fitting event must have one ([`witness`]), and all of these are looked for in one pass over the event
+//! ([`view`]), whose texts are folded once ([`fold`]). Only rules with a witness there are then evaluated, each test at most
+//! once an event.
+//!
+//! Always: what is found is what a plain evaluation of every rule finds (`tests/it/oracle.rs`, against `rsigma-eval`, over
+//! the corpus and over generated rules and events).
+
+mod expr;
+mod fold;
+mod glob;
+mod lower;
+mod plan;
+mod test;
+mod view;
+mod witness;
+
+pub(crate) use expr::{Expr, Reason, Tests};
+pub(crate) use lower::Lowering;
+pub(crate) use plan::{Plan, Scratch};

@@ -1,0 +1,227 @@
+//! Witnesses: of each rule a set of things, one of which any event that the rule fits must have.
+//!
+//! The rarer they are, the fewer rules are looked at in vain. How rare a text is nobody knows beforehand: a long one is
+//! rarer than a short one, and one that many rules ask for is one that is often there.
+
+use std::cmp::Reverse;
+
+use regex_syntax::hir::{Hir, HirKind};
+
+use super::expr::{Expr, TestId, Tests};
+use super::fold::{fold, fold_char};
+use super::test::{Case, Comparison, Number, Test, TextOp};
+
+/// Longest part of a literal that is looked for. More tells no more, and makes the automaton larger.
+const LITERAL_BYTES_MAX: usize = 32;
+/// Most alternatives of a regular expression that are followed.
+const ALTERNATIVES_MAX: usize = 64;
+
+/// How common something is thought to be, from 0 (never seen) to 1 (in every event) and more for several together.
+pub(crate) type Weight = f32;
+
+/// One thing that an event may have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Witness {
+    /// A test of text that is decided by looking for its literals.
+    Decided(TestId),
+    /// One of these folded texts within a value of the test's field, which then must be looked at.
+    Literals(TestId, Vec<String>),
+    /// A number that a value of the test's field equals.
+    Number(TestId, f64),
+    /// The test's field is there at all.
+    Present(TestId),
+}
+
+/// Finds witnesses for the rules of one plan.
+pub(crate) struct Witnesses<'t> {
+    pub(crate) tests: &'t Tests,
+    /// How many rules of the plan ask for each test.
+    pub(crate) uses: Vec<u32>,
+}
+
+impl<'t> Witnesses<'t> {
+    /// Counts who asks for what.
+    pub(crate) fn new<'e>(tests: &'t Tests, rules: impl Iterator<Item = &'e Expr>) -> Self {
+        let mut witnesses = Self { tests, uses: vec![0; tests.len()] };
+        rules.for_each(|rule| witnesses.count(rule));
+        witnesses
+    }
+
+    fn count(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Test(id) => self.uses[id.0 as usize] += 1,
+            Expr::Not(inner) => self.count(inner),
+            Expr::And(parts) | Expr::Or(parts) | Expr::AtLeast(_, parts) => {
+                parts.iter().for_each(|part| self.count(part));
+            }
+            Expr::Always | Expr::Never => {}
+        }
+    }
+
+    /// Returns the rarest witnesses of a condition; `None` where an event may have nothing and fit.
+    pub(crate) fn of(&self, expr: &Expr) -> Option<(Weight, Vec<Witness>)> {
+        match expr {
+            Expr::Never => Some((0.0, Vec::new())),
+            Expr::Always | Expr::Not(_) => None,
+            Expr::Test(id) => self.of_test(*id),
+            Expr::And(parts) => parts.iter().filter_map(|part| self.of(part)).min_by(|(a, _), (b, _)| a.total_cmp(b)),
+            Expr::Or(parts) => join(parts.iter().map(|part| self.of(part)).collect::<Option<Vec<_>>>()?),
+            Expr::AtLeast(least, parts) => {
+                // All but `least - 1` of them: at least one of any so many must hold.
+                let mut each: Vec<_> = parts.iter().filter_map(|part| self.of(part)).collect();
+                let needed = parts.len() + 1 - least;
+                each.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+                each.truncate(needed);
+                if each.len() < needed { None } else { join(each) }
+            }
+        }
+    }
+
+    fn of_test(&self, id: TestId) -> Option<(Weight, Vec<Witness>)> {
+        let asked = self.tests.get(id);
+        if asked.field.is_some() && !asked.test.needs_field() {
+            return None;
+        }
+        let uses = self.uses[id.0 as usize].max(1) as Weight;
+        let by_literals = literals(&asked.test).map(|(op, literals)| {
+            let weight = literals.iter().map(|literal| weight_of(op, literal.len())).sum::<Weight>() * uses;
+            let witness = match &asked.test {
+                Test::Text { case: Case::Folded, .. } if literals.iter().all(|l| l.len() <= LITERAL_BYTES_MAX) => {
+                    Witness::Decided(id)
+                }
+                _ => Witness::Literals(id, literals.iter().map(|literal| cut(literal)).collect()),
+            };
+            (weight, vec![witness])
+        });
+        let by_number = match asked.test {
+            Test::Number(Comparison::Equal, Number(number)) if asked.field.is_some() => {
+                Some((0.02 * uses, vec![Witness::Number(id, number)]))
+            }
+            _ => None,
+        };
+        let by_presence = asked.field.map(|_| (PRESENCE, vec![Witness::Present(id)]));
+        by_literals.or(by_number).or(by_presence)
+    }
+}
+
+/// How common it is that a field which is asked for is there.
+const PRESENCE: Weight = 1.0;
+
+fn join(each: Vec<(Weight, Vec<Witness>)>) -> Option<(Weight, Vec<Witness>)> {
+    let weight = each.iter().map(|(weight, _)| weight).sum();
+    Some((weight, each.into_iter().flat_map(|(_, witnesses)| witnesses).collect()))
+}
+
+fn weight_of(op: TextOp, bytes: usize) -> Weight {
+    let weight = 1.0 / (1.0 + bytes as Weight).powi(2);
+    if op == TextOp::Equals { weight / 4.0 } else { weight }
+}
+
+fn cut(literal: &str) -> String {
+    let mut end = literal.len().min(LITERAL_BYTES_MAX);
+    while !literal.is_char_boundary(end) {
+        end -= 1;
+    }
+    literal[..end].to_owned()
+}
+
+/// Returns folded texts one of which any fitting value contains; `None` where there is none that can be looked for.
+fn literals(test: &Test) -> Option<(TextOp, Vec<String>)> {
+    let found = match test {
+        Test::Text { op, case, literals } => {
+            let folded = literals.iter().map(|literal| match case {
+                Case::Folded => literal.to_string(),
+                Case::Kept => fold(literal),
+            });
+            (*op, folded.collect())
+        }
+        Test::Glob { glob, .. } => (TextOp::Contains, vec![fold(glob.longest_literal()?)]),
+        Test::Regex(pattern) => (TextOp::Contains, regex_literals(pattern)?),
+        _ => return None,
+    };
+    found.1.iter().all(|literal| !literal.is_empty() || found.0 == TextOp::Equals).then_some(found)
+}
+
+fn regex_literals(pattern: &str) -> Option<Vec<String>> {
+    let hir = regex_syntax::parse(pattern).ok()?;
+    let found = required(&hir)?;
+    found.iter().all(|literal| literal.len() >= 3).then_some(found)
+}
+
+/// Returns folded texts of which any match contains one.
+fn required(hir: &Hir) -> Option<Vec<String>> {
+    match hir.kind() {
+        HirKind::Literal(_) | HirKind::Class(_) => fixed(hir).map(|text| vec![text]),
+        HirKind::Capture(capture) => required(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
+        HirKind::Alternation(parts) if parts.len() <= ALTERNATIVES_MAX => {
+            let each: Vec<Vec<String>> = parts.iter().map(required).collect::<Option<_>>()?;
+            let all: Vec<String> = each.into_iter().flatten().collect();
+            (all.len() <= ALTERNATIVES_MAX).then_some(all)
+        }
+        HirKind::Concat(parts) => {
+            let mut best: Option<Vec<String>> = None;
+            let mut run = String::new();
+            for part in parts {
+                match fixed(part) {
+                    Some(text) => run.push_str(&text),
+                    None => {
+                        best = better(best, Some(vec![std::mem::take(&mut run)]));
+                        best = better(best, required(part));
+                    }
+                }
+            }
+            better(best, Some(vec![run]))
+        }
+        _ => None,
+    }
+}
+
+/// The one folded text that this matches; `None` where there are several.
+fn fixed(hir: &Hir) -> Option<String> {
+    match hir.kind() {
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(fold),
+        HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => {
+            let first = fold_char(class.ranges().first()?.start());
+            let mut chars = class.ranges().iter().flat_map(|range| range.start()..=range.end()).take(8);
+            (class.ranges().len() < 8 && chars.all(|c| fold_char(c) == first)).then(|| first.to_string())
+        }
+        HirKind::Capture(capture) => fixed(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().map(fixed).collect(),
+        _ => None,
+    }
+}
+
+/// The set whose shortest text is longer; of two alike the smaller.
+fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
+    let worth = |set: &Option<Vec<String>>| {
+        let set = set.as_deref().unwrap_or_default();
+        (set.iter().map(String::len).min().unwrap_or(0), Reverse(set.len()))
+    };
+    if worth(&b) > worth(&a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, expected: Option<&[&str]>) {
+        let expected = expected.map(|texts| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(regex_literals(pattern), expected, "{pattern}");
+    }
+
+    #[test]
+    fn what_any_match_of_a_regex_contains() {
+        check("foo.*Barbaz", Some(&["barbaz"]));
+        check("(?i)System32", Some(&["system32"]));
+        check("(?:curl|WGET) +http", Some(&["http"]));
+        check("^(?:powershell|pwsh)$", Some(&["powershell", "pwsh"]));
+        check("(abc)+x?", Some(&["abc"]));
+        check("(abc)*", None);
+        check("[a-z]+", None);
+        check("ab", None);
+        check("(foo)?", None);
+        check("a|longer", None);
+    }
+}

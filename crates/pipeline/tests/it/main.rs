@@ -1,0 +1,3 @@
+//! Stages together, over the corpus where it is.
+
+mod oracle;
