@@ -32,7 +32,7 @@ def main():
         for record in evtx.PyEvtxParser(str(path)).records_json():
             flat = flatten(json.loads(record["data"])["Event"])
             flat["compare_file"] = str(path.relative_to(root))
-            flat["compare_record"] = record["event_record_id"]
+            flat["compare_record"] = int(flat["EventRecordID"])
             print(json.dumps(flat))
 
 

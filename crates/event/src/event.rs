@@ -36,7 +36,7 @@ pub struct Source {
 pub struct Origin {
     /// Where it was read.
     pub source: Arc<Source>,
-    /// Its number in the source: the log's own number for EVTX, else counted from 1 (for lines, the line number).
+    /// Its number in the source: the event's own number for EVTX, which exported logs keep, else counted from 1 (for lines, the line number).
     pub record: u64,
     /// The offset of its first byte in the source, after decompression; 0 where the log has no such thing.
     pub offset: u64,

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_event::{EventBuilder, FieldNames, Origin, Source, SourceIdentity, Timestamp};
+use cresset_event::{EventBuilder, FieldId, FieldNames, Origin, Source, SourceIdentity, Timestamp};
 use evtx::{EvtxParser, IntoIterChunks, ParserSettings};
 
 use crate::format::FormatInfo;
@@ -36,6 +36,8 @@ pub(crate) struct EvtxReader {
     ready: VecDeque<Rendered>,
     shapes: JsonShapes,
     builder: EventBuilder,
+    /// The field that holds the event's own number.
+    number_field: FieldId,
     source: Arc<Source>,
     arrived: Timestamp,
     taken: Arc<AtomicU64>,
@@ -59,6 +61,7 @@ impl EvtxReader {
             settings: Arc::new(ParserSettings::new().num_threads(1).validate_checksums(false)),
             ready: broken.map(|reason| Rendered::Bad { reason }).into_iter().collect(),
             shapes: JsonShapes::new(&names, taxonomy),
+            number_field: names.intern("EventRecordID").expect("names of the built-in shapes come first"),
             builder: EventBuilder::new(names),
             source: Arc::new(source),
             arrived: input.arrived,
@@ -90,6 +93,11 @@ impl EvtxReader {
         true
     }
 
+    /// The number that the log gave the event, which it keeps in an exported log; the records of that are numbered anew.
+    fn record_id(&self) -> Option<u64> {
+        self.builder.get(self.number_field)?.to_text()?.parse().ok()
+    }
+
     fn read(&mut self, number: u64, json: Vec<u8>) -> Record {
         let json = match String::from_utf8(json) {
             Ok(json) => json,
@@ -99,7 +107,7 @@ impl EvtxReader {
         match self.shapes.read(&json, &mut self.builder) {
             Ok((time, log_source)) => Record::Event(self.builder.finish(Origin {
                 source: Arc::clone(&self.source),
-                record: number,
+                record: self.record_id().unwrap_or(number),
                 offset: 0,
                 log_source,
                 time,

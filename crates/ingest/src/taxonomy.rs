@@ -3,10 +3,11 @@
 //! A table and no code, so that a source is added or corrected without touching a parser. The built-in table is checked
 //! when it is compiled; a fault in it is ours, and every test meets it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cresset_event::{EventBuilder, FieldId, FieldNames, LogSource};
+use cresset_event::{EventBuilder, FieldId, FieldNames, LogSource, Value};
 use serde::Deserialize;
 
 /// What one kind of record is.
@@ -15,6 +16,22 @@ pub(crate) struct Class {
     pub(crate) log_source: Arc<LogSource>,
     /// (the source's name, Sigma's name).
     aliases: Vec<(FieldId, FieldId)>,
+    derived: Vec<Derived>,
+}
+
+/// A value that is worked out of another.
+#[derive(Debug)]
+struct Derived {
+    from: FieldId,
+    to: FieldId,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    Values(BTreeMap<String, String>),
+    DrivePath,
+    Trimmed,
 }
 
 impl Class {
@@ -25,7 +42,32 @@ impl Class {
                 builder.alias(*from, *to);
             }
         }
+        for derived in &self.derived {
+            let value = builder.get(derived.from).and_then(Value::as_str).and_then(|text| derived.how.apply(text));
+            if let Some(value) = value.map(Cow::into_owned) {
+                builder.derive(derived.to, Value::Str(&value));
+            }
+        }
     }
+}
+
+impl How {
+    /// Returns the derived value, where there is another than the one it is derived from.
+    fn apply<'t>(&'t self, text: &'t str) -> Option<Cow<'t, str>> {
+        match self {
+            Self::Values(values) => values.get(text).map(|value| Cow::Borrowed(value.as_str())),
+            Self::DrivePath => drive_path(text).map(Cow::Owned),
+            Self::Trimmed => Some(text.trim()).filter(|trimmed| trimmed.len() < text.len()).map(Cow::Borrowed),
+        }
+    }
+}
+
+/// `\device\harddiskvolume2\a.exe` as `C:\a.exe`: which drive the volume is the log does not say, and rules name C: alone.
+fn drive_path(path: &str) -> Option<String> {
+    const DEVICE: &str = r"\device\harddiskvolume";
+    let volume = path.get(..DEVICE.len()).filter(|start| start.eq_ignore_ascii_case(DEVICE))?;
+    let rest = path[volume.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.starts_with('\\').then(|| format!("C:{rest}"))
 }
 
 /// Several kinds of record of one source, told by a word: an event type, a log, a program.
@@ -169,6 +211,26 @@ struct ClassRow {
     categories: Vec<String>,
     #[serde(default)]
     fields: BTreeMap<String, OneOrMore>,
+    #[serde(default)]
+    derived: Vec<DerivedRow>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DerivedRow {
+    field: String,
+    from: String,
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+    #[serde(rename = "as")]
+    form: Option<Form>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Form {
+    DrivePath,
+    Trimmed,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -188,8 +250,18 @@ impl ClassRow {
                 OneOrMore::More(from) => aliases.extend(from.iter().map(|from| (intern(from), intern(to)))),
             }
         }
+        let derived = self.derived.into_iter().map(|row| Derived {
+            from: intern(&row.from),
+            to: intern(&row.field),
+            how: match row.form {
+                Some(Form::DrivePath) => How::DrivePath,
+                Some(Form::Trimmed) => How::Trimmed,
+                None => How::Values(row.values),
+            },
+        });
+        let derived = derived.collect();
         let log_source = LogSource { product: self.product, service: self.service, categories: self.categories };
-        Class { log_source: Arc::new(log_source), aliases }
+        Class { log_source: Arc::new(log_source), aliases, derived }
     }
 }
 

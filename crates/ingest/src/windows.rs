@@ -84,8 +84,6 @@ struct Ids {
     provider: FieldId,
     source_name: FieldId,
     hashes: FieldId,
-    mandatory_label: FieldId,
-    integrity_level: FieldId,
     digests: [(&'static str, FieldId); 4],
 }
 
@@ -113,8 +111,6 @@ impl Windows {
                 provider: intern("Provider_Name"),
                 source_name: intern("SourceName"),
                 hashes: intern("Hashes"),
-                mandatory_label: intern("MandatoryLabel"),
-                integrity_level: intern("IntegrityLevel"),
                 digests: [
                     ("MD5", intern("md5")),
                     ("SHA1", intern("sha1")),
@@ -138,18 +134,14 @@ impl Windows {
         builder.rename(|id| seen.get(&id).copied().flatten());
     }
 
-    /// Adds what is inside other values: the single hashes of Sysmon's list, and the level behind a label's SID.
-    fn derive(&self, builder: &mut EventBuilder) {
+    /// Adds the single hashes of Sysmon's list.
+    fn add_hashes(&self, builder: &mut EventBuilder) {
         let hashes = builder.get(self.ids.hashes).and_then(Value::to_text).map(|text| text.into_owned());
         for part in hashes.iter().flat_map(|hashes| hashes.split(',')) {
             let Some((name, hex)) = part.split_once('=') else { continue };
             if let Some((_, id)) = self.ids.digests.iter().find(|(known, _)| *known == name) {
                 builder.derive(*id, Value::Str(hex));
             }
-        }
-        let level = builder.get(self.ids.mandatory_label).and_then(Value::as_str).and_then(integrity_level);
-        if let Some(level) = level {
-            builder.derive(self.ids.integrity_level, Value::Str(level));
         }
     }
 }
@@ -184,31 +176,19 @@ impl Shape for Windows {
         });
         let class = Arc::clone(classes.get(channel.as_deref().unwrap_or_default(), number));
         class.apply(builder);
-        self.derive(builder);
+        self.add_hashes(builder);
         (time_of(builder, &self.times), Arc::clone(&class.log_source))
     }
 }
 
-/// Takes a known prefix off; user data have the name of their element in between, which goes as well.
+/// Takes a known prefix off; user data have the name of their element in between, which goes as well. So do spaces: Defender's
+/// "New Value" is `NewValue` (Sigma rules specification, "Field Usage").
 fn plain_name(names: &FieldNames, id: FieldId) -> Option<FieldId> {
     let name = names.name(id);
-    if let Some(rest) = name.strip_prefix("Event.UserData.") {
-        return names.intern(rest.split_once('.')?.1);
-    }
-    let rest = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
-    names.intern(rest)
-}
-
-/// The levels behind the SIDs of a mandatory label (MS-DTYP §2.4.2.4), as Sysmon writes them.
-fn integrity_level(sid: &str) -> Option<&'static str> {
-    Some(match sid {
-        "S-1-16-0" => "Untrusted",
-        "S-1-16-4096" => "Low",
-        "S-1-16-8192" => "Medium",
-        "S-1-16-8448" => "MediumPlus",
-        "S-1-16-12288" => "High",
-        "S-1-16-16384" => "System",
-        "S-1-16-20480" => "Protected",
-        _ => return None,
-    })
+    let plain = match name.strip_prefix("Event.UserData.") {
+        Some(rest) => rest.split_once('.')?.1,
+        None => PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name),
+    };
+    let plain = plain.replace(' ', "");
+    if plain == *name { None } else { names.intern(&plain) }
 }

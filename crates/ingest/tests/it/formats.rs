@@ -36,6 +36,28 @@ fn nested_windows_events_have_the_same_names() {
 }
 
 #[test]
+fn values_that_rules_ask_for_otherwise_are_derived() {
+    let event = |id: u32, data: &str| {
+        format!(r#"{{"Event":{{"System":{{"EventID":{id},"Channel":"Security"}},"EventData":{{{data}}}}}}}"#)
+    };
+    let filtered = event(5156, r#""Application":"\\device\\harddiskvolume2\\a\\plink.exe","Direction":"%%14593""#);
+    assert_eq!(values(filtered.as_str(), "Image"), [r"\device\harddiskvolume2\a\plink.exe", r"C:\a\plink.exe"]);
+    assert_eq!(values(filtered.as_str(), "Initiated"), ["true"]);
+    let elsewhere = event(4663, r#""Direction":"%%14593""#);
+    assert!(values(elsewhere.as_str(), "Initiated").is_empty());
+    let padded = event(4624, r#""LogonProcessName":"NtLmSsp ""#);
+    assert_eq!(values(padded.as_str(), "LogonProcessName"), ["NtLmSsp ", "NtLmSsp"]);
+}
+
+#[test]
+fn spaces_in_names_do_not_count() {
+    let defender = r#"{"Event":{"System":{"EventID":1116,"Channel":"Microsoft-Windows-Windows Defender/Operational"},
+        "EventData":{"Threat Name":"HackTool:Win32/Mimikatz","Path":"file:_C:\\m.exe"}}}"#;
+    assert_eq!(values(defender, "ThreatName"), ["HackTool:Win32/Mimikatz"]);
+    assert_eq!(values(defender, "Signature"), ["HackTool:Win32/Mimikatz"]);
+}
+
+#[test]
 fn winlogbeat_events_have_the_same_names() {
     let winlogbeat = r#"{"@timestamp":"2026-11-24T07:00:00.000Z","host":{"name":"ws1"},"winlog":{"channel":"Security","event_id":"4688",
         "computer_name":"ws1.example","provider_name":"Microsoft-Windows-Security-Auditing","event_data":{"NewProcessName":"C:\\b.exe"}}}"#;

@@ -19,7 +19,7 @@ use self::event::OracleEvent;
 const ONLY_OURS: &[(&str, &str, u64)] = &[
     // `Renamed ProcDump Execution` asks for ` /accepteula` under `windash`, the record has ` -accepteula`: the modifier holds
     // each dash and `/` for the others.
-    ("4a0b2c7e-7cb2-495d-8b63-5f268e7bfd67", "AutomatedTestingTools/PanacheSysmon_vs_AtomicRedTeam01.evtx", 553),
+    ("4a0b2c7e-7cb2-495d-8b63-5f268e7bfd67", "AutomatedTestingTools/PanacheSysmon_vs_AtomicRedTeam01.evtx", 4124),
 ];
 
 #[expect(clippy::print_stdout, reason = "says that a test is skipped")]
