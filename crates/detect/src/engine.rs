@@ -3,8 +3,8 @@
 //! A parsed rule is lowered ([`lower`]) to a condition ([`expr`]) over tests ([`test`]); equal tests of different rules are
 //! one. For each log source that is met the rules meant for it are planned ([`plan`]): of each rule the rarest things are
 //! chosen of which a fitting event must have one ([`witness`]), and all of these are looked for in one pass over the event
-//! ([`view`]), whose texts are folded once ([`fold`]). Only rules with a witness there are then evaluated, each test at most
-//! once an event.
+//! ([`scan`], [`view`]), whose texts are folded once ([`fold`]). Only rules with a witness there are then evaluated, each
+//! test at most once an event.
 //!
 //! Always: what is found is what a plain evaluation of every rule finds (`tests/it/oracle.rs`, against `rsigma-eval`, over
 //! the corpus and over generated rules and events).
@@ -14,6 +14,7 @@ mod fold;
 mod glob;
 mod lower;
 mod plan;
+mod scan;
 mod test;
 mod view;
 mod witness;

@@ -87,6 +87,7 @@ pub(crate) struct RuleMatch {
     pub(crate) key: usize,
     pub(crate) rule: Arc<Rule>,
     pub(crate) reports: bool,
+    /// What made it fit, where it reports.
     pub(crate) matched: Vec<Matched>,
 }
 
@@ -170,7 +171,8 @@ impl RuleSet {
         assert!(Arc::ptr_eq(event.names(), &self.names), "the event's fields are numbered in another table");
         let mut matches = Vec::new();
         let plan = self.plan_of(&event.origin().log_source, scratch);
-        plan.find(event, &self.tests, &mut scratch.engine, |key, reasons| {
+        let reports = |key: usize| self.entries[key].reports;
+        plan.find(event, &self.tests, &mut scratch.engine, reports, |key, reasons| {
             let entry = &self.entries[key];
             let matched = reasons.iter().map(|reason| self.matched(event, reason)).collect();
             matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, matched });

@@ -262,21 +262,79 @@ impl Event {
     }
 }
 
-/// Makes events, one after another, for one reader. Keeps a cache of names so that the shared table is seldom asked.
+/// Makes events, one after another, for one reader.
+///
+/// Records of one kind have the same fields in the same order, so the name behind a name is guessed from what stood there
+/// before, and a comparison confirms it; only a wrong guess asks the tables.
 #[derive(Debug)]
 pub struct EventBuilder {
     names: Arc<FieldNames>,
     known: HashMap<Box<str>, FieldId>,
+    /// By field: its name.
+    texts: Vec<Option<Arc<str>>>,
+    /// By field and one more, 0 for the beginning: the field that stood behind it last.
+    followers: Vec<Option<FieldId>>,
+    /// Where the next name stands in `followers`.
+    behind: usize,
     buffer: String,
     raw_len: u32,
     fields: Vec<RawField>,
     fields_cut: u64,
+    heads: Heads,
+    /// Memory of an event that nobody needs any more.
+    spare: Option<(String, Vec<RawField>)>,
+}
+
+/// The first value of each field. Cleared by counting on.
+#[derive(Debug, Default)]
+struct Heads {
+    round: u32,
+    /// By field: the round it was seen in, and its first place.
+    first: Vec<(u32, u32)>,
+}
+
+impl Heads {
+    fn clear(&mut self) {
+        self.round = self.round.checked_add(1).unwrap_or_else(|| {
+            self.first.clear();
+            1
+        });
+    }
+
+    fn see(&mut self, id: FieldId, at: usize) {
+        if self.first.len() <= id.index() {
+            self.first.resize(id.index() + 1, (0, 0));
+        }
+        let first = &mut self.first[id.index()];
+        if first.0 != self.round {
+            *first = (self.round, at as u32);
+        }
+    }
+
+    fn get(&self, id: FieldId) -> Option<usize> {
+        let first = self.first.get(id.index())?;
+        (first.0 == self.round).then_some(first.1 as usize)
+    }
 }
 
 impl EventBuilder {
     /// Returns a builder whose events' names are numbered in `names`.
     pub fn new(names: Arc<FieldNames>) -> Self {
-        Self { names, known: HashMap::new(), buffer: String::new(), raw_len: 0, fields: Vec::new(), fields_cut: 0 }
+        let mut builder = Self {
+            names,
+            known: HashMap::new(),
+            texts: Vec::new(),
+            followers: vec![None],
+            behind: 0,
+            buffer: String::new(),
+            raw_len: 0,
+            fields: Vec::new(),
+            fields_cut: 0,
+            heads: Heads::default(),
+            spare: None,
+        };
+        builder.clear();
+        builder
     }
 
     /// Returns the table that names are numbered in.
@@ -290,6 +348,8 @@ impl EventBuilder {
         self.fields.clear();
         self.raw_len = 0;
         self.fields_cut = 0;
+        self.behind = 0;
+        self.heads.clear();
     }
 
     /// Keeps the record as it stood in the log. Comes first: the raw form is the beginning of the buffer.
@@ -301,11 +361,29 @@ impl EventBuilder {
 
     /// Returns the number of `name`; `None` where the table of names is full.
     pub fn intern(&mut self, name: &str) -> Option<FieldId> {
-        if let Some(id) = self.known.get(name) {
-            return Some(*id);
+        if let Some(guess) = self.followers[self.behind]
+            && self.texts[guess.index()].as_deref() == Some(name)
+        {
+            self.behind = guess.index() + 1;
+            return Some(guess);
         }
+        let id = match self.known.get(name) {
+            Some(id) => *id,
+            None => self.learn(name)?,
+        };
+        self.followers[self.behind] = Some(id);
+        self.behind = id.index() + 1;
+        Some(id)
+    }
+
+    fn learn(&mut self, name: &str) -> Option<FieldId> {
         let id = self.names.intern(name)?;
         self.known.insert(name.into(), id);
+        if self.texts.len() <= id.index() {
+            self.texts.resize(id.index() + 1, None);
+            self.followers.resize(id.index() + 2, None);
+        }
+        self.texts[id.index()] = Some(Arc::from(name));
         Some(id)
     }
 
@@ -326,11 +404,11 @@ impl EventBuilder {
     }
 
     fn push_named(&mut self, name: Name, value: Value<'_>) {
-        if self.fields.len() >= FIELDS_MAX {
-            self.fields_cut += 1;
-            return;
-        }
         let slot = match value {
+            _ if self.fields.len() >= FIELDS_MAX => {
+                self.fields_cut += 1;
+                return;
+            }
             Value::Str(text) => Slot::Str(self.keep(text)),
             Value::Int(number) => Slot::Int(number),
             Value::Float(number) => Slot::Float(number),
@@ -338,19 +416,26 @@ impl EventBuilder {
             Value::Null => Slot::Null,
             Value::Empty => Slot::Empty,
         };
-        self.fields.push(RawField { name, slot, alias: false });
+        self.add(RawField { name, slot, alias: false });
+    }
+
+    fn add(&mut self, field: RawField) {
+        if let Name::Interned(id) = field.name {
+            self.heads.see(id, self.fields.len());
+        }
+        self.fields.push(field);
     }
 
     /// Gives every value of the field `from` the second name `to`; `false` where there is none.
     pub fn alias(&mut self, from: FieldId, to: FieldId) -> bool {
-        let before = self.fields.len();
-        for i in 0..before {
+        let Some(first) = self.heads.get(from) else { return false };
+        for i in first..self.fields.len() {
             let field = self.fields[i];
             if field.name == Name::Interned(from) && self.fields.len() < FIELDS_MAX {
-                self.fields.push(RawField { name: Name::Interned(to), slot: field.slot, alias: true });
+                self.add(RawField { name: Name::Interned(to), slot: field.slot, alias: true });
             }
         }
-        self.fields.len() > before
+        true
     }
 
     /// Adds a value that was derived from the record under a name that the record does not have: found by name, and
@@ -364,33 +449,34 @@ impl EventBuilder {
     }
 
     /// Gives a new name to every field for which `rename` has one.
-    pub fn rename(&mut self, rename: impl Fn(FieldId) -> Option<FieldId>) {
+    pub fn rename(&mut self, mut rename: impl FnMut(FieldId) -> Option<FieldId>) {
+        let mut is_changed = false;
         for field in &mut self.fields {
             if let Name::Interned(id) = field.name
                 && let Some(new) = rename(id)
             {
                 field.name = Name::Interned(new);
+                is_changed = true;
             }
         }
-    }
-
-    /// Passes the interned name of every field to `visit`.
-    pub fn visit_ids(&self, mut visit: impl FnMut(FieldId)) {
-        for field in &self.fields {
-            if let Name::Interned(id) = field.name {
-                visit(id);
+        if is_changed {
+            self.heads.clear();
+            for (at, field) in self.fields.iter().enumerate() {
+                if let Name::Interned(id) = field.name {
+                    self.heads.see(id, at);
+                }
             }
         }
     }
 
     /// Returns whether the record has the field.
     pub fn has(&self, id: FieldId) -> bool {
-        self.fields.iter().any(|field| field.name == Name::Interned(id))
+        self.heads.get(id).is_some()
     }
 
     /// Returns the first value of a field that was pushed.
     pub fn get(&self, id: FieldId) -> Option<Value<'_>> {
-        let field = self.fields.iter().find(|field| field.name == Name::Interned(id))?;
+        let field = self.fields[self.heads.get(id)?];
         Some(match field.slot {
             Slot::Str(span) => Value::Str(&self.buffer[span.start as usize..(span.start + span.len) as usize]),
             Slot::Int(number) => Value::Int(number),
@@ -408,15 +494,21 @@ impl EventBuilder {
 
     /// Returns the event and starts the next one.
     pub fn finish(&mut self, origin: Origin) -> Event {
+        let (buffer, fields) = self.spare.take().unwrap_or_default();
         let event = Event {
-            buffer: std::mem::take(&mut self.buffer),
+            buffer: std::mem::replace(&mut self.buffer, buffer),
             raw_len: self.raw_len,
-            fields: std::mem::take(&mut self.fields),
+            fields: std::mem::replace(&mut self.fields, fields),
             names: Arc::clone(&self.names),
             origin,
         };
         self.clear();
         event
+    }
+
+    /// Takes an event that nobody needs any more, to use its memory again.
+    pub fn recycle(&mut self, event: Event) {
+        self.spare = Some((event.buffer, event.fields));
     }
 
     /// Puts `text` into the buffer. Text that lies at the raw record's place already is not searched for: one copy a value.

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_event::{EventBuilder, FieldId, FieldNames, Origin, Source, SourceIdentity, Timestamp};
+use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Origin, Source, SourceIdentity, Timestamp};
 use evtx::{EvtxParser, IntoIterChunks, ParserSettings};
 
 use crate::format::FormatInfo;
@@ -133,6 +133,10 @@ impl Reader for EvtxReader {
                 None => return None,
             }
         }
+    }
+
+    fn recycle(&mut self, event: Event) {
+        self.builder.recycle(event);
     }
 
     fn format(&self) -> &'static str {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, LogSource, Timestamp, UnknownTime, Value};
+use cresset_event::{Event, EventBuilder, EventTime, FieldId, FieldNames, LogSource, Timestamp, UnknownTime, Value};
 
 use crate::format::FormatInfo;
 use crate::input::Input;
@@ -281,6 +281,10 @@ impl Reader for JsonReader {
             Framing::Lines => self.next_line_record(),
             Framing::Stream => self.next_stream_record(),
         }
+    }
+
+    fn recycle(&mut self, event: Event) {
+        self.builder.recycle(event);
     }
 
     fn format(&self) -> &'static str {

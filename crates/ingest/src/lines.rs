@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cresset_event::{EventBuilder, EventTime, FieldNames, LogSource, Origin, Timestamp};
+use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Timestamp};
 
 use crate::input::Input;
 use crate::reader::{Reader, Record, Skipped};
@@ -94,6 +94,10 @@ impl<F: LineFormat> Reader for LineReader<F> {
                 }
             }
         }
+    }
+
+    fn recycle(&mut self, event: Event) {
+        self.builder.recycle(event);
     }
 
     fn format(&self) -> &'static str {

@@ -13,6 +13,9 @@ pub trait Reader: Send {
     /// Returns the next record; `None` at the end, and from then on.
     fn next_record(&mut self) -> Option<Record>;
 
+    /// Takes an event back that nobody needs any more, so that its memory is used again.
+    fn recycle(&mut self, event: Event);
+
     /// Returns the format of the last record, as `cresset formats` lists it.
     fn format(&self) -> &'static str;
 

@@ -70,7 +70,8 @@ const FLAT: &[(&str, &str)] = &[
 pub(crate) struct Windows {
     taxonomy: Arc<Taxonomy>,
     renamed: HashMap<FieldId, FieldId>,
-    seen: HashMap<FieldId, Option<FieldId>>,
+    /// By field: what it is renamed to, where that is worked out.
+    plain: Vec<Option<Option<FieldId>>>,
     flat: Vec<(FieldId, FieldId)>,
     times: Vec<FieldId>,
     ids: Ids,
@@ -96,7 +97,7 @@ impl Windows {
         Self {
             taxonomy: Arc::clone(taxonomy),
             renamed: pairs(RENAMED).into_iter().collect(),
-            seen: HashMap::new(),
+            plain: Vec::new(),
             flat: pairs(FLAT),
             times: intern_all(names, &["TimeCreated", "@timestamp", "SystemTime", "UtcTime", "EventTime", "timestamp"]),
             ids: Ids {
@@ -124,14 +125,13 @@ impl Windows {
     /// Gives nested and winlogbeat's fields their plain names. What a name becomes is worked out once.
     fn rename(&mut self, builder: &mut EventBuilder) {
         let names = Arc::clone(builder.names());
-        builder.visit_ids(|id| {
-            if !self.seen.contains_key(&id) {
-                let plain = self.renamed.get(&id).copied().or_else(|| plain_name(&names, id));
-                self.seen.insert(id, plain);
+        let Self { renamed, plain, .. } = self;
+        builder.rename(|id| {
+            if plain.len() <= id.index() {
+                plain.resize(id.index() + 1, None);
             }
+            *plain[id.index()].get_or_insert_with(|| renamed.get(&id).copied().or_else(|| plain_name(&names, id)))
         });
-        let seen = &self.seen;
-        builder.rename(|id| seen.get(&id).copied().flatten());
     }
 
     /// Adds the single hashes of Sysmon's list.

@@ -41,6 +41,7 @@ pub struct Report {
     /// How long reading and matching took.
     pub took: Duration,
     log_sources: HashSet<Arc<LogSource>>,
+    log_source_last: Option<Arc<LogSource>>,
     fields_seen: Vec<bool>,
 }
 
@@ -52,8 +53,10 @@ impl Report {
         self.events += 1;
         *self.formats.entry(format).or_default() += 1;
         let origin = event.origin();
-        if !self.log_sources.contains(&origin.log_source) {
+        // Readers share a log source, so most events have one that was just seen.
+        if !self.log_source_last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &origin.log_source)) {
             self.log_sources.insert(Arc::clone(&origin.log_source));
+            self.log_source_last = Some(Arc::clone(&origin.log_source));
         }
         match origin.time {
             EventTime::Unknown(_) => {

@@ -118,7 +118,10 @@ impl Watch {
         let mut records = 0;
         while let Some(record) = reader.next_record() {
             match record {
-                Record::Event(event) => self.look_at(&event, reader.format(), report, sink)?,
+                Record::Event(event) => {
+                    self.look_at(&event, reader.format(), report, sink)?;
+                    reader.recycle(event);
+                }
                 Record::Skipped(skipped) => {
                     report.skipped += 1;
                     sink.skipped(&skipped)?;

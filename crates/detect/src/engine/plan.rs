@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use cresset_event::{Event, FieldId, Value};
+use foldhash::fast::FixedState;
 
 use super::expr::{Expr, Reason, TestId, Tests};
+use super::scan::Scanner;
 use super::test::{Test, TextOp, number};
 use super::view::{Lookup, View};
 use super::witness::{Witness, Witnesses};
@@ -41,16 +42,16 @@ struct PlannedRule {
 struct FieldIndex {
     texts: TextIndex,
     /// By the number's bits.
-    numbers: HashMap<u64, Hit>,
+    numbers: HashMap<u64, Hit, FixedState>,
     present: Vec<u32>,
 }
 
 /// Texts to look for.
 #[derive(Debug, Default)]
 struct TextIndex {
-    equal: HashMap<Box<str>, Vec<Hit>>,
-    within: Option<AhoCorasick>,
-    /// By the automaton's pattern.
+    equal: HashMap<Box<str>, Vec<Hit>, FixedState>,
+    within: Scanner,
+    /// By the number of the scanner's text.
     hits: Vec<Vec<Hit>>,
 }
 
@@ -102,12 +103,13 @@ impl Plan {
         builder.finish(rules)
     }
 
-    /// Finds the rules that fit an event, by their place in the rule set, and why.
+    /// Finds the rules that fit an event, by their place in the rule set; and why, of those that `explains` asks it of.
     pub(crate) fn find(
         &self,
         event: &Event,
         tests: &Tests,
         scratch: &mut Scratch,
+        explains: impl Fn(usize) -> bool,
         mut found: impl FnMut(usize, Vec<Reason>),
     ) {
         let Scratch { lookup, round, verdicts, raised, candidates, looked_at } = scratch;
@@ -135,7 +137,9 @@ impl Plan {
             let rule = &self.rules[*candidate as usize];
             if rule.condition.holds(&mut holds) {
                 let mut reasons = Vec::new();
-                rule.condition.reasons(&mut holds, &mut |id| tests.get(id).explain(&view, &mut reasons));
+                if explains(rule.key) {
+                    rule.condition.reasons(&mut holds, &mut |id| tests.get(id).explain(&view, &mut reasons));
+                }
                 found(rule.key, reasons);
             }
         }
@@ -175,19 +179,18 @@ impl TextIndex {
         {
             hits.iter().for_each(|hit| hit.apply(verdicts, raising));
         }
-        let Some(within) = &self.within else { return };
-        for place in within.find_overlapping_iter(text) {
-            for hit in &self.hits[place.pattern().as_usize()] {
+        self.within.scan(text, |place| {
+            for hit in &self.hits[place.number as usize] {
                 let fits = match hit.at {
                     Anchor::Anywhere => true,
-                    Anchor::Start => place.start() == 0,
-                    Anchor::End => place.end() == text.len(),
+                    Anchor::Start => place.start == 0,
+                    Anchor::End => place.end == text.len(),
                 };
                 if fits {
                     hit.apply(verdicts, raising);
                 }
             }
-        }
+        });
     }
 }
 
@@ -332,7 +335,8 @@ impl<'t> Builder<'t> {
         let mut fields: Vec<Option<FieldIndex>> = std::iter::repeat_with(|| None).take(count).collect();
         for (field, builder) in self.fields {
             let FieldBuilder { texts, numbers, present } = builder;
-            fields[field.index()] = Some(FieldIndex { texts: texts.finish(), numbers, present });
+            fields[field.index()] =
+                Some(FieldIndex { texts: texts.finish(), numbers: numbers.into_iter().collect(), present });
         }
         Plan {
             rules,
@@ -368,13 +372,7 @@ impl TextBuilder {
 
     fn finish(self) -> TextIndex {
         let (patterns, hits): (Vec<Box<str>>, Vec<Vec<Hit>>) = self.within.into_iter().unzip();
-        let within = (!patterns.is_empty()).then(|| {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(patterns.iter().map(|pattern| &**pattern))
-                .expect("literals of bounded rules fit an automaton")
-        });
-        TextIndex { equal: self.equal, within, hits }
+        let patterns: Vec<&str> = patterns.iter().map(|pattern| &**pattern).collect();
+        TextIndex { equal: self.equal.into_iter().collect(), within: Scanner::new(&patterns), hits }
     }
 }

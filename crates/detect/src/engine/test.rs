@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use cresset_event::{FieldId, Network, Timestamp, Value};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use regex::Regex;
 
 use super::glob::Glob;
@@ -97,8 +97,10 @@ pub(crate) enum TimePart {
 pub(crate) enum Prepared {
     Nothing,
     Regex(Regex),
-    /// Built when it is first asked for.
-    Literals(OnceLock<Option<AhoCorasick>>),
+    /// A finder for each literal.
+    Few(Box<[Finder<'static>]>),
+    /// One for all. Built when it is first asked for: most are decided by the plan's index and never are.
+    Many(OnceLock<Option<AhoCorasick>>),
 }
 
 impl PartialEq for Number {
@@ -144,7 +146,10 @@ impl Test {
         Ok(match self {
             Self::Regex(pattern) => Prepared::Regex(Regex::new(pattern).map_err(|error| error.to_string())?),
             Self::Text { op: TextOp::Contains, literals, .. } if literals.len() >= MANY_LITERALS => {
-                Prepared::Literals(OnceLock::new())
+                Prepared::Many(OnceLock::new())
+            }
+            Self::Text { op: TextOp::Contains, literals, .. } => {
+                Prepared::Few(literals.iter().map(|literal| Finder::new(literal.as_bytes()).into_owned()).collect())
             }
             _ => Prepared::Nothing,
         })
@@ -193,7 +198,10 @@ impl Test {
     pub(crate) fn fits(&self, prepared: &Prepared, entry: usize, view: &View<'_>) -> bool {
         match self {
             Self::Text { op, case, literals } => match prepared {
-                Prepared::Literals(automaton) => {
+                Prepared::Few(finders) => view
+                    .text(entry, *case)
+                    .is_some_and(|text| finders.iter().any(|finder| finder.find(text.as_bytes()).is_some())),
+                Prepared::Many(automaton) => {
                     let automaton = automaton.get_or_init(|| AhoCorasick::new(literals.iter().map(|l| &**l)).ok());
                     let contains = |text: &str| match automaton {
                         Some(automaton) => automaton.is_match(text),
