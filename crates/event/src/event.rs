@@ -205,12 +205,20 @@ impl Event {
 
     /// Returns a value by its place, from 0 to [`Event::entry_count`].
     pub fn entry(&self, at: usize) -> Entry<'_> {
-        let RawField { name, slot, alias } = self.fields[at];
-        let field = match name {
+        self.entry_of(&self.fields[at])
+    }
+
+    /// Returns every value, in the order of their places.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> + ExactSizeIterator {
+        self.fields.iter().map(|field| self.entry_of(field))
+    }
+
+    fn entry_of(&self, field: &RawField) -> Entry<'_> {
+        let id = match field.name {
             Name::Interned(id) => Some(id),
             Name::Inline(_) => None,
         };
-        Entry { field, value: self.value(slot), is_alias: alias }
+        Entry { field: id, value: self.value(field.slot), is_alias: field.alias }
     }
 
     /// Returns the table that this event's field names are numbered in.

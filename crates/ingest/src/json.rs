@@ -11,11 +11,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// Longest dotted name. Longer ones are an error: no log has them, and a thousand nested names would square the memory.
 const PATH_BYTES_MAX: usize = 1024;
 
-/// Reads one object that is the whole of `text` into the builder.
-pub(crate) fn read_object(text: &str, builder: &mut EventBuilder) -> Result<(), serde_json::Error> {
+/// Reads one object that is the whole of `text` into the builder. `path` is memory for names, used again and again.
+pub(crate) fn read_object(
+    text: &str,
+    path: &mut String,
+    builder: &mut EventBuilder,
+) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let mut path = String::new();
-    Fields { path: &mut path, builder, depth: 0 }.deserialize(&mut deserializer)?;
+    path.clear();
+    Fields { path, builder, depth: 0 }.deserialize(&mut deserializer)?;
     deserializer.end()
 }
 

@@ -83,6 +83,8 @@ pub(crate) struct JsonShapes {
     shapes: Vec<Box<dyn Shape>>,
     /// Format of the last record.
     format: &'static str,
+    /// Memory for the names of nested fields.
+    path: String,
 }
 
 impl JsonShapes {
@@ -93,7 +95,7 @@ impl JsonShapes {
             Box::new(Zeek::new(names, taxonomy)),
             Box::new(General::new(names, taxonomy)),
         ];
-        Self { shapes, format: INFO.name }
+        Self { shapes, format: INFO.name, path: String::new() }
     }
 
     /// Reads one object into the builder, which must be clear, but for a raw record.
@@ -102,7 +104,7 @@ impl JsonShapes {
         object: &str,
         builder: &mut EventBuilder,
     ) -> Result<(EventTime, Arc<LogSource>), serde_json::Error> {
-        read_object(object, builder)?;
+        read_object(object, &mut self.path, builder)?;
         let shape = self.shapes.iter_mut().find(|shape| shape.is(builder)).expect("the general shape fits all");
         self.format = shape.format();
         Ok(shape.finish(builder))

@@ -112,6 +112,9 @@ impl Plan {
         explains: impl Fn(usize) -> bool,
         mut found: impl FnMut(usize, Vec<Reason>),
     ) {
+        if self.rules.is_empty() {
+            return;
+        }
         let Scratch { lookup, round, verdicts, raised, candidates, looked_at } = scratch;
         *round = match round.checked_add(1) {
             Some(next) => next,
@@ -151,8 +154,7 @@ impl Plan {
 
     /// Looks for every witness in every value.
     fn scan(&self, view: &View<'_>, verdicts: &mut Verdicts<'_>, raising: &mut Raising<'_>) {
-        for at in 0..view.event().entry_count() {
-            let entry = view.event().entry(at);
+        for (at, entry) in view.event().entries().enumerate() {
             if let Some(index) = entry.field.and_then(|field| self.index_of(field)) {
                 raising.raise(&index.present);
                 if !index.numbers.is_empty()

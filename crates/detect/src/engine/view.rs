@@ -52,8 +52,7 @@ impl Lookup {
         self.spans.clear();
         self.spans.resize(count, (0, 0));
         // Backwards, so that each chain ends up in the order of the event.
-        for at in (0..count).rev() {
-            let entry = event.entry(at);
+        for (at, entry) in event.entries().enumerate().rev() {
             if wants(entry.field) {
                 let start = self.folded.len();
                 match entry.value {
@@ -98,11 +97,8 @@ impl<'e> View<'e> {
 
     /// Returns the entries that keywords are looked for in: every text once, without second names.
     pub(crate) fn texts(&self) -> impl Iterator<Item = usize> + use<'e> {
-        let event = self.event;
-        (0..event.entry_count()).filter(move |at| {
-            let entry = event.entry(*at);
-            !entry.is_alias && matches!(entry.value, Value::Str(_))
-        })
+        let entries = self.event.entries().enumerate();
+        entries.filter(|(_, entry)| !entry.is_alias && matches!(entry.value, Value::Str(_))).map(|(at, _)| at)
     }
 
     /// Returns an entry's value.
