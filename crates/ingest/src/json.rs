@@ -12,11 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 const PATH_BYTES_MAX: usize = 1024;
 
 /// Reads one object that is the whole of `text` into the builder. `path` is memory for names, used again and again.
-pub(crate) fn read_object(
-    text: &str,
-    path: &mut String,
-    builder: &mut EventBuilder,
-) -> Result<(), serde_json::Error> {
+pub(crate) fn read_object(text: &str, path: &mut String, builder: &mut EventBuilder) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     path.clear();
     Fields { path, builder, depth: 0 }.deserialize(&mut deserializer)?;

@@ -1,0 +1,172 @@
+//! Real Windows events as flat JSON lines against all of SigmaHQ's rules: ours beside `rsigma-eval` at its best settings.
+//!
+//! Needs the corpus (`CRESSET_CORPUS`). One thread each; parsing is included, rules are loaded before. `rsigma-eval` gets
+//! an engine a log source, chosen before the clock runs, and its own view of JSON; its candidate index is always on.
+//!
+//!     cargo bench -p cresset-pipeline --bench matching
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet};
+use cresset_event::{Event, FieldNames, LogSource, Value};
+use cresset_ingest::{Opener, Reader, Record};
+use cresset_pipeline::{SourcePath, find_sources, load_rules};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rsigma_eval::JsonEvent;
+use rsigma_eval::{CompiledRule, Engine, compile_rule};
+
+/// Copies of the events in which every digit is another: nothing that was seen in one copy is in the next.
+const VARIED_COPIES: u8 = 4;
+
+/// Events as JSON lines, and the log source of each.
+struct Lines {
+    text: Vec<u8>,
+    sources: Vec<Arc<LogSource>>,
+}
+
+fn corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
+    let corpus = named.unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"));
+    corpus.is_dir().then_some(corpus)
+}
+
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let (sources, _) = find_sources(&[folder.display().to_string()]);
+    sources.into_iter().filter_map(|source| match source {
+        SourcePath::File(path, _) => Some(path),
+        SourcePath::Stdin => None,
+    })
+}
+
+/// Reads the event logs and writes them as JSON lines, digits turned on by `turn`.
+fn lines(folder: &Path, turns: std::ops::Range<u8>) -> Lines {
+    let opener = Opener::new(Arc::new(FieldNames::new()));
+    let mut lines = Lines { text: Vec::new(), sources: Vec::new() };
+    for turn in turns {
+        for path in files(folder) {
+            let Ok(mut reader) = opener.open_file(&path) else { continue };
+            while let Some(record) = reader.next_record() {
+                let Record::Event(event) = record else { continue };
+                serde_json::to_writer(&mut lines.text, &flat(&event, turn)).expect("memory");
+                lines.text.push(b'\n');
+                lines.sources.push(Arc::clone(&event.origin().log_source));
+            }
+        }
+    }
+    lines
+}
+
+fn flat(event: &Event, turn: u8) -> serde_json::Map<String, serde_json::Value> {
+    let mut object = serde_json::Map::new();
+    for field in event.fields() {
+        let is_kept = matches!(&*field.name, "EventID" | "Channel" | "Provider_Name" | "TimeCreated");
+        let value = match field.value {
+            Value::Str(text) if turn > 0 && !is_kept => turned(text, turn).into(),
+            Value::Str(text) => text.into(),
+            Value::Int(number) => number.into(),
+            Value::Float(number) => number.into(),
+            Value::Bool(truth) => truth.into(),
+            Value::Null | Value::Empty => serde_json::Value::Null,
+        };
+        object.insert(field.name.into_owned(), value);
+    }
+    object
+}
+
+fn turned(text: &str, turn: u8) -> String {
+    let turn_digit = |c: char| match c.to_digit(10) {
+        Some(digit) => char::from_digit((digit + u32::from(turn)) % 10, 10).unwrap_or(c),
+        None => c,
+    };
+    text.chars().map(turn_digit).collect()
+}
+
+fn ours(rules: &Path, names: &Arc<FieldNames>) -> Detector {
+    let sources = load_rules(&[rules.display().to_string()]);
+    let (set, _) = RuleSet::compile(sources, &RuleFilter::default(), names);
+    Detector::new(Arc::new(set), Arc::new(IndicatorSet::default()))
+}
+
+fn run_ours(opener: &Opener, detector: &mut Detector, lines: &Lines) -> usize {
+    let mut reader: Box<dyn Reader> = opener.open_bytes("bench", lines.text.clone()).expect("JSON lines");
+    let mut found = 0;
+    while let Some(record) = reader.next_record() {
+        if let Record::Event(event) = record {
+            detector.detect(&event, |detection| {
+                black_box(detection);
+                found += 1;
+            });
+            reader.recycle(event);
+        }
+    }
+    found
+}
+
+fn theirs(rules: &Path, lines: &Lines, set_up: impl Fn(&mut Engine)) -> HashMap<Arc<LogSource>, Engine> {
+    let texts = files(rules).filter_map(|path| std::fs::read_to_string(path).ok());
+    let parsed = texts.filter_map(|text| rsigma_parser::parse_sigma_yaml(&text).ok());
+    let compiled: Vec<CompiledRule> =
+        parsed.flat_map(|file| file.rules).filter_map(|rule| compile_rule(&rule).ok()).collect();
+    let mut engines = HashMap::new();
+    for source in &lines.sources {
+        engines.entry(Arc::clone(source)).or_insert_with(|| {
+            let meant = |rule: &&CompiledRule| {
+                let wants = &rule.logsource;
+                source.fits(wants.product.as_deref(), wants.category.as_deref(), wants.service.as_deref())
+            };
+            let mut engine = Engine::new();
+            set_up(&mut engine);
+            engine.extend_compiled_rules(compiled.iter().filter(meant).cloned());
+            engine
+        });
+    }
+    engines
+}
+
+fn run_theirs(engines: &[&Engine], lines: &Lines) -> usize {
+    let each = lines.text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).zip(engines);
+    each.map(|(line, engine)| {
+        let value: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+        black_box(engine.evaluate(&JsonEvent::borrow(&value))).len()
+    })
+    .sum()
+}
+
+fn matching(criterion: &mut Criterion) {
+    let Some(corpus) = corpus() else { return };
+    let (logs, rules) = (corpus.join("evtx-attack-samples"), corpus.join("sigma/rules"));
+    for (name, turns) in [("as they are", 0..1), ("varied", 0..VARIED_COPIES)] {
+        let lines = lines(&logs, turns);
+        let mut group = criterion.benchmark_group(format!("windows events {name}/{}", lines.sources.len()));
+        group.throughput(Throughput::Elements(lines.sources.len() as u64)).sample_size(10);
+        let names = Arc::new(FieldNames::new());
+        let (opener, mut detector) = (Opener::new(Arc::clone(&names)), ours(&rules, &names));
+        group.bench_function("cresset, parsing only", |bencher| {
+            let none = Arc::new(RuleSet::compile(Default::default(), &RuleFilter::default(), &names).0);
+            let mut none = Detector::new(none, Arc::new(IndicatorSet::default()));
+            bencher.iter(|| run_ours(&opener, &mut none, &lines));
+        });
+        group.bench_function("cresset", |bencher| bencher.iter(|| run_ours(&opener, &mut detector, &lines)));
+        let settings: [(&str, fn(&mut Engine)); 4] = [
+            ("rsigma-eval", |_| {}),
+            ("rsigma-eval, bloom prefilter", |engine| engine.set_bloom_prefilter(true)),
+            ("rsigma-eval, cross-rule automaton", |engine| engine.set_cross_rule_ac(true)),
+            ("rsigma-eval, both", |engine| {
+                engine.set_bloom_prefilter(true);
+                engine.set_cross_rule_ac(true);
+            }),
+        ];
+        for (setting, set_up) in settings {
+            let engines = theirs(&rules, &lines, set_up);
+            let chosen: Vec<&Engine> = lines.sources.iter().map(|source| &engines[source]).collect();
+            group.bench_function(setting, |bencher| bencher.iter(|| run_theirs(&chosen, &lines)));
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, matching);
+criterion_main!(benches);
