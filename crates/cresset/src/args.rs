@@ -93,6 +93,9 @@ pub(crate) struct WatchArgs {
     /// End with status 1 if anything could not be read
     #[arg(long)]
     pub(crate) strict: bool,
+    /// How many threads match events [default: one a core]; 1 does everything on one thread
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<usize>,
     /// Whether to use colours
     #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
     pub(crate) color: ColorChoice,
@@ -187,6 +190,14 @@ impl ColorChoice {
             Self::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }
+}
+
+/// Most threads that can be asked for: past the cores of any machine they only cost memory.
+const THREADS_MAX: usize = 1024;
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=THREADS_MAX).contains(number));
+    number.ok_or_else(|| format!("not a number from 1 to {THREADS_MAX}"))
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

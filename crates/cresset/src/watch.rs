@@ -33,7 +33,7 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     let indicators = compile_indicators(&args, &mut err)?;
     let (sources, unreadable) = find_sources(&args.logs);
     let style = Style::new(args.color.wanted_on(&io::stdout()));
-    let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until };
+    let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until, threads: threads(&args) };
     let mut watch = Watch::new(Arc::clone(&names), Detector::new(Arc::new(rules), Arc::new(indicators)), options);
 
     let mut sink = Reporting {
@@ -106,6 +106,11 @@ fn output<'o>(args: &WatchArgs, style: Style, out: &'o mut dyn Write) -> Box<dyn
         OutputFormat::Jsonl => Box::new(JsonlOutput::new(out)),
         OutputFormat::Csv => Box::new(CsvOutput::new(out)),
     }
+}
+
+/// Returns how many threads match: as many as were asked for, else as there are cores.
+fn threads(args: &WatchArgs) -> usize {
+    args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Returns how many bytes there are to read, where that is known.

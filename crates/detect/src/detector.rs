@@ -1,4 +1,7 @@
 //! Everything that an event is matched against, in one place.
+//!
+//! Matching an event needs nothing of the events before it and can be done on any thread ([`EventMatcher`]); what comes of
+//! it, with the correlations, is told in the order of the events ([`Detector::tell`]).
 
 use std::sync::Arc;
 
@@ -6,54 +9,85 @@ use cresset_event::Event;
 
 use crate::correlation::{CorrelationStats, Fired, Memory};
 use crate::detection::{Cause, Detection, Matched};
-use crate::indicators::IndicatorSet;
-use crate::rules::{MatchScratch, RuleSet};
+use crate::indicators::{IndicatorMatch, IndicatorSet};
+use crate::rules::{MatchScratch, RuleMatch, RuleSet};
 
 /// Rules and indicators, ready; and the memory of the correlations.
 #[derive(Debug)]
 pub struct Detector {
+    matcher: EventMatcher,
+    memory: Memory,
+}
+
+/// Rules and indicators, ready to be matched against events in any order. Each thread has its own.
+#[derive(Debug)]
+pub struct EventMatcher {
     rules: Arc<RuleSet>,
     indicators: Arc<IndicatorSet>,
-    memory: Memory,
     scratch: MatchScratch,
+}
+
+/// What fits one event.
+#[derive(Debug, Default)]
+pub struct Matches {
+    rules: Vec<RuleMatch>,
+    indicators: Vec<IndicatorMatch>,
+}
+
+impl EventMatcher {
+    fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
+        Self { rules, indicators, scratch: MatchScratch::default() }
+    }
+
+    /// Finds what fits an event.
+    pub fn matches(&mut self, event: &Event) -> Matches {
+        let mut indicators = Vec::new();
+        self.indicators.matches(event, &mut indicators);
+        Matches { rules: self.rules.matches(event, &mut self.scratch), indicators }
+    }
 }
 
 impl Detector {
     /// Returns a detector with an empty memory.
     pub fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
-        Self { rules, indicators, memory: Memory::default(), scratch: MatchScratch::default() }
+        Self { matcher: EventMatcher::new(rules, indicators), memory: Memory::default() }
     }
 
     /// Passes what comes of an event to `found`.
-    pub fn detect(&mut self, event: &Event, mut found: impl FnMut(Detection)) {
+    pub fn detect(&mut self, event: &Event, found: impl FnMut(Detection)) {
+        let matches = self.matcher.matches(event);
+        self.tell(event, matches, found);
+    }
+
+    /// Returns a matcher for another thread.
+    pub fn matcher(&self) -> EventMatcher {
+        EventMatcher::new(Arc::clone(&self.matcher.rules), Arc::clone(&self.matcher.indicators))
+    }
+
+    /// Passes what comes of an event to `found`, given what fits it. Events come in the order in which they were read.
+    pub fn tell(&mut self, event: &Event, matches: Matches, mut found: impl FnMut(Detection)) {
         let mut fired = Vec::new();
-        for fit in self.rules.matches(event, &mut self.scratch) {
-            self.memory.feed(self.rules.correlations(), fit.key, event, &mut fired);
+        for fit in matches.rules {
+            self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
             if fit.reports {
                 found(Detection::new(Cause::Rule(fit.rule), event, fit.matched));
             }
         }
-        self.find_indicators(event, &mut found);
+        for found_by in matches.indicators {
+            let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
+            let matched = vec![Matched::new(field, Some(found_by.value))];
+            found(Detection::new(Cause::Indicator(found_by.indicator), event, matched));
+        }
         for fired in fired {
-            if self.rules.correlation_reports(fired.correlation) {
+            if self.rules().correlation_reports(fired.correlation) {
                 found(self.correlated(fired, event));
             }
         }
     }
 
-    fn find_indicators(&self, event: &Event, found: &mut impl FnMut(Detection)) {
-        let mut matches = Vec::new();
-        self.indicators.matches(event, &mut matches);
-        for found_by in matches {
-            let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
-            let matched = vec![Matched::new(field, Some(found_by.value))];
-            found(Detection::new(Cause::Indicator(found_by.indicator), event, matched));
-        }
-    }
-
     /// Returns the rules.
     pub fn rules(&self) -> &RuleSet {
-        &self.rules
+        &self.matcher.rules
     }
 
     /// Returns what the correlations left out so far.
@@ -65,7 +99,7 @@ impl Detector {
         let matched =
             fired.group.iter().map(|(field, value)| Matched::new(field.clone(), Some(value.clone()))).collect();
         let cause = Cause::Correlation {
-            rule: Arc::clone(self.rules.correlations().rule(fired.correlation)),
+            rule: Arc::clone(self.rules().correlations().rule(fired.correlation)),
             group: fired.group,
             value: fired.window.value,
             events: fired.window.events,

@@ -47,7 +47,7 @@ mod warning_list;
 pub use attack::TACTICS;
 pub use correlation::CorrelationStats;
 pub use detection::{Cause, Detection, Matched};
-pub use detector::Detector;
+pub use detector::{Detector, EventMatcher, Matches};
 pub use indicators::{IndicatorSet, Warnings};
 pub use level::{Level, Status};
 pub use rule::{Refused, Rule, RuleSources};

@@ -198,6 +198,11 @@ impl Event {
         })
     }
 
+    /// Returns how many bytes its text takes, raw record and values together.
+    pub fn byte_len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Returns how many values there are, second names included.
     pub fn entry_count(&self) -> usize {
         self.fields.len()

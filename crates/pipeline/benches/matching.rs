@@ -135,6 +135,9 @@ fn run_theirs(engines: &[&Engine], lines: &Lines) -> usize {
     .sum()
 }
 
+/// Sets up an engine of theirs.
+type Setting = fn(&mut Engine);
+
 fn matching(criterion: &mut Criterion) {
     let Some(corpus) = corpus() else { return };
     let (logs, rules) = (corpus.join("evtx-attack-samples"), corpus.join("sigma/rules"));
@@ -150,7 +153,7 @@ fn matching(criterion: &mut Criterion) {
             bencher.iter(|| run_ours(&opener, &mut none, &lines));
         });
         group.bench_function("cresset", |bencher| bencher.iter(|| run_ours(&opener, &mut detector, &lines)));
-        let settings: [(&str, fn(&mut Engine)); 4] = [
+        let settings: [(&str, Setting); 4] = [
             ("rsigma-eval", |_| {}),
             ("rsigma-eval, bloom prefilter", |engine| engine.set_bloom_prefilter(true)),
             ("rsigma-eval, cross-rule automaton", |engine| engine.set_cross_rule_ac(true)),

@@ -3,7 +3,9 @@
 //! [`find_sources`] turns what a person typed into files; [`load_rules`] and [`load_indicators`] read what to look for;
 //! [`Watch::run`] reads every source to its end. A source that cannot be read is a reported fact, and the others go on.
 
+mod crew;
 mod load;
+mod read;
 mod report;
 mod sources;
 mod watch;

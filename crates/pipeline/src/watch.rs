@@ -1,19 +1,19 @@
 //! One watch: every source is read to its end, every event matched, everything that comes of it passed on.
+//!
+//! What is passed on, and its order, do not depend on the number of threads (`tests/it/threads.rs`).
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cresset_detect::{Detection, Detector};
+use cresset_detect::{Detection, Detector, Matches};
 use cresset_event::{Event, FieldNames, Timestamp};
-use cresset_ingest::{OpenError, Opener, Reader, Record, Skipped};
+use cresset_ingest::{Opener, Skipped};
 
+use crate::crew;
+use crate::read::{Step, read_all};
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
-
-/// Records between two looks at the progress: often enough for the eye, too seldom to cost.
-const RECORDS_A_STEP: u64 = 512;
 
 /// Where everything goes that a watch finds. The watch ends where it cannot be taken any more.
 pub trait Sink {
@@ -41,13 +41,15 @@ pub struct Progress<'p> {
     pub events: u64,
 }
 
-/// What of the events is looked at.
+/// What of the events is looked at, and by how many.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WatchOptions {
     /// Events before this are left out.
     pub since_inclusive: Option<Timestamp>,
     /// Events from this on are left out.
     pub until_exclusive: Option<Timestamp>,
+    /// Threads that match, beside one that reads and one that passes on; 0 and 1: one thread does everything.
+    pub threads: usize,
 }
 
 impl WatchOptions {
@@ -82,90 +84,73 @@ impl Watch {
     /// Reads every source to its end. `Err` only where the sink fails.
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
-        let mut report = Report::default();
-        for source in sources {
-            let (name, opened) = self.open(source);
-            match opened {
-                Ok(reader) => self.read(&name, reader, &mut report, sink)?,
-                // An empty log is read to its end.
-                Err(OpenError::Empty { .. }) => report.sources += 1,
-                Err(error) => {
-                    let unreadable = Unreadable { source: name, reason: reason(&error) };
-                    sink.unreadable(&unreadable)?;
-                    report.unreadable.push(unreadable);
-                }
-            }
+        let Self { opener, detector, options } = self;
+        let wants = |event: &Event| options.wants(event);
+        let mut matcher = detector.matcher();
+        let more: Vec<_> = (1..options.threads).map(|_| detector.matcher()).collect();
+        let mut teller = Teller { detector, sink, report: Report::default() };
+        if more.is_empty() {
+            read_all(opener, sources, &mut |step, _| {
+                let matches = match &step {
+                    Step::Event(event, _) if wants(event) => Some(matcher.matches(event)),
+                    _ => None,
+                };
+                teller.take(step, matches)
+            })?;
+        } else {
+            let matchers = more.into_iter().chain([matcher]).collect();
+            crew::run(opener, sources, matchers, &wants, &mut |step, matches| teller.take(step, matches))?;
         }
+        let mut report = teller.report;
         report.took = began.elapsed();
         Ok(report)
     }
+}
 
-    fn open(&self, source: &SourcePath) -> (String, Result<Box<dyn Reader>, OpenError>) {
-        match source {
-            SourcePath::File(path, _) => (path.display().to_string(), self.opener.open_file(Path::new(path))),
-            SourcePath::Stdin => ("-".into(), self.opener.open_stream("-", Box::new(io::stdin()))),
+/// Passes on what comes of the steps, in their order.
+struct Teller<'t> {
+    detector: &'t mut Detector,
+    sink: &'t mut dyn Sink,
+    report: Report,
+}
+
+impl Teller<'_> {
+    /// Takes a step, and gives back an event that is done with.
+    fn take(&mut self, step: Step, matches: Option<Matches>) -> io::Result<Option<Event>> {
+        let Self { sink, report, .. } = self;
+        match step {
+            Step::Event(event, format) => {
+                match matches {
+                    Some(matches) => self.tell(&event, format, matches)?,
+                    None => report.events_outside += 1,
+                }
+                return Ok(Some(event));
+            }
+            Step::Skipped(skipped) => {
+                report.skipped += 1;
+                sink.skipped(&skipped)?;
+            }
+            Step::Unreadable(unreadable) => {
+                sink.unreadable(&unreadable)?;
+                report.unreadable.push(unreadable);
+            }
+            Step::Progress(source, bytes) => {
+                report.bytes = bytes;
+                sink.progress(&Progress { source: &source, bytes, events: report.events });
+            }
+            Step::SourceEnd => report.sources += 1,
         }
+        Ok(None)
     }
 
-    fn read(
-        &mut self,
-        name: &str,
-        mut reader: Box<dyn Reader>,
-        report: &mut Report,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
-        let bytes_before = report.bytes;
-        let mut records = 0;
-        while let Some(record) = reader.next_record() {
-            match record {
-                Record::Event(event) => {
-                    self.look_at(&event, reader.format(), report, sink)?;
-                    reader.recycle(event);
-                }
-                Record::Skipped(skipped) => {
-                    report.skipped += 1;
-                    sink.skipped(&skipped)?;
-                }
-            }
-            records += 1;
-            if records % RECORDS_A_STEP == 0 {
-                report.bytes = bytes_before + reader.bytes_taken();
-                sink.progress(&Progress { source: name, bytes: report.bytes, events: report.events });
-            }
-        }
-        report.sources += 1;
-        report.bytes = bytes_before + reader.bytes_taken();
-        sink.progress(&Progress { source: name, bytes: report.bytes, events: report.events });
-        Ok(())
-    }
-
-    fn look_at(
-        &mut self,
-        event: &Event,
-        format: &'static str,
-        report: &mut Report,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
-        if !self.options.wants(event) {
-            report.events_outside += 1;
-            return Ok(());
-        }
-        report.add(format, event);
+    fn tell(&mut self, event: &Event, format: &'static str, matches: Matches) -> io::Result<()> {
+        self.report.add(format, event);
         let mut result = Ok(());
-        self.detector.detect(event, |detection| {
+        self.detector.tell(event, matches, |detection| {
             if result.is_ok() {
-                result = sink.detection(detection);
+                result = self.sink.detection(detection);
             }
         });
         result
-    }
-}
-
-/// An error with its cause, for a person.
-fn reason(error: &OpenError) -> String {
-    match error {
-        OpenError::Io { cause, .. } => cause.to_string(),
-        OpenError::UnknownFormat { .. } => "in no format that is known; `cresset formats` lists them".into(),
-        OpenError::Empty { .. } => "empty".into(),
     }
 }

@@ -1,3 +1,4 @@
-//! Stages together, over the corpus where it is.
+//! Stages together, over the sample, and over the corpus where it is.
 
 mod oracle;
+mod threads;
