@@ -3,6 +3,7 @@
 mod progress;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
@@ -30,8 +31,9 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         return Ok(Outcome::Failed);
     }
     let Some(rules) = compile_rules(&args, &names, &mut err)? else { return Ok(Outcome::Failed) };
-    let indicators = compile_indicators(&args, &mut err)?;
-    let (sources, unreadable) = find_sources(&args.logs);
+    let Some(indicators) = compile_indicators(&args, &mut err)? else { return Ok(Outcome::Failed) };
+    let (mut sources, unreadable) = find_sources(&args.logs);
+    leave_own_output(&mut sources, &mut err)?;
     let style = Style::new(args.color.wanted_on(&io::stdout()));
     let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until, threads: threads(&args) };
     let mut watch = Watch::new(Arc::clone(&names), Detector::new(Arc::new(rules), Arc::new(indicators)), options);
@@ -45,13 +47,20 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     for failed in &unreadable {
         sink.unreadable(failed)?;
     }
-    let mut report = watch.run(&sources, &mut sink)?;
-    report.unreadable.splice(0..0, unreadable);
+    let ran = watch.run(&sources, &mut sink);
     let Reporting { output, summary, bar, .. } = sink;
     bar.finish();
-    let closing = Closing { summary: &summary, report: &report, rules: watch.detector().rules(), names: &names };
-    output.finish(&closing)?;
     let is_found = args.fail_level.is_some_and(|least| summary.worst().is_some_and(|worst| worst >= least));
+    let mut report = match ran {
+        // Whoever reads the output has seen enough (`cresset watch … | head`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(if is_found { Outcome::Found } else { Outcome::Done });
+        }
+        ran => ran?,
+    };
+    report.unreadable.splice(0..0, unreadable);
+    let closing = Closing { summary: &summary, report: &report, detector: watch.detector(), names: &names };
+    output.finish(&closing)?;
     Ok(match () {
         () if args.strict && report.has_unread() => Outcome::Failed,
         () if report.sources == 0 => Outcome::Failed,
@@ -73,19 +82,72 @@ fn compile_rules(args: &WatchArgs, names: &Arc<FieldNames>, err: &mut dyn Write)
         let (file, reason) = (escape::terminal(&refused.file), escape::terminal(&refused.reason));
         writeln!(err, "rule refused: {file}:{}: {reason}", refused.line)?;
     }
-    if rules.is_empty() && !args.rules.is_empty() {
-        writeln!(err, "cresset: no rule loads; `cresset rules check` says why")?;
+    let problem = match () {
+        () if args.rules.is_empty() => None,
+        () if rules.is_empty() => Some("no rule loads; `cresset rules check` says why"),
+        () if refused.iter().any(|refused| args.rules.contains(&refused.file)) && is_missing(&args.rules) => {
+            Some("a path of --rules cannot be read")
+        }
+        () => None,
+    };
+    if let Some(problem) = problem {
+        writeln!(err, "cresset: {problem}")?;
         return Ok(None);
+    }
+    if rules.count_used() == 0 && !args.rules.is_empty() {
+        writeln!(err, "cresset: --min-level, --status, --tag and --exclude leave no rule")?;
+    }
+    for name in &args.exclude {
+        if !rules.rules().any(|rule| rule.is_called(name)) {
+            writeln!(err, "cresset: --exclude {}: no rule has this id or title", escape::terminal(name))?;
+        }
     }
     Ok(Some(rules))
 }
 
-/// Loads the indicators, and says on standard error what of them is refused or held back.
-fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<IndicatorSet> {
+/// Returns whether something that was typed is not there at all.
+fn is_missing(paths: &[String]) -> bool {
+    paths.iter().any(|path| !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists())
+}
+
+/// Leaves out the file that standard output goes to: reading it would never end.
+#[cfg(unix)]
+fn leave_own_output(sources: &mut Vec<SourcePath>, err: &mut dyn Write) -> io::Result<()> {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+
+    let own = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()?;
+    let is_own = |source: &SourcePath| match source {
+        SourcePath::File(path, _) if own.is_file() => {
+            std::fs::metadata(path).is_ok_and(|its| (its.dev(), its.ino()) == (own.dev(), own.ino()))
+        }
+        _ => false,
+    };
+    for source in sources.extract_if(.., |source| is_own(source)) {
+        if let SourcePath::File(path, _) = source {
+            writeln!(err, "not read: `{}`: the output goes there", escape::terminal(&path.display().to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn leave_own_output(_: &mut Vec<SourcePath>, _: &mut dyn Write) -> io::Result<()> {
+    Ok(())
+}
+
+/// Loads the indicators, and says on standard error what of them is refused or held back; `None` where a feed cannot be read,
+/// or none of its entries can.
+fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Option<IndicatorSet>> {
     let set = IndicatorSet::new(if args.no_warning_list { Warnings::Ignore } else { Warnings::Apply });
     for feed in load_indicators(&args.indicators) {
         if feed.refused_count() > 0 {
             let (file, count) = (escape::terminal(&feed.file), feed.refused_count());
+            if feed.indicators.is_empty() {
+                let reason = feed.refused.first().map_or("", |refused| &refused.reason);
+                writeln!(err, "cresset: no indicator of `{file}` can be used: {}", escape::terminal(reason))?;
+                return Ok(None);
+            }
             writeln!(err, "indicators refused: {file}: {count} entries; `cresset indicators check` says why")?;
         }
         feed.indicators.into_iter().for_each(|indicator| set.add(indicator));
@@ -97,7 +159,7 @@ fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Indic
             "indicators held back: {held_back} are on the warning list; `cresset indicators check` names them"
         )?;
     }
-    Ok(set)
+    Ok(Some(set))
 }
 
 fn output<'o>(args: &WatchArgs, style: Style, out: &'o mut dyn Write) -> Box<dyn Output + 'o> {
@@ -132,7 +194,8 @@ struct Reporting<'o> {
 
 impl Reporting<'_> {
     fn tell(&self, text: &str) -> io::Result<()> {
-        self.bar.suspend(|| writeln!(io::stderr(), "{}", escape::terminal(text)))
+        // Where nobody hears standard error any more the watch itself goes on.
+        self.bar.suspend(|| writeln!(io::stderr(), "{}", escape::terminal(text)).or(Ok(())))
     }
 }
 

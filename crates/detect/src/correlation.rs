@@ -60,6 +60,8 @@ pub struct CorrelationStats {
     pub valueless: u64,
     /// Groups that were forgotten because there were too many.
     pub groups_shed: u64,
+    /// Events that came so late that not every window with them was looked at.
+    pub windows_left: u64,
     /// Events that were forgotten within their window because a group had too many.
     pub entries_shed: u64,
 }
@@ -140,7 +142,7 @@ impl Memory {
         group.touched = self.touches;
         let entry = Entry { time: time.as_nanos(), position, value };
         let before = group.len();
-        let window = group.add(entry, correlation, &mut self.stats.entries_shed);
+        let window = group.add(entry, correlation, &mut self.stats);
         self.entries = self.entries + group.len() - before;
         let window = window?;
         let names = correlation.group_by.iter().map(|by| by.name.clone());

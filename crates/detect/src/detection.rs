@@ -9,6 +9,8 @@ use crate::rule::Rule;
 
 /// Longest matched value that is kept; script blocks run to tens of kilobytes. The cut is marked with `…`.
 const VALUE_BYTES_MAX: usize = 2048;
+/// Longest name of a host, an account or a program that is kept. Windows allows paths of 32 KiB; people's have 300 bytes.
+const SUBJECT_BYTES_MAX: usize = 512;
 
 /// One finding: a rule, a correlation or an indicator that fits what was read.
 #[derive(Debug, Clone)]
@@ -71,27 +73,27 @@ pub struct Matched {
 }
 
 impl Matched {
-    pub(crate) fn new(field: impl Into<String>, value: Option<String>) -> Self {
-        Self { field: field.into(), value: value.map(cut) }
+    pub(crate) fn new(field: impl Into<String>, value: Option<&str>) -> Self {
+        Self { field: field.into(), value: value.map(|value| cut(value, VALUE_BYTES_MAX)) }
     }
 }
 
-fn cut(mut value: String) -> String {
-    if value.len() > VALUE_BYTES_MAX {
-        let mut end = VALUE_BYTES_MAX;
-        while !value.is_char_boundary(end) {
-            end -= 1;
-        }
-        value.truncate(end);
-        value.push('…');
+/// Copies so much of a value and no more.
+fn cut(value: &str, bytes_max: usize) -> String {
+    if value.len() <= bytes_max {
+        return value.to_owned();
     }
-    value
+    let mut end = bytes_max;
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &value[..end])
 }
 
 impl Detection {
     pub(crate) fn new(cause: Cause, event: &Event, matched: Vec<Matched>) -> Self {
         let Origin { source, record, log_source, time, arrived, .. } = event.origin();
-        let subject = |subject| event.subject(subject).map(|text| text.into_owned());
+        let subject = |subject| event.subject(subject).map(|text| cut(&text, SUBJECT_BYTES_MAX));
         Self {
             cause,
             time: *time,

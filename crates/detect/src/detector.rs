@@ -70,12 +70,13 @@ impl Detector {
         for fit in matches.rules {
             self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
             if fit.reports {
-                found(Detection::new(Cause::Rule(fit.rule), event, fit.matched));
+                let matched = self.rules().explain(event, &fit.reasons);
+                found(Detection::new(Cause::Rule(fit.rule), event, matched));
             }
         }
         for found_by in matches.indicators {
             let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
-            let matched = vec![Matched::new(field, Some(found_by.value))];
+            let matched = vec![Matched::new(field, Some(&found_by.value))];
             found(Detection::new(Cause::Indicator(found_by.indicator), event, matched));
         }
         for fired in fired {
@@ -96,8 +97,7 @@ impl Detector {
     }
 
     fn correlated(&self, fired: Fired, event: &Event) -> Detection {
-        let matched =
-            fired.group.iter().map(|(field, value)| Matched::new(field.clone(), Some(value.clone()))).collect();
+        let matched = fired.group.iter().map(|(field, value)| Matched::new(field.clone(), Some(value))).collect();
         let cause = Cause::Correlation {
             rule: Arc::clone(self.rules().correlations().rule(fired.correlation)),
             group: fired.group,

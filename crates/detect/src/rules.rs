@@ -88,7 +88,7 @@ pub(crate) struct RuleMatch {
     pub(crate) rule: Arc<Rule>,
     pub(crate) reports: bool,
     /// What made it fit, where it reports.
-    pub(crate) matched: Vec<Matched>,
+    pub(crate) reasons: Vec<Reason>,
 }
 
 impl fmt::Debug for RuleSet {
@@ -148,13 +148,25 @@ impl RuleSet {
 
     /// Returns, for the log sources given, how many rules fit at least one of them, and the fields that those ask for.
     pub fn coverage(&self, present: &[Arc<LogSource>]) -> Coverage {
-        let is_fed = |entry: &Entry| present.iter().any(|source| entry.fits(source));
-        let fed: Vec<usize> = (0..self.entries.len()).filter(|key| is_fed(&self.entries[*key])).collect();
+        let is_fed = |key: &usize| {
+            let entry = &self.entries[*key];
+            self.is_used(*key) && present.iter().any(|source| entry.fits(source))
+        };
+        let fed: Vec<usize> = (0..self.entries.len()).filter(is_fed).collect();
         let mut coverage = Coverage { rules_fed: fed.len() + self.correlations.count_fed(&fed), ..Coverage::default() };
         for field in fed.iter().flat_map(|key| &self.entries[*key].fields) {
             *coverage.fields.entry(field.clone()).or_default() += 1;
         }
         coverage
+    }
+
+    /// Returns how many rules report, or are counted by a correlation.
+    pub fn count_used(&self) -> usize {
+        (0..self.entries.len()).filter(|key| self.is_used(*key)).count() + self.correlations_report.len()
+    }
+
+    fn is_used(&self, key: usize) -> bool {
+        self.entries[key].reports || self.correlations.is_correlated(key)
     }
 
     pub(crate) fn correlations(&self) -> &CorrelationSet {
@@ -174,16 +186,19 @@ impl RuleSet {
         let reports = |key: usize| self.entries[key].reports;
         plan.find(event, &self.tests, &mut scratch.engine, reports, |key, reasons| {
             let entry = &self.entries[key];
-            let matched = reasons.iter().map(|reason| self.matched(event, reason)).collect();
-            matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, matched });
+            matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, reasons });
         });
         matches
     }
 
-    fn matched(&self, event: &Event, reason: &Reason) -> Matched {
-        let field = reason.field.map_or_else(|| "keyword".to_owned(), |field| self.names.name(field).to_string());
-        let value = reason.entry.map(|entry| event.entry(entry).value).and_then(Value::to_text);
-        Matched::new(field, value.map(Into::into))
+    /// Returns the fields and values behind the reasons for which a rule fits an event.
+    pub(crate) fn explain(&self, event: &Event, reasons: &[Reason]) -> Vec<Matched> {
+        let matched = reasons.iter().map(|reason| {
+            let field = reason.field.map_or_else(|| "keyword".to_owned(), |field| self.names.name(field).to_string());
+            let value = reason.entry.map(|entry| event.entry(entry).value).and_then(Value::to_text);
+            Matched::new(field, value.as_deref())
+        });
+        matched.collect()
     }
 
     /// Returns the plan for a log source; asks the shared table only for one that this thread has not met.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use cresset_detect::{Level, RuleSet, TACTICS};
+use cresset_detect::{CorrelationStats, Detector, Level, RuleSet, TACTICS};
 use cresset_event::{FieldNames, Timestamp};
 use cresset_pipeline::Report;
 
@@ -19,7 +19,7 @@ const WIDTH: usize = 48;
 pub(crate) struct Closing<'c> {
     pub(crate) summary: &'c Summary,
     pub(crate) report: &'c Report,
-    pub(crate) rules: &'c RuleSet,
+    pub(crate) detector: &'c Detector,
     pub(crate) names: &'c FieldNames,
 }
 
@@ -32,7 +32,8 @@ impl Closing<'_> {
         write_hosts(self.summary, style, out)?;
         write_timeline(self.summary, out)?;
         write_top_rules(self.summary, style, out)?;
-        write_coverage(self.report, self.rules, self.names, out)?;
+        write_coverage(self.report, self.detector.rules(), self.names, out)?;
+        write_correlations(self.detector.correlation_stats(), out)?;
         write_reading(self.summary, self.report, out)
     }
 
@@ -137,7 +138,7 @@ fn bar(count: u64, most: u64) -> String {
 /// Says how many rules could find anything here, and which fields they wait for in vain.
 fn write_coverage(report: &Report, rules: &RuleSet, names: &FieldNames, out: &mut dyn Write) -> io::Result<()> {
     let coverage = rules.coverage(&report.log_sources());
-    writeln!(out, "  {} of {} rules had a log source that feeds them", coverage.rules_fed, rules.len())?;
+    writeln!(out, "  {} of {} rules had a log source that feeds them", coverage.rules_fed, rules.count_used())?;
     let is_missing = |field: &str| names.find(field).is_none_or(|id| !report.has_seen(id));
     let mut missing: Vec<(&String, &usize)> = coverage.fields.iter().filter(|(field, _)| is_missing(field)).collect();
     missing.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
@@ -153,6 +154,25 @@ fn write_coverage(report: &Report, rules: &RuleSet, names: &FieldNames, out: &mu
         writeln!(out, "  {fields} that these rules ask for in no event: {}{rest}", shown.join(", "))?;
     }
     writeln!(out)
+}
+
+/// Says what correlations could not take into account.
+fn write_correlations(stats: CorrelationStats, out: &mut dyn Write) -> io::Result<()> {
+    let left_out = [
+        (stats.times_unknown, "without a time that can be read"),
+        (stats.times_future, "dated in the future"),
+        (stats.ungrouped, "without a field to group by"),
+        (stats.valueless, "without the value that is counted"),
+        (stats.windows_left, "too late for every window with them to be looked at"),
+        (stats.entries_shed, "forgotten, since their group had too many"),
+    ];
+    for (count, reason) in left_out.into_iter().filter(|(count, _)| *count > 0) {
+        writeln!(out, "  correlations left out {}: {reason}", counted(count, "event"))?;
+    }
+    if stats.groups_shed > 0 {
+        writeln!(out, "  correlations forgot {}, since there were too many", counted(stats.groups_shed, "group"))?;
+    }
+    Ok(())
 }
 
 fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io::Result<()> {

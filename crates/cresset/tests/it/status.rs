@@ -49,6 +49,35 @@ fn wrong_arguments_are_2_and_what_is_not_there_is_1() {
 }
 
 #[test]
+fn what_was_typed_and_is_not_there_is_an_error() {
+    let run = run();
+    let check = |args: &[&str], said: &str| {
+        let ran = run.cresset(&[&["watch", "log.json"], args].concat());
+        assert_eq!(ran.status, 1, "{args:?}: {}", ran.err);
+        assert!(ran.err.contains(said), "{args:?}: {}", ran.err);
+    };
+    check(&["-r", "rules", "-i", "nope"], "No such file");
+    check(&["-r", "rules", "-r", "nope"], "cannot be read");
+    check(&["-r", "rules", "-i", "empty.json", "-i", "rules/r.yml"], "no indicator of");
+    let ran = run.cresset(&["watch", "log.json", "-r", "rules", "--tag", "attack.t9999"]);
+    assert!(ran.status == 0 && ran.err.contains("leave no rule"), "{}", ran.err);
+    let ran = run.cresset(&["watch", "log.json", "-r", "rules", "--exclude", "Nobody"]);
+    assert!(ran.status == 0 && ran.err.contains("no rule has this id or title"), "{}", ran.err);
+}
+
+#[test]
+fn the_file_that_the_output_goes_to_is_not_read() {
+    let run = Run::new(&[("logs/a.json", FOUND), ("r.yml", RULE)]);
+    let out = std::fs::File::create(run.path().join("logs/zout.jsonl")).expect("a file");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cresset"));
+    command.args(["watch", "logs", "-r", "r.yml", "-o", "jsonl"]).current_dir(run.path()).stdout(out);
+    let ran = Ran::of(command.output().expect("the command runs"));
+    assert!(ran.err.contains("zout.jsonl`: the output goes there"), "{}", ran.err);
+    let written = std::fs::read_to_string(run.path().join("logs/zout.jsonl")).expect("the output");
+    assert_eq!(written.lines().count(), 1);
+}
+
+#[test]
 fn a_bad_record_is_named_with_file_number_and_reason() {
     let ran = run().cresset(&["watch", "bad.json", "-r", "rules"]);
     assert!(ran.err.contains("not read: `bad.json` at record 2: not a JSON object"), "{}", ran.err);

@@ -5,11 +5,15 @@ use std::collections::HashSet;
 use cresset_event::Timestamp;
 use rsigma_parser::{ConditionExpr, ConditionOperator, CorrelationType, SelectorPattern};
 
+use super::CorrelationStats;
 use super::compile::{Correlation, Test};
 
 /// Most events that are remembered of one group; past it the earliest are shed. It bounds what one more event can cost
 /// (an evaluation of a full window, about 20 µs) as well as the memory (100 KiB).
 pub(super) const ENTRIES_MAX: usize = 4096;
+/// Most entries that are looked at for one event, about a millisecond. An event in the order of its time needs one window, of
+/// [`ENTRIES_MAX`] at most; one that comes late may stand in as many windows as there are events after it.
+const WORK_MAX: usize = 1 << 18;
 /// Most stretches of time that a group remembers having fired for; the earliest are forgotten.
 const SPENT_MAX: usize = 64;
 
@@ -51,20 +55,26 @@ impl Group {
     }
 
     /// Takes an event in, and returns the window that it fulfils, if any.
-    pub(super) fn add(&mut self, entry: Entry, correlation: &Correlation, shed: &mut u64) -> Option<Window> {
+    pub(super) fn add(
+        &mut self,
+        entry: Entry,
+        correlation: &Correlation,
+        stats: &mut CorrelationStats,
+    ) -> Option<Window> {
         if self.spent.iter().any(|(from, to)| (*from..=*to).contains(&entry.time)) {
             return None;
         }
         let at = self.entries.partition_point(|has| (has.time, has.position) <= (entry.time, entry.position));
         self.entries.insert(at, entry);
-        self.shed(correlation.span_nanos, shed);
-        let window = self.find(entry.time, correlation)?;
+        self.shed(correlation.span_nanos, &mut stats.entries_shed);
+        let window = self.find(entry.time, correlation, &mut stats.windows_left)?;
         self.spend(&window, correlation.span_nanos);
         Some(window)
     }
 
-    /// Looks at every window that ends with an event at or after `time` and still reaches back to it.
-    fn find(&self, time: i64, correlation: &Correlation) -> Option<Window> {
+    /// Looks at the windows that end with an event at or after `time` and still reach back to it, within [`WORK_MAX`].
+    fn find(&self, time: i64, correlation: &Correlation, windows_left: &mut u64) -> Option<Window> {
+        let mut work = WORK_MAX;
         let first_end = self.entries.partition_point(|entry| entry.time < time);
         let ends = self.entries[first_end..].iter().enumerate();
         let reaches_back = ends.take_while(|(_, end)| end.time.saturating_sub(correlation.span_nanos) <= time);
@@ -77,6 +87,13 @@ impl Group {
             let from = end.time.saturating_sub(correlation.span_nanos);
             let start = self.entries.partition_point(|entry| entry.time < from);
             let inside = &self.entries[start..=first_end + offset];
+            // How many there are is known without looking.
+            let cost = if correlation.kind == CorrelationType::EventCount { 1 } else { inside.len() };
+            let Some(rest) = work.checked_sub(cost) else {
+                *windows_left += 1;
+                return None;
+            };
+            work = rest;
             if let Some(value) = fulfilled(correlation, inside) {
                 return Some(Window {
                     first: Timestamp::from_nanos(inside[0].time),

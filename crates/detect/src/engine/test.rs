@@ -144,7 +144,10 @@ impl Test {
     /// Compiles what the test needs; `Err` where a regular expression cannot be compiled within `regex`'s own bounds.
     pub(crate) fn prepare(&self) -> Result<Prepared, String> {
         Ok(match self {
-            Self::Regex(pattern) => Prepared::Regex(Regex::new(pattern).map_err(|error| error.to_string())?),
+            Self::Regex(pattern) => {
+                let built = Regex::new(pattern);
+                Prepared::Regex(built.map_err(|error| format!("the regular expression cannot be used: {error}"))?)
+            }
             Self::Text { op: TextOp::Contains, literals, .. } if literals.len() >= MANY_LITERALS => {
                 Prepared::Many(OnceLock::new())
             }

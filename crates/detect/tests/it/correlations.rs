@@ -181,6 +181,19 @@ fn a_hostile_number_of_events_is_bounded() {
     assert!(detector.correlation_stats().entries_shed > 0);
 }
 
+#[test]
+fn events_in_reverse_order_cost_a_bounded_time_and_are_told() {
+    let rules = with(&["x"], "value_median", "  group-by: [g]\n  condition: {field: v, gte: 2}").replace("1m", "1d");
+    let events: Vec<(i64, &str)> = (0..4_000).rev().map(|second| (second, "e=x;g=1;v=1")).collect();
+    let (found, detector) = detect(&rules, &events);
+    assert!(found.is_empty());
+    assert!(detector.correlation_stats().windows_left > 0);
+    let counted = with(&["x"], "event_count", "  group-by: [g]\n  condition: {gte: 3000}").replace("1m", "1d");
+    let (found, detector) = detect(&counted, &events);
+    assert_eq!(found.len(), 1);
+    assert_eq!(detector.correlation_stats().windows_left, 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
