@@ -16,6 +16,9 @@ use crate::json_lines::intern_all;
 use crate::lines::{BadLine, LineFormat, Parsed, When};
 use crate::taxonomy::{Class, Taxonomy};
 
+/// Longest time in brackets; a common log's has 26 bytes. What is longer is no time.
+const TIME_BYTES_MAX: usize = 40;
+
 pub(crate) const INFO: FormatInfo = FormatInfo {
     name: "access-log",
     title: "Web access logs, common and combined",
@@ -151,13 +154,12 @@ struct Line<'l> {
 
 impl<'l> Line<'l> {
     fn cut(line: &'l str) -> Option<Self> {
-        let (before, rest) = line.split_once(" [")?;
-        let (time, rest) = rest.split_once("] \"")?;
+        let (before, time, rest) = cut_time(line)?;
         let (request, rest) = cut_quoted(rest)?;
         let mut rest = rest.trim_start().splitn(3, ' ');
         let (status, bytes, rest) = (rest.next()?, rest.next().unwrap_or("-"), rest.next().unwrap_or_default());
         let is_status = status == "-" || (status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit()));
-        if !is_status || time.len() > 40 {
+        if !is_status {
             return None;
         }
         let (referer, rest) = cut_next_quoted(rest);
@@ -165,6 +167,23 @@ impl<'l> Line<'l> {
         let (host, client, user) = cut_client(before)?;
         Some(Self { host, client, user, time, request, status, bytes, referer, agent })
     }
+}
+
+/// Cuts the time out, and with it what is before and behind. The user name in front is the client's and may hold brackets; servers
+/// escape a quote in it, so the time is what stands between the last bracket and the first quote that has one before it.
+fn cut_time(line: &str) -> Option<(&str, &str, &str)> {
+    let mut unreadable = None;
+    for end in memchr::memmem::find_iter(line.as_bytes(), "] \"") {
+        let from = end.saturating_sub(TIME_BYTES_MAX + 2);
+        let Some(start) = memchr::memmem::rfind(&line.as_bytes()[from..end], b" [") else { continue };
+        let start = from + start;
+        let parts = (&line[..start], &line[start + 2..end], &line[end + 3..]);
+        if read_time(parts.1).is_ok() {
+            return Some(parts);
+        }
+        unreadable.get_or_insert(parts);
+    }
+    unreadable
 }
 
 /// `[host] client ident user`; a user may contain spaces.

@@ -173,6 +173,24 @@ fn access_logs_common_combined_and_with_a_host() {
 }
 
 #[test]
+fn a_user_name_cannot_hide_the_request_behind_brackets() {
+    let long = "a".repeat(50);
+    for user in [
+        "x [",
+        "us [er",
+        &format!("x [{long}"),
+        "x [24/Nov/2020:01:00:00 +0000]",
+        r#"x [24/Nov/2020:01:00:00 +0000] \"GET / "#,
+    ] {
+        let line = format!(r#"192.0.2.8 - {user} [24/Nov/2026:07:00:00 +0000] "GET /evil HTTP/1.1" 200 12 "-" "ua""#);
+        assert_eq!(values(line.as_str(), "c-ip"), ["192.0.2.8"], "{user}");
+        assert_eq!(values(line.as_str(), "time"), ["24/Nov/2026:07:00:00 +0000"], "{user}");
+        assert_eq!(values(line.as_str(), "cs-uri"), ["/evil"], "{user}");
+        assert_eq!(values(line.as_str(), "cs-username").len(), 1, "{user}");
+    }
+}
+
+#[test]
 fn json_in_general_over_lines_arrays_and_several_lines() {
     let expected = ["-/-/ 2026-11-24T07:00:00Z | time=1763967600000 a.b=1 a.c=x a.c=y e=", "-/-/ unknown | f=true g="];
     let expected = expected.map(|line| line.replace("2026", "2025"));
