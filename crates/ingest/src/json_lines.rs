@@ -1,8 +1,8 @@
 //! JSON: one object a line, or a stream or array of objects over several lines; the shape is told a record.
 //!
 //! A record is a Windows event, a Suricata event, a Zeek record, or JSON in general. Where the first line is a whole
-//! object each line is one and a bad line costs itself alone; else objects are cut out by their braces, and after a bad
-//! one reading goes on at the next line that begins with a brace.
+//! object each line is one and a bad line costs itself alone; else objects are cut out by their braces (`objects.rs`).
+//! A wrapper, one object that holds a list of records, is never a record itself.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use cresset_event::{Event, EventBuilder, EventTime, FieldId, FieldNames, LogSour
 use crate::format::FormatInfo;
 use crate::input::Input;
 use crate::json::read_object;
-use crate::lines::{LINE_BYTES_MAX, Line, Lines, Place};
+use crate::lines::{Line, Lines, Place};
+use crate::objects::{OBJECT_BYTES_MAX, Objects, Told, cut_wrapper, tell};
 use crate::reader::{Reader, Record};
 use crate::suricata::Suricata;
 use crate::taxonomy::Taxonomy;
@@ -44,6 +45,7 @@ pub(crate) fn framing(head: &[u8]) -> Option<Framing> {
     let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head).trim_ascii_start();
     let first_line = head.split(|byte| *byte == b'\n').next()?;
     match head.first()? {
+        b'{' if is_wrapper(first_line, head) => Some(Framing::Stream),
         b'{' if serde_json::from_slice::<serde::de::IgnoredAny>(first_line).is_ok() => Some(Framing::Lines),
         b'{' if head.len() == first_line.len() && head.len() > 1 => Some(Framing::Lines),
         b'{' if head[1..].trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'"' | b'}')) => {
@@ -58,6 +60,13 @@ pub(crate) fn framing(head: &[u8]) -> Option<Framing> {
         }
         _ => None,
     }
+}
+
+/// An object that holds a list of records; a line that is there in full must have nothing else of its own.
+fn is_wrapper(first_line: &[u8], head: &[u8]) -> bool {
+    let is_list = matches!(tell(head), Told::List { .. });
+    let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(first_line).is_ok();
+    is_list && (!is_whole || std::str::from_utf8(first_line).is_ok_and(|line| cut_wrapper(line).is_some()))
 }
 
 /// A first line that closes as many braces as it opens and still is no object: a bad line, not the first of several.
@@ -205,14 +214,25 @@ pub(crate) struct JsonReader {
     framing: Framing,
     records: u64,
     /// What of a stream was read and not yet cut into objects.
-    pending: Pending,
+    pending: Objects,
+    /// Objects of a line that is a wrapper of many.
+    wrapped: std::vec::IntoIter<(String, u64)>,
+    wrapper: Place,
 }
 
 impl JsonReader {
     pub(crate) fn new(input: Input, names: Arc<FieldNames>, taxonomy: &Arc<Taxonomy>, framing: Framing) -> Self {
         let shapes = JsonShapes::new(&names, taxonomy);
-        let pending = Pending::default();
-        Self { lines: Lines::new(input), shapes, builder: EventBuilder::new(names), framing, records: 0, pending }
+        Self {
+            lines: Lines::new(input),
+            shapes,
+            builder: EventBuilder::new(names),
+            framing,
+            records: 0,
+            pending: Objects::default(),
+            wrapped: Vec::new().into_iter(),
+            wrapper: Place { number: 0, offset: 0 },
+        }
     }
 
     fn read(&mut self, object: &str, at: Place) -> Record {
@@ -229,11 +249,15 @@ impl JsonReader {
 
     fn next_line_record(&mut self) -> Option<Record> {
         loop {
+            if let Some((object, offset)) = self.wrapped.next() {
+                let at = Place { offset: self.wrapper.offset + offset, ..self.wrapper };
+                return Some(self.read(&object, at));
+            }
             match self.lines.next_line()? {
                 Line::Bad(skipped) => return Some(Record::Skipped(skipped)),
                 Line::Text(at) => {
                     let line = self.lines.take_text();
-                    let record = if line.trim().is_empty() { None } else { Some(self.read(&line, at)) };
+                    let record = self.read_line(&line, at);
                     self.lines.give_back(line);
                     if record.is_some() {
                         return record;
@@ -243,37 +267,49 @@ impl JsonReader {
         }
     }
 
+    /// Reads a line that is an object; one that is a wrapper of several is put by.
+    fn read_line(&mut self, line: &str, at: Place) -> Option<Record> {
+        if line.trim().is_empty() {
+            return None;
+        }
+        if let Some(objects) = cut_wrapper(line) {
+            self.wrapped = objects.into_iter();
+            self.wrapper = at;
+            return None;
+        }
+        Some(self.read(line, at))
+    }
+
     fn next_stream_record(&mut self) -> Option<Record> {
         loop {
-            if let Some((object, offset)) = self.pending.take_object() {
+            if let Some((object, offset)) = self.pending.take() {
                 self.records += 1;
                 let at = Place { number: self.records, offset };
                 return Some(self.read(&object, at));
             }
-            if self.pending.text.len() > LINE_BYTES_MAX {
-                let reason = format!("an object of more than {LINE_BYTES_MAX} bytes, or one that is not closed");
+            if self.pending.is_too_long() {
+                let reason = format!("an object of more than {OBJECT_BYTES_MAX} bytes, or one that is not closed");
                 return Some(self.give_up(reason));
             }
-            match self.lines.next_line() {
-                Some(Line::Bad(skipped)) => return Some(Record::Skipped(skipped)),
-                Some(Line::Text(at)) => {
-                    let line = self.lines.take_text();
-                    self.pending.add(&line, at.offset);
-                    self.lines.give_back(line);
-                }
+            let pending = &mut self.pending;
+            match self.lines.next_piece(|piece, offset| pending.add(piece, offset)) {
+                Some(Ok(())) => {}
+                Some(Err(skipped)) => return Some(Record::Skipped(skipped)),
                 None if self.pending.is_open() => {
-                    return Some(self.give_up("the source ends within an object".into()));
+                    self.pending.end();
+                    return Some(self.give_up("the source ends within an object, or a list of them".into()));
                 }
+                None if self.pending.end() => {}
                 None => return None,
             }
         }
     }
 
-    /// Reports what is pending as bad, and reads on behind the first line that begins with a brace.
+    /// Reports what is pending as bad, and reads on behind it.
     fn give_up(&mut self, reason: String) -> Record {
         self.records += 1;
-        let bad = self.pending.drop_to_next_brace();
-        Record::Skipped(self.lines.skipped(self.records, reason, bad.as_bytes()))
+        let bad = self.pending.give_up();
+        Record::Skipped(self.lines.skipped(self.records, reason, &bad))
     }
 }
 
@@ -295,101 +331,5 @@ impl Reader for JsonReader {
 
     fn bytes_taken(&self) -> u64 {
         self.lines.bytes_taken()
-    }
-}
-
-/// Text of a stream from which whole objects are cut by counting braces outside of strings.
-#[derive(Default)]
-struct Pending {
-    text: String,
-    /// Offset of the text's first byte in the source.
-    offset: u64,
-    scanned: usize,
-    start: Option<usize>,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Pending {
-    fn add(&mut self, line: &str, offset: u64) {
-        if self.text.is_empty() {
-            self.offset = offset;
-        }
-        self.text.push_str(line);
-        self.text.push('\n');
-    }
-
-    fn is_open(&self) -> bool {
-        self.start.is_some()
-    }
-
-    /// Takes the first whole object out, with its offset.
-    fn take_object(&mut self) -> Option<(String, u64)> {
-        while let Some(byte) = self.text.as_bytes().get(self.scanned) {
-            let at = self.scanned;
-            self.scanned += 1;
-            if self.step(*byte, at) {
-                let start = self.start.take().expect("an object that ends has begun");
-                let object = self.text[start..self.scanned].to_owned();
-                let offset = self.offset + start as u64;
-                self.forget(self.scanned);
-                return Some((object, offset));
-            }
-        }
-        if self.start.is_none() {
-            self.forget(self.scanned);
-        }
-        None
-    }
-
-    /// Takes one byte in; `true` where it closes an object.
-    fn step(&mut self, byte: u8, at: usize) -> bool {
-        if self.in_string {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' => self.escaped = true,
-                b'"' => self.in_string = false,
-                _ => {}
-            }
-            return false;
-        }
-        match byte {
-            b'"' if self.depth > 0 => self.in_string = true,
-            b'{' => {
-                if self.depth == 0 {
-                    self.start = Some(at);
-                }
-                self.depth += 1;
-            }
-            b'}' if self.depth > 0 => {
-                self.depth -= 1;
-                return self.depth == 0;
-            }
-            _ => {}
-        }
-        false
-    }
-
-    fn forget(&mut self, bytes: usize) {
-        self.text.drain(..bytes);
-        self.offset += bytes as u64;
-        self.scanned = 0;
-    }
-
-    /// Drops the object that is open, up to the next line that begins one, and returns how it began.
-    fn drop_to_next_brace(&mut self) -> String {
-        let start = self.start.take().unwrap_or(0);
-        let next = self.text[start..].find("\n{").map_or(self.text.len(), |at| start + at + 1);
-        let mut head_end = next.min(start + 200);
-        while !self.text.is_char_boundary(head_end) {
-            head_end -= 1;
-        }
-        let head = self.text[start..head_end].to_owned();
-        self.forget(next);
-        self.depth = 0;
-        self.in_string = false;
-        self.escaped = false;
-        head
     }
 }

@@ -187,6 +187,32 @@ impl Lines {
         Some(Line::Text(at))
     }
 
+    /// Gives `take` the next bytes as they come, whatever lines they are, with their offset; `None` at the end.
+    pub(crate) fn next_piece(&mut self, take: impl FnOnce(&[u8], u64)) -> Option<Result<(), Skipped>> {
+        if self.ended {
+            return None;
+        }
+        loop {
+            let cause = match self.input.bytes.fill_buf() {
+                Ok([]) => break,
+                Ok(piece) => {
+                    let length = piece.len();
+                    take(piece, self.offset);
+                    self.input.bytes.consume(length);
+                    self.offset += length as u64;
+                    return Some(Ok(()));
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) => cause,
+            };
+            self.ended = true;
+            let reason = format!("the source could not be read further: {cause}");
+            return Some(Err(self.skipped(self.number + 1, reason, &[])));
+        }
+        self.ended = true;
+        None
+    }
+
     /// Takes the line out, so that the reader itself can be used meanwhile; [`Lines::give_back`] saves the allocation.
     pub(crate) fn take_text(&mut self) -> String {
         std::mem::take(&mut self.text)

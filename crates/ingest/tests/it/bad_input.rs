@@ -49,6 +49,29 @@ fn an_object_that_is_never_closed_ends_in_a_report() {
 }
 
 #[test]
+fn a_bad_object_of_a_list_costs_itself_alone() {
+    assert_eq!(counts(format!("{{\"Records\":[{GOOD},{{\"a\":bad}},{GOOD}]}}")), (2, 1));
+    assert_eq!(counts(format!("{{\"Records\":[{GOOD},{GOOD}")), (2, 1));
+    assert_eq!(counts(format!("{GOOD}\n{{\"Records\":[{GOOD},{{\"a\":\n{GOOD}\n")), (3, 1));
+}
+
+#[test]
+fn a_line_of_many_objects_may_be_long_and_one_object_may_not() {
+    let many = vec![GOOD; 300_000].join(",");
+    let long = format!("{{\"a\":[{}1]}}", "[\"}\"],".repeat(1_000_000));
+    for (open, close) in [("[", "]"), ("{\"Records\":[", "]}")] {
+        assert_eq!(counts(format!("{open}{many}{close}")), (300_000, 0));
+        assert_eq!(counts(format!("{open}{GOOD},{long},{many}{close}\n")), (300_001, 1));
+    }
+}
+
+#[test]
+fn braces_that_are_never_closed_do_not_take_the_square_of_the_time() {
+    let (events, skipped) = counts("{\"a\":\n{}\n".repeat(2_000_000));
+    assert!(events > 0 && skipped > 0, "{events} {skipped}");
+}
+
+#[test]
 fn a_gzip_that_is_cut_short_gives_what_was_read() {
     let many: String = (0..5_000)
         .map(|n| format!("{{\"time\":\"2026-11-24T07:00:00Z\",\"n\":{n},\"x\":\"{}\"}}\n", n * 7919))
@@ -133,7 +156,7 @@ proptest! {
     #[test]
     fn any_bytes_behind_a_known_beginning_end_without_a_panic(
         head in prop::sample::select(vec![
-            "ElfFile\0", "#separator \\x09\n#fields\ta\tb\n", "{\"a\":1}\n", "[{\"a\":1},", "<13>1 ",
+            "ElfFile\0", "#separator \\x09\n#fields\ta\tb\n", "{\"a\":1}\n", "[{\"a\":1},", "{\"Records\":[{\"a\":1},", "<13>1 ",
             "Nov 24 07:00:00 h sshd[1]: Failed password for ", "1.1.1.1 - - [24/Nov/2026:07:00:00 +0000] \"",
             "{\"event_type\":\"dns\",\"timestamp\":", "{\"Event\":{\"System\":{\"EventID\":1},\"EventData\":",
         ]),

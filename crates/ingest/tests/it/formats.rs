@@ -204,6 +204,37 @@ fn json_in_general_over_lines_arrays_and_several_lines() {
 }
 
 #[test]
+fn a_list_in_a_wrapper_is_not_one_event() {
+    let one = r#"{"eventSource":"s3","eventName":"Get]}","awsRegion":"x","list":[{"a":1}]}"#;
+    let two = r#"{"eventSource":"iam","eventName":"Put","awsRegion":"y"}"#;
+    let expected = [
+        "aws/cloudtrail/ unknown | eventSource=s3 eventName=Get]} awsRegion=x list.a=1",
+        "aws/cloudtrail/ unknown | eventSource=iam eventName=Put awsRegion=y",
+    ];
+    for name in ["Records", "records", "Events", "events", "value", "Event"] {
+        check_reads(format!(r#"{{"{name}":[{one},{two}]}}"#), &expected);
+        check_reads(format!("{{\n \"{name}\" : [\n  {one} ,\n  {two}\n ]\n}}\n"), &expected);
+    }
+    check_reads(gzip(format!(r#"{{"Records":[{one},{two}]}}"#).as_bytes()), &expected);
+    check_reads(format!(r#"{{"Events":{{"Event":[{one},{two}]}}}}"#), &expected);
+    check_reads(format!(r#"{{"Events":{{"Event":{one}}}}}"#), &expected[..1]);
+    let beside = format!(r#"{{"@odata.context":"a\"{{[","count":2,"value":[{one},{two}],"nextLink":"}}{{"}}"#);
+    check_reads(beside, &expected);
+    check_reads(format!("{{\"Records\":[{one}]}}\n{{\"Records\":[{two}]}}"), &expected);
+    let third = "-/-/ unknown | n=1";
+    check_reads(format!("{{\"n\":1}}\n{{\"Records\":[{one},{two}]}}\n"), &[third, expected[0], expected[1]]);
+}
+
+#[test]
+fn a_record_with_a_list_of_objects_stays_one() {
+    let workspace = r#"{"actor":{"email":"a@b"},"events":[{"name":"x"},{"name":"y"}],"ipAddress":"192.0.2.7"}"#;
+    assert_eq!(values(workspace, "events.name"), ["x", "y"]);
+    let behind = r#"{"events":[{"name":"x"},{"name":"y"}],"ipAddress":"192.0.2.7"}"#;
+    assert_eq!(values(behind, "events.name"), ["x", "y"]);
+    check_reads(r#"{"value":["a","b"]}"#, &["-/-/ unknown | value=a value=b"]);
+}
+
+#[test]
 fn compressed_alike() {
     let expected = crate::read(SYSMON);
     assert_eq!(crate::read(gzip(SYSMON.as_bytes())), expected);
