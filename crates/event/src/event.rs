@@ -22,6 +22,9 @@ use crate::value::Value;
 /// Most fields that one event keeps. A Sysmon event has about 30; the rest of a record with more is counted as cut.
 const FIELDS_MAX: usize = 4096;
 
+/// Longest value that becomes a name. Windows' longest have about 50 bytes; with a longer one nothing is renamed.
+const NAME_BYTES_MAX: usize = 256;
+
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -473,11 +476,44 @@ impl EventBuilder {
             }
         }
         if is_changed {
-            self.heads.clear();
-            for (at, field) in self.fields.iter().enumerate() {
-                if let Name::Interned(id) = field.name {
-                    self.heads.see(id, at);
-                }
+            self.see_all();
+        }
+    }
+
+    /// Names each value of the field `value` by the value of `name` that stands beside it, with `prefix` in front, and drops
+    /// the names; `false`, and nothing changes, where it is not plain which belong together.
+    pub fn name_values(&mut self, name: FieldId, value: FieldId, prefix: &str) -> bool {
+        if !self.has(name) || !self.has(value) {
+            return false;
+        }
+        let places = |id| move |(_, field): &(usize, &RawField)| field.name == Name::Interned(id);
+        let of_both = self.fields.iter().enumerate().filter(|field| places(name)(field) || places(value)(field));
+        let order: Vec<(bool, usize)> = of_both.map(|(at, field)| (field.name == Name::Interned(name), at)).collect();
+        let Some(pairs) = pair_up(&order) else { return false };
+        let mut named = Vec::with_capacity(pairs.len());
+        for (name, value) in pairs {
+            let Slot::Str(span) = self.fields[name].slot else { return false };
+            if span.len as usize > NAME_BYTES_MAX {
+                return false;
+            }
+            let text = &self.buffer[span.start as usize..(span.start + span.len) as usize];
+            let full = format!("{prefix}{text}");
+            let Some(id) = self.intern(&full) else { return false };
+            named.push((value, id));
+        }
+        for (value, id) in named {
+            self.fields[value].name = Name::Interned(id);
+        }
+        self.fields.retain(|field| field.name != Name::Interned(name));
+        self.see_all();
+        true
+    }
+
+    fn see_all(&mut self) {
+        self.heads.clear();
+        for (at, field) in self.fields.iter().enumerate() {
+            if let Name::Interned(id) = field.name {
+                self.heads.see(id, at);
             }
         }
     }
@@ -531,4 +567,27 @@ impl EventBuilder {
         self.buffer.push_str(text);
         Span { start, len }
     }
+}
+
+/// Pairs names (`true`) with the values beside them. Each object has a name; a value may be missing. Whether names come first
+/// the two ends tell, unless both are names: then nothing is paired, because any value might be either neighbour's.
+fn pair_up(order: &[(bool, usize)]) -> Option<Vec<(usize, usize)>> {
+    match (order.first()?.0, order.last()?.0) {
+        (true, false) => pair_forward(order.iter()),
+        (false, true) => pair_forward(order.iter().rev()),
+        _ => None,
+    }
+}
+
+fn pair_forward<'o>(order: impl Iterator<Item = &'o (bool, usize)>) -> Option<Vec<(usize, usize)>> {
+    let mut open = None;
+    let mut pairs = Vec::new();
+    for (is_name, at) in order {
+        if *is_name {
+            open = Some(*at);
+        } else {
+            pairs.push((open.take()?, *at));
+        }
+    }
+    Some(pairs)
 }

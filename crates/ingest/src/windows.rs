@@ -52,6 +52,13 @@ const RENAMED: &[(&str, &str)] = &[
     ("winlog.user.identifier", "Security_UserID"),
 ];
 
+/// How converters from XML write a list of named data: the list, the name in it, and the text.
+const NAMED_DATA: &[(&str, &str)] = &[
+    ("Event.EventData.Data.@Name", "Event.EventData.Data.#text"),
+    ("Event.EventData.Data.Name", "Event.EventData.Data.#text"),
+    ("Event.EventData.Data.#attributes.Name", "Event.EventData.Data.#text"),
+];
+
 /// Prefixes that are taken off.
 const PREFIXES: &[&str] = &["Event.System.", "Event.EventData.", "winlog.event_data.", "winlog.user_data."];
 
@@ -73,6 +80,7 @@ pub(crate) struct Windows {
     /// By field: what it is renamed to, where that is worked out.
     plain: Vec<Option<Option<FieldId>>>,
     flat: Vec<(FieldId, FieldId)>,
+    named_data: Vec<(FieldId, FieldId)>,
     times: Vec<FieldId>,
     ids: Ids,
 }
@@ -99,6 +107,7 @@ impl Windows {
             renamed: pairs(RENAMED).into_iter().collect(),
             plain: Vec::new(),
             flat: pairs(FLAT),
+            named_data: pairs(NAMED_DATA),
             times: intern_all(names, &["TimeCreated", "@timestamp", "SystemTime", "UtcTime", "EventTime", "timestamp"]),
             ids: Ids {
                 event_id: intern("EventID"),
@@ -161,6 +170,9 @@ impl Shape for Windows {
     }
 
     fn finish(&mut self, builder: &mut EventBuilder) -> (EventTime, Arc<LogSource>) {
+        for (name, text) in &self.named_data {
+            builder.name_values(*name, *text, "Event.EventData.");
+        }
         self.rename(builder);
         for (from, to) in &self.flat {
             if !builder.has(*to) {

@@ -36,6 +36,29 @@ fn nested_windows_events_have_the_same_names() {
 }
 
 #[test]
+fn a_list_of_named_data_becomes_fields() {
+    let event = |data: &str| {
+        let system = r#""System":{"EventID":1,"Channel":"Microsoft-Windows-Sysmon/Operational"}"#;
+        format!(r#"{{"Event":{{{system},"EventData":{{"Data":{data}}}}}}}"#)
+    };
+    for data in [
+        r##"[{"@Name":"Image","#text":"a.exe"},{"@Name":"RuleName"},{"@Name":"User","#text":"bob"}]"##,
+        r##"[{"Name":"Image","#text":"a.exe"},{"Name":"User","#text":"bob"}]"##,
+        r##"[{"#attributes":{"Name":"Image"},"#text":"a.exe"},{"#attributes":{"Name":"User"},"#text":"bob"}]"##,
+        r##"[{"#text":"a.exe","@Name":"Image"},{"@Name":"RuleName"},{"#text":"bob","@Name":"User"}]"##,
+    ] {
+        assert_eq!(values(event(data), "Image"), ["a.exe"], "{data}");
+        assert_eq!(values(event(data), "User"), ["bob"], "{data}");
+        assert!(values(event(data), "RuleName").is_empty(), "{data}");
+    }
+    let single = event(r##"{"@Name":"Image","#text":"a.exe"}"##);
+    assert_eq!(values(single, "Image"), ["a.exe"]);
+    let unclear = event(r##"[{"@Name":"Image"},{"#text":"a.exe","@Name":"User"}]"##);
+    assert!(values(unclear.as_str(), "Image").is_empty());
+    assert_eq!(values(unclear, "Data"), ["a.exe"]);
+}
+
+#[test]
 fn values_that_rules_ask_for_otherwise_are_derived() {
     let event = |id: u32, data: &str| {
         format!(r#"{{"Event":{{"System":{{"EventID":{id},"Channel":"Security"}},"EventData":{{{data}}}}}}}"#)
