@@ -2,7 +2,8 @@
 //!
 //! All come out alike: `EventID`, `Channel`, `Computer`, `Provider_Name`, `EventRecordID` and the event's own data under
 //! their plain names. Nested is what `evtx_dump` and this crate's own EVTX reader give (`Event.System`,
-//! `Event.EventData`); winlogbeat's is `winlog.event_data`; flat is what NXLog and the public attack data sets have.
+//! `Event.EventData`), also without the outer `Event`; winlogbeat's is `winlog.event_data`, before version 7 `event_data`,
+//! or the Elastic Common Schema alone; flat is what NXLog and the public attack data sets have.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,17 @@ pub(crate) const INFO: FormatInfo = FormatInfo {
     title: "Windows events as JSON: nested (Event.System, Event.EventData), winlogbeat (winlog.event_data), or flat",
     example: r#"{"EventID":1,"Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"ws1.example","Image":"C:\\Windows\\System32\\whoami.exe","CommandLine":"whoami /all","UtcTime":"2026-11-24 07:00:00.000"}"#,
 };
+
+/// Where shapes other than the flat ones have the event's number.
+const OWN: &[&str] = &[
+    "Event.System.EventID",
+    "Event.System.EventID.#text",
+    "Event.System.EventID.Value",
+    "System.EventID",
+    "System.EventID.#text",
+    "System.EventID.Value",
+    "winlog.event_id",
+];
 
 /// Names that are not only a prefix away from the plain one.
 const RENAMED: &[(&str, &str)] = &[
@@ -60,17 +72,62 @@ const NAMED_DATA: &[(&str, &str)] = &[
 ];
 
 /// Prefixes that are taken off.
-const PREFIXES: &[&str] = &["Event.System.", "Event.EventData.", "winlog.event_data.", "winlog.user_data."];
+const PREFIXES: &[&str] = &[
+    "Event.System.",
+    "Event.EventData.",
+    "System.",
+    "EventData.",
+    "winlog.event_data.",
+    "winlog.user_data.",
+    "event_data.",
+    "user_data.",
+];
 
-/// Flat shapes call these otherwise.
+/// Flat shapes, and winlogbeat 6, call these otherwise.
 const FLAT: &[(&str, &str)] = &[
     ("Hostname", "Computer"),
     ("host.name", "Computer"),
     ("SourceName", "Provider_Name"),
     ("ProviderName", "Provider_Name"),
     ("RecordNumber", "EventRecordID"),
+    ("log_name", "Channel"),
+    ("computer_name", "Computer"),
+    ("source_name", "Provider_Name"),
+    ("record_number", "EventRecordID"),
     ("event_id", "EventID"),
     ("EventId", "EventID"),
+];
+
+/// What the Elastic Common Schema calls the data that Sigma's rules ask for: second names where the record lacks the first.
+const ECS: &[(&str, &str)] = &[
+    ("process.executable", "Image"),
+    ("process.command_line", "CommandLine"),
+    ("process.pid", "ProcessId"),
+    ("process.entity_id", "ProcessGuid"),
+    ("process.working_directory", "CurrentDirectory"),
+    ("process.parent.executable", "ParentImage"),
+    ("process.parent.command_line", "ParentCommandLine"),
+    ("process.parent.pid", "ParentProcessId"),
+    ("process.pe.original_file_name", "OriginalFileName"),
+    ("process.pe.company", "Company"),
+    ("process.pe.product", "Product"),
+    ("process.pe.description", "Description"),
+    ("process.pe.imphash", "Imphash"),
+    ("process.hash.md5", "md5"),
+    ("process.hash.sha1", "sha1"),
+    ("process.hash.sha256", "sha256"),
+    ("user.name", "User"),
+    ("file.path", "TargetFilename"),
+    ("dll.path", "ImageLoaded"),
+    ("registry.path", "TargetObject"),
+    ("registry.data.strings", "Details"),
+    ("dns.question.name", "QueryName"),
+    ("source.ip", "SourceIp"),
+    ("source.port", "SourcePort"),
+    ("source.domain", "SourceHostname"),
+    ("destination.ip", "DestinationIp"),
+    ("destination.port", "DestinationPort"),
+    ("destination.domain", "DestinationHostname"),
 ];
 
 /// Tells and finishes Windows events.
@@ -80,6 +137,7 @@ pub(crate) struct Windows {
     /// By field: what it is renamed to, where that is worked out.
     plain: Vec<Option<Option<FieldId>>>,
     flat: Vec<(FieldId, FieldId)>,
+    ecs: Vec<(FieldId, FieldId)>,
     named_data: Vec<(FieldId, FieldId)>,
     times: Vec<FieldId>,
     ids: Ids,
@@ -87,11 +145,13 @@ pub(crate) struct Windows {
 
 struct Ids {
     event_id: FieldId,
-    nested: [FieldId; 3],
-    winlog: FieldId,
+    /// Any of these alone is a Windows event's.
+    own: Vec<FieldId>,
+    /// These are one's together: a number, and where it is from.
+    numbers: Vec<FieldId>,
+    origins: Vec<FieldId>,
     channel: FieldId,
     provider: FieldId,
-    source_name: FieldId,
     hashes: FieldId,
     digests: [(&'static str, FieldId); 4],
 }
@@ -102,24 +162,26 @@ impl Windows {
         let pairs = |table: &[(&str, &str)]| -> Vec<(FieldId, FieldId)> {
             table.iter().map(|(from, to)| (intern(from), intern(to))).collect()
         };
+        // The same without the outer `Event`, as in lists of events.
+        let inner = |name: &'static str| name.strip_prefix("Event.");
+        let renamed_inside = RENAMED.iter().filter_map(|(from, to)| Some((intern(inner(from)?), intern(to))));
+        let data_inside =
+            NAMED_DATA.iter().filter_map(|(name, text)| Some((intern(inner(name)?), intern(inner(text)?))));
         Self {
             taxonomy: Arc::clone(taxonomy),
-            renamed: pairs(RENAMED).into_iter().collect(),
+            renamed: pairs(RENAMED).into_iter().chain(renamed_inside).collect(),
             plain: Vec::new(),
             flat: pairs(FLAT),
-            named_data: pairs(NAMED_DATA),
+            ecs: pairs(ECS),
+            named_data: pairs(NAMED_DATA).into_iter().chain(data_inside).collect(),
             times: intern_all(names, &["TimeCreated", "@timestamp", "SystemTime", "UtcTime", "EventTime", "timestamp"]),
             ids: Ids {
                 event_id: intern("EventID"),
-                nested: [
-                    intern("Event.System.EventID"),
-                    intern("Event.System.EventID.#text"),
-                    intern("Event.System.EventID.Value"),
-                ],
-                winlog: intern("winlog.event_id"),
+                own: intern_all(names, OWN),
+                numbers: intern_all(names, &["EventID", "event_id", "EventId"]),
+                origins: intern_all(names, &["Channel", "Provider_Name", "SourceName", "log_name"]),
                 channel: intern("Channel"),
                 provider: intern("Provider_Name"),
-                source_name: intern("SourceName"),
                 hashes: intern("Hashes"),
                 digests: [
                     ("MD5", intern("md5")),
@@ -161,12 +223,8 @@ impl Shape for Windows {
     }
 
     fn is(&self, builder: &EventBuilder) -> bool {
-        self.ids.nested.iter().any(|id| builder.has(*id))
-            || builder.has(self.ids.winlog)
-            || ((builder.has(self.ids.event_id) || self.flat[5..].iter().any(|(from, _)| builder.has(*from)))
-                && (builder.has(self.ids.channel)
-                    || builder.has(self.ids.provider)
-                    || builder.has(self.ids.source_name)))
+        let has_any = |ids: &[FieldId]| ids.iter().any(|id| builder.has(*id));
+        has_any(&self.ids.own) || (has_any(&self.ids.numbers) && has_any(&self.ids.origins))
     }
 
     fn finish(&mut self, builder: &mut EventBuilder) -> (EventTime, Arc<LogSource>) {
@@ -174,11 +232,7 @@ impl Shape for Windows {
             builder.name_values(*name, *text, "Event.EventData.");
         }
         self.rename(builder);
-        for (from, to) in &self.flat {
-            if !builder.has(*to) {
-                builder.alias(*from, *to);
-            }
-        }
+        add_names(&self.flat, builder);
         let number = builder.get(self.ids.event_id).and_then(Value::to_text).and_then(|text| text.trim().parse().ok());
         let channel = builder.get(self.ids.channel).and_then(Value::to_text).map(|text| text.into_owned());
         let classes = &self.taxonomy.windows;
@@ -189,7 +243,17 @@ impl Shape for Windows {
         let class = Arc::clone(classes.get(channel.as_deref().unwrap_or_default(), number));
         class.apply(builder);
         self.add_hashes(builder);
+        add_names(&self.ecs, builder);
         (time_of(builder, &self.times), Arc::clone(&class.log_source))
+    }
+}
+
+/// Gives second names where the record lacks the first.
+fn add_names(names: &[(FieldId, FieldId)], builder: &mut EventBuilder) {
+    for (from, to) in names {
+        if !builder.has(*to) {
+            builder.alias(*from, *to);
+        }
     }
 }
 
@@ -197,7 +261,8 @@ impl Shape for Windows {
 /// "New Value" is `NewValue` (Sigma rules specification, "Field Usage").
 fn plain_name(names: &FieldNames, id: FieldId) -> Option<FieldId> {
     let name = names.name(id);
-    let plain = match name.strip_prefix("Event.UserData.") {
+    let user_data = name.strip_prefix("Event.UserData.").or_else(|| name.strip_prefix("UserData."));
+    let plain = match user_data {
         Some(rest) => rest.split_once('.')?.1,
         None => PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name),
     };

@@ -90,6 +90,48 @@ fn winlogbeat_events_have_the_same_names() {
 }
 
 #[test]
+fn winlogbeat_6_and_winlogbeat_with_the_common_schema_alone() {
+    let old = r#"{"@timestamp":"2026-11-24T07:00:00.000Z","log_name":"Security","event_id":4688,"computer_name":"ws1",
+        "source_name":"Microsoft-Windows-Security-Auditing","record_number":"7","event_data":{"NewProcessName":"C:\\b.exe"}}"#;
+    let expected = [("Image", "C:\\b.exe"), ("Computer", "ws1"), ("EventID", "4688"), ("Channel", "Security")];
+    for (field, expected) in expected {
+        assert_eq!(values(old, field), [expected], "{field}");
+    }
+    let common = r#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":1},"user":{"name":"bob"},
+        "process":{"executable":"C:\\a.exe","command_line":"a","pid":4,"parent":{"executable":"C:\\p.exe","command_line":"p"}},
+        "destination":{"ip":"192.0.2.1","port":53},"dns":{"question":{"name":"a.example"}},"registry":{"path":"HKLM\\x"}}"#;
+    for (field, expected) in [
+        ("Image", "C:\\a.exe"),
+        ("CommandLine", "a"),
+        ("ProcessId", "4"),
+        ("ParentImage", "C:\\p.exe"),
+        ("ParentCommandLine", "p"),
+        ("User", "bob"),
+        ("DestinationIp", "192.0.2.1"),
+        ("DestinationPort", "53"),
+        ("QueryName", "a.example"),
+        ("TargetObject", "HKLM\\x"),
+    ] {
+        assert_eq!(values(common, field), [expected], "{field}");
+    }
+    let both = r#"{"winlog":{"channel":"Security","event_id":4688,"event_data":{"NewProcessName":"own"}},"process":{"executable":"other"}}"#;
+    assert_eq!(values(both, "Image"), ["own"]);
+}
+
+#[test]
+fn nested_windows_events_without_the_outer_event() {
+    let nested = r##"{"System":{"Provider":{"@Name":"Microsoft-Windows-Sysmon"},"EventID":{"#text":"1"},"TimeCreated":{"@SystemTime":"2026-11-24T07:00:00Z"},
+        "Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"ws1"},"EventData":{"Data":[{"@Name":"Image","#text":"a.exe"}]}}"##;
+    let start = "windows/sysmon/process_creation 2026-11-24T07:00:00Z | Provider_Name=Microsoft-Windows-Sysmon EventID=1 \
+        TimeCreated=2026-11-24T07:00:00Z Channel=Microsoft-Windows-Sysmon/Operational Computer=ws1 Image=a.exe";
+    check_reads(nested, &[start]);
+    check_reads(format!("{{\"Events\":{{\"Event\":[{nested},{nested}]}}}}"), &[start, start]);
+    let flat =
+        r#"{"System":{"EventID":1102,"Channel":"Security"},"UserData":{"LogFileCleared":{"SubjectUserName":"bob"}}}"#;
+    assert_eq!(values(flat, "SubjectUserName"), ["bob"]);
+}
+
+#[test]
 fn user_data_and_several_data_of_no_name() {
     let cleared = r#"{"Event":{"System":{"EventID":1102,"Channel":"Security"},"UserData":{"LogFileCleared":{"SubjectUserName":"bob"}}}}"#;
     assert_eq!(values(cleared, "SubjectUserName"), ["bob"]);
