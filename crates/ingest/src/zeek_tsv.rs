@@ -21,9 +21,12 @@ pub(crate) const INFO: FormatInfo = FormatInfo {
 /// Most columns that a header may have. The widest log that ships with Zeek has about 40.
 const COLUMNS_MAX: usize = 1024;
 
-/// Returns whether a file begins as Zeek's logs do.
+/// Returns whether a file begins as Zeek's logs do: with their separator, or with a header that names tabbed columns.
 pub(crate) fn is(head: &[u8]) -> bool {
-    head.starts_with(b"#separator ")
+    let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head).trim_ascii_start();
+    let mut header =
+        head.split(|byte| *byte == b'\n').take_while(|line| line.trim_ascii().is_empty() || line[0] == b'#');
+    head.starts_with(b"#separator ") || header.any(|line| line.starts_with(b"#fields\t"))
 }
 
 /// Reads the lines of one log.

@@ -179,6 +179,23 @@ fn zeek_tsv_by_its_header() {
 }
 
 #[test]
+fn zeek_tsv_whatever_is_before_its_header() {
+    let rows = "#path\tdns\n#fields\tts\tuid\tquery\n#types\ttime\tstring\tstring\n1588205199.5\tC1\ta.example\n";
+    let expected = ["zeek/dns/dns 2020-04-30T00:06:39.5Z | ts=1588205199.5 uid=C1 query=a.example"];
+    for before in [
+        "",
+        "\n\n",
+        "\u{feff}",
+        "\u{feff}\r\n\n",
+        "\u{feff}#separator \\x09\n",
+        "\n#separator \\x09\n",
+        "#open\t2020\n\n",
+    ] {
+        check_reads(format!("{before}{rows}"), &expected);
+    }
+}
+
+#[test]
 fn syslog_in_its_three_forms() {
     check_reads(
         "<86>1 2026-11-24T07:00:00.5+01:00 bastion sshd 812 ID47 [a@1 k=\"v \\\"q\\]\"] Accepted publickey for alice from 192.0.2.7 port 40022 ssh2\n\
