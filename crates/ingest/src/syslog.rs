@@ -46,11 +46,14 @@ struct Ids {
     facility: FieldId,
     severity: FieldId,
     time: FieldId,
+    repeated: FieldId,
 }
 
 impl Ids {
     fn new(names: &FieldNames) -> Self {
-        let id = intern_all(names, &["host", "program", "pid", "message", "msgid", "facility", "severity", "time"]);
+        const NAMES: [&str; 9] =
+            ["host", "program", "pid", "message", "msgid", "facility", "severity", "time", "repeated"];
+        let id = intern_all(names, &NAMES);
         Self {
             host: id[0],
             program: id[1],
@@ -60,6 +63,7 @@ impl Ids {
             facility: id[5],
             severity: id[6],
             time: id[7],
+            repeated: id[8],
         }
     }
 }
@@ -95,7 +99,11 @@ impl LineFormat for Syslog {
             builder.push_by_id(ids.severity, Value::Int(priority % 8));
         }
         push_structured(builder, header.structured);
-        let word = programs::read(header.program, header.message, builder);
+        let (repeated, message) = cut_repeated(header.message);
+        if let Some(repeated) = repeated {
+            builder.push_by_id(ids.repeated, Value::Int(repeated));
+        }
+        let word = programs::read(header.program, message, builder);
         let class = self.taxonomy.syslog.get(word);
         class.apply(builder);
         Ok(Parsed::Record { time: header.time.resolve(when), log_source: Arc::clone(&class.log_source) })
@@ -149,13 +157,18 @@ impl Written {
 
 impl<'l> Header<'l> {
     fn parse(line: &'l str) -> Option<Self> {
-        let (priority, rest) = cut_priority(line);
+        let (priority, rest) = cut_priority(cut_count(line));
         if let (Some(_), Some(rest)) = (priority, rest.strip_prefix("1 ")) {
             return Self::parse_5424(priority, rest);
         }
         let (time, time_text, rest) = cut_time(rest)?;
-        let (host, rest) = rest.trim_start().split_once(' ')?;
+        let rest = rest.trim_start();
+        let (host, rest) = cut_host(rest)?;
         let (program, pid, message) = cut_tag(rest);
+        // Many a program's own log begins with such a time; a tag is what makes it syslog.
+        if program.is_empty() && time_text.starts_with(|c: char| c.is_ascii_digit()) && time_text.contains(' ') {
+            return None;
+        }
         Some(Self { priority, time, time_text, host, program, pid, message_id: "", structured: "", message })
     }
 
@@ -175,6 +188,28 @@ impl<'l> Header<'l> {
     }
 }
 
+/// `123 <34>`: the length that RFC 6587 §3.4.1 puts before a message on a stream.
+fn cut_count(line: &str) -> &str {
+    let cut = line.split_once(' ').filter(|(count, rest)| {
+        !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) && cut_priority(rest).0.is_some()
+    });
+    cut.map_or(line, |(_, rest)| rest)
+}
+
+/// A host's name, or none where a tag stands in its place.
+fn cut_host(rest: &str) -> Option<(&str, &str)> {
+    let (word, behind) = rest.split_once(' ')?;
+    let is_tag = word.ends_with(':') && word.parse::<std::net::IpAddr>().is_err();
+    Some(if is_tag { ("", rest) } else { (word, behind) })
+}
+
+/// `message repeated 5 times: [ Failed password for root]`, as rsyslog puts several of one message together.
+fn cut_repeated(message: &str) -> (Option<i64>, &str) {
+    let cut = message.strip_prefix("message repeated ").and_then(|rest| rest.split_once(" times: ["));
+    let inner = cut.and_then(|(times, inner)| Some((times.parse().ok()?, inner.strip_suffix(']')?.trim_start())));
+    inner.map_or((None, message), |(times, inner)| (Some(times), inner))
+}
+
 /// `<34>` in front; RFC 5424 §6.2.1 allows 0 to 191.
 fn cut_priority(line: &str) -> (Option<i64>, &str) {
     let cut = line.strip_prefix('<').and_then(|rest| rest.split_once('>'));
@@ -184,11 +219,14 @@ fn cut_priority(line: &str) -> (Option<i64>, &str) {
     }
 }
 
-/// `Nov 24 07:00:00`, `Nov 24 2026 07:00:00` or `2026-11-24T07:00:00.123456+00:00`.
+/// `Nov 24 07:00:00`, `Nov 24 2026 07:00:00` or `2026-11-24T07:00:00.123456+00:00`, also with a space for the T.
 fn cut_time(text: &str) -> Option<(Written, &str, &str)> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
-        let (first, rest) = text.split_once(' ')?;
-        let is_date = first.len() >= 19 && first.as_bytes()[4] == b'-' && first.as_bytes()[10] == b'T';
+        let first_len = text.find(' ')?;
+        // `2026-11-24 07:00:00`: the space belongs to the time.
+        let end = if first_len == 10 { 11 + text.get(11..)?.find(' ')? } else { first_len };
+        let (first, rest) = (&text[..end], &text[end + 1..]);
+        let is_date = end >= 19 && first.as_bytes()[4] == b'-' && matches!(first.as_bytes()[10], b'T' | b' ');
         return is_date.then(|| (Written::Whole(Timestamp::parse_rfc3339(first)), first, rest));
     }
     let month = month_number(text.get(..3)?).ok()?;

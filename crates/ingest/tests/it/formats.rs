@@ -215,6 +215,35 @@ fn syslog_in_its_three_forms() {
 }
 
 #[test]
+fn syslog_with_a_length_a_space_in_its_time_or_no_host() {
+    let counted = "61 <86>1 2026-11-24T07:00:00Z bastion sshd 812 - - Invalid user bob";
+    assert_eq!(values(counted, "host"), ["bastion"]);
+    assert_eq!(values(counted, "facility"), ["10"]);
+    check_reads(
+        "2026-11-24 07:00:00 bastion prog[7]: m\n2026-11-24 07:00:01.5+01:00 bastion prog: m\n2026-11-24 07:00:01 status installed\n",
+        &[
+            "linux/syslog/ 2026-11-24T07:00:00Z | time=2026-11-24 07:00:00 host=bastion program=prog message=m pid=7",
+            "linux/syslog/ 2026-11-24T06:00:01.5Z | time=2026-11-24 07:00:01.5+01:00 host=bastion program=prog message=m",
+            "skipped 3: not a syslog line (RFC 5424, RFC 3164, or with an ISO time)",
+        ],
+    );
+    let no_host = "Nov 24 07:00:00 sshd[1]: Failed password for root from 192.0.2.7 port 40022 ssh2";
+    assert_eq!(values(no_host, "program"), ["sshd"]);
+    assert_eq!(values(no_host, "src_ip"), ["192.0.2.7"]);
+    assert!(values(no_host, "host").is_empty());
+    assert_eq!(values("Nov 24 07:00:00 2001:db8:: sshd[1]: m", "host"), ["2001:db8::"]);
+}
+
+#[test]
+fn a_repeated_message_is_understood() {
+    let line = "Nov 24 07:00:00 h sshd[1]: message repeated 5 times: [ Failed password for root from 192.0.2.7 port 40022 ssh2]";
+    assert_eq!(values(line, "action"), ["failed_password"]);
+    assert_eq!(values(line, "src_ip"), ["192.0.2.7"]);
+    assert_eq!(values(line, "src_port"), ["40022"]);
+    assert_eq!(values(line, "repeated"), ["5"]);
+}
+
+#[test]
 fn a_user_name_cannot_claim_another_address() {
     let line = "Nov 24 07:00:00 h sshd[1]: Failed password for invalid user x from 203.0.113.9 port 1 ssh2 from 192.0.2.7 port 40022 ssh2";
     assert_eq!(values(line, "src_ip"), ["192.0.2.7"]);
