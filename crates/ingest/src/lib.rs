@@ -29,6 +29,7 @@ mod reader;
 mod suricata;
 mod syslog;
 mod taxonomy;
+mod utf16;
 mod windows;
 mod zeek;
 mod zeek_tsv;

@@ -14,7 +14,7 @@ use crate::input::Input;
 use crate::lines::LineReader;
 use crate::reader::Reader;
 use crate::taxonomy::Taxonomy;
-use crate::{access_log, evtx, json_lines, syslog, zeek_tsv};
+use crate::{access_log, evtx, json_lines, syslog, utf16, zeek_tsv};
 
 /// Bytes of a file that go into its identity. Fewer where the file is shorter: it has one identity from then on.
 const IDENTITY_BYTES: usize = 256;
@@ -101,7 +101,7 @@ impl Opener {
         let name = source.name.clone();
         let io_error = |cause| OpenError::Io { name: name.clone(), cause };
         let taken = Arc::new(AtomicU64::new(0));
-        let mut bytes = unpack(raw, &taken).map_err(io_error)?;
+        let mut bytes = unpack(raw, &taken).and_then(utf16::decode).map_err(io_error)?;
         let head = read_head(&mut bytes).map_err(io_error)?;
         if head.is_empty() {
             return Err(OpenError::Empty { name });

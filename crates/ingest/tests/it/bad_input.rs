@@ -156,7 +156,7 @@ proptest! {
     #[test]
     fn any_bytes_behind_a_known_beginning_end_without_a_panic(
         head in prop::sample::select(vec![
-            "ElfFile\0", "#separator \\x09\n#fields\ta\tb\n", "{\"a\":1}\n", "[{\"a\":1},", "{\"Records\":[{\"a\":1},", "<13>1 ",
+            "ElfFile\0", "#separator \\x09\n#fields\ta\tb\n", "{\"a\":1}\n", "[{\"a\":1},", "\u{feff}{\"a\":1}\n", "{\"Records\":[{\"a\":1},", "<13>1 ",
             "Nov 24 07:00:00 h sshd[1]: Failed password for ", "1.1.1.1 - - [24/Nov/2026:07:00:00 +0000] \"",
             "{\"event_type\":\"dns\",\"timestamp\":", "{\"Event\":{\"System\":{\"EventID\":1},\"EventData\":",
         ]),

@@ -346,6 +346,19 @@ fn a_record_with_a_list_of_objects_stays_one() {
 }
 
 #[test]
+fn utf_16_alike() {
+    let log = format!("{SYSMON}\r\n{{\"a\":\"\u{e9}\u{1f600}{}\"}}\r\n", "\u{1f600}x\u{1f600}".repeat(9_000));
+    let expected = crate::read(log.as_str());
+    assert_eq!(expected.len(), 2);
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes: Vec<u8> = "\u{feff}".encode_utf16().chain(log.encode_utf16()).flat_map(order).collect();
+        assert_eq!(crate::read(bytes.as_slice()), expected);
+        assert_eq!(crate::read(gzip(&bytes)), expected);
+        assert_eq!(crate::read(&bytes[..bytes.len() - 7]).len(), 2);
+    }
+}
+
+#[test]
 fn compressed_alike() {
     let expected = crate::read(SYSMON);
     assert_eq!(crate::read(gzip(SYSMON.as_bytes())), expected);
