@@ -102,6 +102,7 @@ pub struct Event {
     buffer: String,
     raw_len: u32,
     fields: Vec<RawField>,
+    fields_cut: u64,
     names: Arc<FieldNames>,
     origin: Origin,
 }
@@ -227,6 +228,11 @@ impl Event {
             Name::Inline(_) => None,
         };
         Entry { field: id, value: self.value(field.slot), is_alias: field.alias }
+    }
+
+    /// Returns how many fields and second names were over the bound and left out: a rule that asks for one misses it.
+    pub fn fields_cut(&self) -> u64 {
+        self.fields_cut
     }
 
     /// Returns the table that this event's field names are numbered in.
@@ -447,8 +453,13 @@ impl EventBuilder {
         let Some(first) = self.heads.get(from) else { return false };
         for i in first..self.fields.len() {
             let field = self.fields[i];
-            if field.name == Name::Interned(from) && self.fields.len() < FIELDS_MAX {
+            if field.name != Name::Interned(from) {
+                continue;
+            }
+            if self.fields.len() < FIELDS_MAX {
                 self.add(RawField { name: Name::Interned(to), slot: field.slot, alias: true });
+            } else {
+                self.fields_cut += 1;
             }
         }
         true
@@ -548,6 +559,7 @@ impl EventBuilder {
             buffer: std::mem::replace(&mut self.buffer, buffer),
             raw_len: self.raw_len,
             fields: std::mem::replace(&mut self.fields, fields),
+            fields_cut: self.fields_cut,
             names: Arc::clone(&self.names),
             origin,
         };

@@ -129,6 +129,17 @@ fn times_that_cannot_be_are_unknown_and_the_event_is_kept() {
 }
 
 #[test]
+fn fields_over_the_bound_are_counted() {
+    let members = vec!["1"; 5_000].join(",");
+    let bytes = format!("{{\"n\":[{members}]}}\n{GOOD}\n").into_bytes();
+    let mut reader = Opener::new(Default::default()).open_bytes("many", bytes).expect("JSON lines");
+    for cut in [5_000 - 4_096, 0] {
+        let Some(Record::Event(event)) = reader.next_record() else { panic!("an event") };
+        assert_eq!(event.fields_cut(), cut);
+    }
+}
+
+#[test]
 fn an_event_log_that_is_no_log_is_reported() {
     for bytes in [b"ElfFile\0".to_vec(), [b"ElfFile\0".to_vec(), vec![0xff; 100_000]].concat()] {
         let records = read(bytes);
