@@ -155,12 +155,6 @@ impl Event {
         self.fields.iter().filter(move |field| field.name == Name::Interned(id)).map(|field| self.value(field.slot))
     }
 
-    /// Returns the values of a field whose name found no room in the table of names.
-    pub fn inline(&self, name: &str) -> Vec<Value<'_>> {
-        let is_meant = |field: &&RawField| matches!(field.name, Name::Inline(span) if self.str(span) == name);
-        self.fields.iter().filter(is_meant).map(|field| self.value(field.slot)).collect()
-    }
-
     /// Returns the first value of the field `name` as text.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         let id = self.names.find(name)?;

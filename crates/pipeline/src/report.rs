@@ -32,6 +32,8 @@ pub struct Report {
     pub bytes: u64,
     /// Events by format.
     pub formats: BTreeMap<&'static str, u64>,
+    /// Fields that were over the bound of their event and left out.
+    pub fields_cut: u64,
     /// Events without a time that could be read.
     pub times_unknown: u64,
     /// Events dated more than five minutes after they were read.
@@ -52,6 +54,7 @@ impl Report {
     pub(crate) fn add(&mut self, format: &'static str, event: &Event) {
         self.events += 1;
         *self.formats.entry(format).or_default() += 1;
+        self.fields_cut += event.fields_cut();
         let origin = event.origin();
         // Readers share a log source, so most events have one that was just seen.
         if !self.log_source_last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &origin.log_source)) {
@@ -94,6 +97,6 @@ impl Report {
 
     /// Returns whether anything could not be read.
     pub fn has_unread(&self) -> bool {
-        self.skipped > 0 || !self.unreadable.is_empty()
+        self.skipped > 0 || self.fields_cut > 0 || !self.unreadable.is_empty()
     }
 }

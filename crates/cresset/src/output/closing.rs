@@ -199,6 +199,9 @@ fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io:
             report.times_future
         )?;
     }
+    if report.fields_cut > 0 {
+        writeln!(out, "  {} left out, since their event has too many", counted(report.fields_cut, "field"))?;
+    }
     let (records, sources) = (counted(report.skipped, "record"), counted(report.unreadable.len() as u64, "source"));
     writeln!(out, "  {records} and {sources} could not be read")?;
     writeln!(out, "  {}", rate(report))

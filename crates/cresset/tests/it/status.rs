@@ -86,6 +86,15 @@ fn a_bad_record_is_named_with_file_number_and_reason() {
 }
 
 #[test]
+fn fields_that_are_cut_are_counted() {
+    let fields: Vec<String> = (0..5_000).map(|number| format!("\"f{number}\":1")).collect();
+    let run = Run::new(&[("log.json", &format!("{{{},\"cmd\":\"whoami\"}}\n", fields.join(","))), ("r.yml", RULE)]);
+    let ran = run.cresset(&["watch", "log.json", "-r", "r.yml", "--strict"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("905 fields left out, since their event has too many"), "{}", ran.out);
+}
+
+#[test]
 fn time_bounds_are_inclusive_below_and_exclusive_above() {
     let run = run();
     let found = |args: &[&str]| {
