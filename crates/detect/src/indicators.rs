@@ -6,7 +6,10 @@
 //!
 //! An indicator counts where it is valid at the time of the event, or of its arrival where the event's time is unknown.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -42,13 +45,51 @@ pub(crate) struct IndicatorMatch {
 
 #[derive(Debug, Default)]
 struct Index {
-    by_value: HashMap<Matcher, Vec<Arc<Indicator>>>,
+    by_value: HashMap<Matcher, BTreeSet<ById>>,
+    /// Each value of each id, firing or held back: an indicator as it was first added, whatever its version is by now.
+    by_id: HashMap<ById, Vec<Arc<Indicator>>>,
     /// How many ranges there are of each length of prefix: (is IPv4, bits).
     prefixes: BTreeMap<(bool, u8), usize>,
     /// How many indicators there are of each kind; addresses count as both.
-    kinds: HashMap<ObservableKind, usize>,
-    held_back: Vec<(Arc<Indicator>, String)>,
+    kinds: BTreeMap<ObservableKind, usize>,
+    held_back: BTreeMap<Matcher, BTreeSet<ById>>,
     len: usize,
+}
+
+/// An indicator that is found, compared and ordered by its id alone.
+#[derive(Debug, Clone)]
+struct ById(Arc<Indicator>);
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.id
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
+
+impl PartialOrd for ById {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ById {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.id.cmp(&other.0.id)
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
 }
 
 impl IndicatorSet {
@@ -61,14 +102,17 @@ impl IndicatorSet {
     /// Adds an indicator; one that the warning list names is kept apart. It takes the place of an
     /// older version: the same id with the same value.
     pub fn add(&self, indicator: Indicator) {
-        let reason = self.warnings.as_ref().and_then(|list| list.reason(&indicator.matcher));
+        self.add_all([indicator]);
+    }
+
+    /// Adds many indicators as [`IndicatorSet::add`] does; events wait until the last is in.
+    pub fn add_all(&self, indicators: impl IntoIterator<Item = Indicator>) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        match reason {
-            Some(reason) => {
-                index.held_back.retain(|(has, _)| has.id != indicator.id || has.matcher != indicator.matcher);
-                index.held_back.push((Arc::new(indicator), reason.to_owned()));
+        for indicator in indicators {
+            match self.reason(&indicator.matcher) {
+                Some(_) => index.hold_back(Arc::new(indicator)),
+                None => index.add(Arc::new(indicator)),
             }
-            None => index.add(Arc::new(indicator)),
         }
     }
 
@@ -87,9 +131,15 @@ impl IndicatorSet {
         self.len() == 0
     }
 
-    /// Returns the indicators that the warning list holds back, with the reasons.
+    /// Returns the indicators that the warning list holds back, with the reasons, by value and id.
     pub fn held_back(&self) -> Vec<(Arc<Indicator>, String)> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).held_back.clone()
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let all = index.held_back.values().flatten();
+        all.map(|ById(held)| (Arc::clone(held), self.reason(&held.matcher).unwrap_or_default().to_owned())).collect()
+    }
+
+    fn reason(&self, matcher: &Matcher) -> Option<&str> {
+        self.warnings.as_ref()?.reason(matcher)
     }
 
     /// Adds to `found` every indicator that an observable of the event fulfils, each once for each value.
@@ -103,10 +153,15 @@ impl IndicatorSet {
             if !index.kinds.contains_key(&observable.kind) || self.is_warned(&observable) {
                 return;
             }
+            // A value that comes again has all its indicators in `found`, or none: the first of them tells.
+            let mut came_before = None;
             index.look_up(&observable, |indicator| {
-                let is_new =
-                    !found.iter().any(|has| Arc::ptr_eq(&has.indicator, indicator) && has.value == observable.value);
-                if is_new && indicator.validity.holds_at(moment) {
+                if !indicator.validity.holds_at(moment) {
+                    return;
+                }
+                let is_found =
+                    |has: &IndicatorMatch| Arc::ptr_eq(&has.indicator, indicator) && has.value == observable.value;
+                if !*came_before.get_or_insert_with(|| found.iter().any(is_found)) {
                     let value = observable.value.clone().into_owned();
                     found.push(IndicatorMatch { indicator: Arc::clone(indicator), field: observable.field, value });
                 }
@@ -127,8 +182,7 @@ impl IndicatorSet {
 impl Index {
     fn add(&mut self, indicator: Arc<Indicator>) {
         let same = self.by_value.entry(indicator.matcher.clone()).or_default();
-        if let Some(older) = same.iter_mut().find(|has| has.id == indicator.id) {
-            *older = indicator;
+        if same.replace(ById(Arc::clone(&indicator))).is_some() {
             return;
         }
         if let Matcher::Address(network) = indicator.matcher {
@@ -136,31 +190,50 @@ impl Index {
         }
         *self.kinds.entry(indicator.matcher.kind()).or_default() += 1;
         self.len += 1;
-        same.push(indicator);
+        self.note_id(indicator);
+    }
+
+    fn hold_back(&mut self, indicator: Arc<Indicator>) {
+        let same = self.held_back.entry(indicator.matcher.clone()).or_default();
+        if same.replace(ById(Arc::clone(&indicator))).is_none() {
+            self.note_id(indicator);
+        }
+    }
+
+    fn note_id(&mut self, indicator: Arc<Indicator>) {
+        self.by_id.entry(ById(Arc::clone(&indicator))).or_default().push(indicator);
     }
 
     fn remove(&mut self, id: &str) -> usize {
-        let mut removed = Vec::new();
-        self.by_value.retain(|_, indicators| {
-            removed.extend(indicators.extract_if(.., |indicator| indicator.id == id));
-            !indicators.is_empty()
-        });
+        let removed = self.by_id.remove(id).unwrap_or_default();
         for indicator in &removed {
-            take_one(&mut self.kinds, indicator.matcher.kind());
-            if let Matcher::Address(network) = indicator.matcher {
-                let key = (network.address.is_ipv4(), network.prefix_bits);
-                if let Some(count) = self.prefixes.get_mut(&key) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.prefixes.remove(&key);
-                    }
-                }
+            if !self.remove_held_back(indicator) {
+                self.remove_firing(indicator);
             }
         }
-        self.len -= removed.len();
-        let held_before = self.held_back.len();
-        self.held_back.retain(|(indicator, _)| indicator.id != id);
-        removed.len() + held_before - self.held_back.len()
+        removed.len()
+    }
+
+    fn remove_held_back(&mut self, indicator: &Indicator) -> bool {
+        let Some(same) = self.held_back.get_mut(&indicator.matcher) else { return false };
+        same.remove(indicator.id.as_str());
+        if same.is_empty() {
+            self.held_back.remove(&indicator.matcher);
+        }
+        true
+    }
+
+    fn remove_firing(&mut self, indicator: &Indicator) {
+        let Some(same) = self.by_value.get_mut(&indicator.matcher) else { return };
+        same.remove(indicator.id.as_str());
+        if same.is_empty() {
+            self.by_value.remove(&indicator.matcher);
+        }
+        if let Matcher::Address(network) = indicator.matcher {
+            take_one(&mut self.prefixes, (network.address.is_ipv4(), network.prefix_bits));
+        }
+        take_one(&mut self.kinds, indicator.matcher.kind());
+        self.len -= 1;
     }
 
     /// Passes every indicator for an observable to `visit`, valid or not.
@@ -205,15 +278,15 @@ impl Index {
     }
 
     fn visit(&self, matcher: &Matcher, visit: &mut impl FnMut(&Arc<Indicator>)) {
-        self.by_value.get(matcher).into_iter().flatten().for_each(visit);
+        self.by_value.get(matcher).into_iter().flatten().for_each(|ById(indicator)| visit(indicator));
     }
 }
 
-fn take_one(counts: &mut HashMap<ObservableKind, usize>, kind: ObservableKind) {
-    if let Some(count) = counts.get_mut(&kind) {
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
         *count -= 1;
         if *count == 0 {
-            counts.remove(&kind);
+            counts.remove(&key);
         }
     }
 }

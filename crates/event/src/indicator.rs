@@ -35,7 +35,7 @@ pub struct Indicator {
 }
 
 /// What an indicator looks for, in normal form.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Matcher {
     /// An address or a range of them.
     Address(Network),
@@ -190,7 +190,7 @@ fn normal_key(text: &str) -> String {
 }
 
 /// A range of addresses; a single address is the range of its full length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
     /// The first address of the range.
     pub address: IpAddr,

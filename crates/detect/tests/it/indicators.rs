@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use cresset_detect::{IndicatorSet, Level, Warnings};
 use cresset_event::{Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
@@ -30,7 +31,7 @@ fn plain(value: &str) -> Indicator {
 
 fn set(indicators: impl IntoIterator<Item = Indicator>) -> IndicatorSet {
     let set = IndicatorSet::new(Warnings::Apply);
-    indicators.into_iter().for_each(|indicator| set.add(indicator));
+    set.add_all(indicators);
     set
 }
 
@@ -130,6 +131,34 @@ fn a_newer_version_takes_the_place_of_the_older() {
     let changed = set([plain("192.0.2.1"), revoked]);
     assert_eq!(changed.len(), 1);
     assert!(fires(changed, 1, "src_ip=192.0.2.1").is_empty());
+}
+
+/// Each took time by the square: a minute for as many, where a second is ample.
+#[test]
+fn many_of_one_value_and_many_held_back_are_added_found_and_removed_at_once() {
+    const MANY: u32 = 40_000;
+    let started = Instant::now();
+    let same = |number: u32| indicator(&format!("same-{number}"), Matcher::parse("192.0.2.1").expect("an address"));
+    let private = |number: u32| plain(&format!("10.0.{}.{}", number >> 8, number & 255));
+    let set = set((0..MANY).flat_map(|number| [same(number), private(number), same(number), private(number)]));
+    assert_eq!((set.len(), set.held_back().len()), (MANY as usize, MANY as usize));
+    for number in 1..MANY {
+        assert_eq!(set.remove(&format!("same-{number}")), 1);
+        assert_eq!(set.remove(&private(number).id), 1);
+    }
+    set.add_all((MANY..2 * MANY).map(same));
+    assert_eq!(set.held_back().len(), 1);
+    assert_eq!(fires(set, 1, "src_ip=192.0.2.1;dst_ip=192.0.2.1").len(), MANY as usize + 1);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_id_is_removed_with_all_its_values_and_no_other() {
+    let of = |id: &str, value: &str| indicator(id, Matcher::parse(value).expect("a value"));
+    let set = set([of("a", "192.0.2.1"), of("a", "192.0.2.0/24"), of("a", "10.0.0.1"), of("b", "192.0.2.1")]);
+    assert_eq!((set.remove("c"), set.remove("a"), set.remove("a")), (0, 3, 0));
+    assert_eq!((set.len(), set.held_back().len()), (1, 0));
+    assert_eq!(fires(set, 1, "src_ip=192.0.2.1"), ["b"]);
 }
 
 #[test]
