@@ -8,8 +8,6 @@ use rsigma_parser::{CorrelationRule, FilterRule, SigmaRule, parse_sigma_yaml};
 use crate::attack;
 use crate::level::{Level, Status};
 
-/// Longest rule file that is read. The longest of SigmaHQ's has 40 KiB; a set of rules in one file may be larger.
-const RULE_FILE_BYTES_MAX: usize = 8 << 20;
 /// Most YAML aliases in one file. Rules hardly ever use them; nested, they are how a small file becomes a huge one.
 const ALIASES_MAX: usize = 64;
 
@@ -137,6 +135,10 @@ impl Place {
 }
 
 impl RuleSources {
+    /// Longest rule file that is read. The longest of SigmaHQ's has 40 KiB; a set of rules in one file may be larger. A
+    /// longer one is refused as a whole: whoever reads files for [`RuleSources::parse`] need not read on past it.
+    pub const FILE_BYTES_MAX: usize = 8 << 20;
+
     /// Reads the rules of one file; what cannot be read is kept as refused.
     pub fn parse(&mut self, file: &str, text: &[u8]) {
         let whole = Place { file: file.into(), line: 1 };
@@ -174,8 +176,9 @@ impl RuleSources {
 
 /// Bounds what is given to the YAML parser.
 fn check_text(text: &[u8]) -> Result<&str, String> {
-    if text.len() > RULE_FILE_BYTES_MAX {
-        return Err(format!("a rule file of {} bytes; the longest that is read has {RULE_FILE_BYTES_MAX}", text.len()));
+    let bytes_max = RuleSources::FILE_BYTES_MAX;
+    if text.len() > bytes_max {
+        return Err(format!("a rule file of more than {bytes_max} bytes, the longest that is read; split it"));
     }
     let text = std::str::from_utf8(text)
         .map_err(|error| format!("not UTF-8 at byte {}; save the file as UTF-8", error.valid_up_to()))?;

@@ -35,7 +35,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Loaded {
 
 fn unreadable(bytes: &[u8]) -> Option<String> {
     if bytes.len() > FILE_BYTES_MAX {
-        return Some(format!("the file has {} bytes; {FILE_BYTES_MAX} are read at most; split it", bytes.len()));
+        return Some(format!("the file has more than {FILE_BYTES_MAX} bytes, the most that is read; split it"));
     }
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     is_utf16.then(|| "the file is UTF-16; save it as UTF-8".to_owned())
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_file_that_is_too_large_or_utf16_is_refused_as_a_whole() {
         let large = vec![b'\n'; FILE_BYTES_MAX + 1];
-        assert!(load("large", &large).refused[0].reason.contains("134217729 bytes"));
+        assert!(load("large", &large).refused[0].reason.contains("more than 134217728 bytes"));
         let loaded = load("utf16", b"\xff\xfea\0.\0b\0");
         assert_eq!((loaded.refused.len(), loaded.indicators.len()), (1, 0));
         assert!(loaded.refused[0].reason.contains("UTF-16"));

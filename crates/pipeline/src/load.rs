@@ -1,10 +1,11 @@
 //! Reading what to look for: rule files and files of indicators, from files or folders.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use cresset_detect::RuleSources;
-use cresset_intel::Loaded;
+use cresset_intel::{FILE_BYTES_MAX, Loaded};
 
 use crate::sources::{SourcePath, find_sources};
 
@@ -25,7 +26,7 @@ pub fn load_rules(arguments: &[String]) -> RuleSources {
         if !arguments.contains(&name) && !has_extension(&path, &["yml", "yaml"]) {
             continue;
         }
-        match fs::read(&path) {
+        match read_bounded(&path, RuleSources::FILE_BYTES_MAX) {
             Ok(text) => rules.parse(&name, &text),
             Err(error) => rules.refuse(&name, error.to_string()),
         }
@@ -44,7 +45,7 @@ pub fn load_indicators(arguments: &[String]) -> Vec<Loaded> {
             continue;
         };
         let name = path.display().to_string();
-        loaded.push(match fs::read(&path) {
+        loaded.push(match read_bounded(&path, FILE_BYTES_MAX) {
             Ok(bytes) => cresset_intel::load(&name, &bytes),
             Err(error) => Loaded::unreadable(&name, error.to_string()),
         });
@@ -52,7 +53,36 @@ pub fn load_indicators(arguments: &[String]) -> Vec<Loaded> {
     loaded
 }
 
+/// Reads a file, and of a longer one a byte past the bound: enough for its reader to refuse it, whatever its size.
+fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn has_extension(path: &Path, wanted: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| wanted.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cresset_detect::{RuleFilter, RuleSet};
+    use cresset_event::FieldNames;
+
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_without_an_end_is_refused_for_its_length() {
+        let endless = ["/dev/zero".to_owned()];
+        assert_eq!(read_bounded(Path::new(&endless[0]), 10).expect("it is there").len(), 11);
+        let names = Arc::new(FieldNames::new());
+        let (_, refused) = RuleSet::compile(load_rules(&endless), &RuleFilter::default(), &names);
+        assert!(refused[0].reason.contains("more than 8388608 bytes"), "{refused:?}");
+        let feeds = load_indicators(&endless);
+        assert!(feeds[0].refused[0].reason.contains("more than 134217728 bytes"), "{:?}", feeds[0].refused);
+    }
 }
