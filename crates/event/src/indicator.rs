@@ -41,7 +41,7 @@ pub enum Matcher {
     Address(Network),
     /// A domain and all below it.
     Domain(String),
-    /// A URL, compared without regard to the case of scheme and host.
+    /// A URL, compared without regard to the case of scheme and host, default ports and fragments.
     Url(String),
     /// An e-mail address.
     Email(String),
@@ -162,16 +162,31 @@ impl fmt::Display for Matcher {
     }
 }
 
-/// Brings scheme and host of a URL into lower case: the rest is compared as it stands.
+/// Brings a URL into the form that all its spellings have alike (RFC 3986 §6.2): scheme and host in lower case, no port
+/// that goes without saying, no slash alone as path, no fragment, which no request holds. The rest stands as it is.
 pub(crate) fn normal_url(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
-    let host_len = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (host, path) = rest.split_at(host_len);
-    if scheme.is_empty() || host.is_empty() {
+    let rest = rest.split('#').next().unwrap_or(rest);
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let scheme = scheme.to_lowercase();
+    let host = without_default_port(&scheme, host);
+    if !is_scheme(&scheme) || host.is_empty() {
         return None;
     }
-    let path = if path == "/" { "" } else { path };
-    Some(format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase()))
+    let path = path.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?')).unwrap_or(path);
+    Some(format!("{scheme}://{}{path}", host.to_lowercase()))
+}
+
+/// Whether this may be the scheme of a URL (RFC 3986 §3.1); `h**p` is the mark of a value that was made unreadable.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}
+
+fn without_default_port<'t>(scheme: &str, host: &'t str) -> &'t str {
+    const DEFAULTS: &[(&str, &str)] = &[("http", "80"), ("https", "443"), ("ftp", "21"), ("ws", "80"), ("wss", "443")];
+    let is_default = |port: &str| port.is_empty() || DEFAULTS.contains(&(scheme, port));
+    host.rsplit_once(':').filter(|(_, port)| is_default(port)).map_or(host, |(host, _)| host)
 }
 
 /// Brings a registry key into lower case, with its hive in the short form that Sysmon writes.
@@ -293,6 +308,28 @@ mod tests {
         assert_eq!(kind(md5), Some((ObservableKind::FileHash(HashAlgorithm::Md5), md5.to_lowercase())));
         for nothing in ["", "word", "1.2.3.4.5", "192.0.2.1/33", "://", "@", "a@", "evil .example", "-"] {
             assert_eq!(kind(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_url_are_one() {
+        let normal = |text| Matcher::of_kind(ObservableKind::Url, text).map(|matcher| matcher.to_string());
+        for (spelling, expected) in [
+            ("http://x.example:80/", "http://x.example"),
+            ("HTTP://X.example:/#top", "http://x.example"),
+            ("https://x.example:443/A?b=/C#d", "https://x.example/A?b=/C"),
+            ("http://x.example/?q", "http://x.example?q"),
+            ("http://x.example:443/", "http://x.example:443"),
+            ("https://x.example:80/a/", "https://x.example:80/a/"),
+            ("http://[2001:db8::80]:80/a", "http://[2001:db8::80]/a"),
+            ("http://[2001:db8::80]/a", "http://[2001:db8::80]/a"),
+            ("http://x.example//", "http://x.example//"),
+        ] {
+            assert_eq!(normal(spelling).as_deref(), Some(expected), "{spelling}");
+            assert_eq!(Matcher::of_observed(ObservableKind::Url, spelling), Some(Matcher::Url(expected.into())));
+        }
+        for nothing in ["h**p://x.example/", "ht tp://x.example", "1http://x.example", "://x.example", "http://:80/"] {
+            assert_eq!(normal(nothing), None, "{nothing}");
         }
     }
 

@@ -134,7 +134,7 @@ mod tests {
             "evil.example # c\nworse.example // c\n192.0.2.0/24 ; c",
             &["evil.example", "worse.example", "192.0.2.0/24"],
         );
-        check_values("http://evil.example/a#b;c//d", &["http://evil.example/a#b;c//d"]);
+        check_values("http://evil.example/a;b//c#d", &["http://evil.example/a;b//c"]);
     }
 
     #[test]
