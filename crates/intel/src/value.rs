@@ -14,7 +14,7 @@ pub(crate) fn read_as(kind: ObservableKind, text: &str) -> Result<Matcher, Strin
         ObservableKind::Process if !text.contains(['\\', '/']) => read_file_name(text),
         ObservableKind::RegistryKey | ObservableKind::User | ObservableKind::Process => as_it_stands(kind, text),
         ObservableKind::FileName => read_file_name(text),
-        ObservableKind::Url if text.contains(char::is_whitespace) => None,
+        ObservableKind::Url if refang(text).contains(char::is_whitespace) => None,
         _ => Matcher::of_kind(kind, text),
     };
     matcher.ok_or_else(|| format!("`{}` is not {}", crate::text::shortened(text, 80), article(kind)))
@@ -26,7 +26,7 @@ pub(crate) fn read_by_form(text: &str) -> Result<Matcher, String> {
     if text.is_empty() {
         return Err("there is no value".to_owned());
     }
-    if text.contains(char::is_whitespace) {
+    if refang(text).contains(char::is_whitespace) {
         return Err("more than a value stands here; put comments behind ` #`".to_owned());
     }
     Matcher::parse(text).or_else(|| Matcher::parse(&host_of(text))).ok_or_else(|| {
@@ -99,6 +99,9 @@ mod tests {
         check_form("evil.example:", None);
         check_form("evil.example:80/path", None);
         check_form("two words.example", None);
+        check_form("two words [.] example", None);
+        check_form("evil [.] example", Some("evil.example"));
+        check_form("<evil[.example>", Some("evil.example"));
         check_form("", None);
     }
 
