@@ -163,7 +163,8 @@ impl Event {
 
     /// Returns who or what the event is about, where a field says so.
     pub fn subject(&self, subject: Subject) -> Option<Cow<'_, str>> {
-        subject.candidates().iter().filter_map(|name| self.text(name)).find(|text| !matches!(text.trim(), "" | "-"))
+        let has = |name: &str| self.text(name).is_some();
+        subject.candidates(has).iter().filter_map(|name| self.text(name)).find(|text| !matches!(text.trim(), "" | "-"))
     }
 
     /// Returns every field that the record has, in its order, without aliases.

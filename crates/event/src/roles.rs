@@ -41,9 +41,10 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Returns the fields that say so, the best first.
-    pub(crate) fn candidates(self) -> &'static [&'static str] {
+    /// Returns the fields that say so, the best first; `has` tells which fields the event has.
+    pub(crate) fn candidates(self, has: impl Fn(&str) -> bool) -> &'static [&'static str] {
         match self {
+            Self::Host if is_of_the_wire(has) => WIRE_HOSTS,
             Self::Host => &[
                 "Computer",
                 "host.name",
@@ -78,6 +79,15 @@ impl Subject {
             ],
         }
     }
+}
+
+/// What Suricata and Zeek see happens between two machines: the one that acted is the client, who opened the flow. An
+/// alert names that one apart (`flow.src_ip`), for its packet may be the server's. `host` is their sensor or a header.
+const WIRE_HOSTS: &[&str] = &["id.orig_h", "flow.src_ip", "src_ip", "cs-host", "dest_ip", "id.resp_h"];
+
+/// Whether a sensor between machines saw the event. A log of a server may name clients too (`src_ip`), but is its own.
+fn is_of_the_wire(has: impl Fn(&str) -> bool) -> bool {
+    has("id.orig_h") || (has("event_type") && has("src_ip") && has("dest_ip"))
 }
 
 /// Returns what a field of this name holds.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cresset_event::{
-    Event, EventBuilder, EventTime, FIELD_NAMES_MAX, FieldNames, Origin, Source, SourceIdentity, Timestamp, Value,
+    Event, EventBuilder, EventTime, FIELD_NAMES_MAX, FieldNames, Origin, Source, SourceIdentity, Subject, Timestamp,
+    Value,
 };
 use proptest::prelude::*;
 
@@ -94,4 +95,21 @@ proptest! {
         let right = build(&[("x", &c), ("y", &d)], Origin::default()).id();
         prop_assert_eq!(left == right, a == c && b == d);
     }
+}
+
+#[test]
+fn the_host_is_the_machine_that_acted_and_of_a_servers_own_log_the_server() {
+    let host =
+        |fields: &[(&str, &str)]| build(fields, Origin::default()).subject(Subject::Host).map(|host| host.into_owned());
+    let [client, server] = ["192.0.2.7", "192.0.2.80"];
+    let suricata = [("event_type", "http"), ("src_ip", client), ("dest_ip", server), ("cs-host", "a.example")];
+    assert_eq!(host(&suricata).as_deref(), Some(client));
+    let answered = [("event_type", "alert"), ("src_ip", server), ("dest_ip", client), ("flow.src_ip", client)];
+    assert_eq!(host(&answered).as_deref(), Some(client));
+    let zeek = [("id.orig_h", client), ("id.resp_h", server), ("host", "a.example")];
+    assert_eq!(host(&zeek).as_deref(), Some(client));
+    let access_log = [("cs-host", "www.example"), ("c-ip", client), ("src_ip", client)];
+    assert_eq!(host(&access_log).as_deref(), Some("www.example"));
+    assert_eq!(host(&[("host", "web1"), ("src_ip", client), ("dest_ip", server)]).as_deref(), Some("web1"));
+    assert_eq!(host(&[("c-ip", client), ("src_ip", client)]), None);
 }
