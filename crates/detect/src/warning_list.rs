@@ -80,7 +80,27 @@ impl WarningList {
 
 #[cfg(test)]
 mod tests {
+    use cresset_event::ObservableKind;
+
     use super::*;
+
+    #[test]
+    fn each_name_stands_in_one_row_in_the_form_that_indicators_have() {
+        let table: Table = toml::from_str(include_str!("../data/warning_list.toml")).expect("it is valid");
+        let mut seen = std::collections::HashSet::new();
+        for domain in table.list.into_iter().flat_map(|row| row.domains) {
+            let has_dot = domain.contains('.');
+            assert!(!has_dot || Matcher::parse(&domain) == Some(Matcher::Domain(domain.clone())), "{domain}");
+            assert!(seen.insert(domain.clone()), "{domain} stands twice");
+        }
+    }
+
+    #[test]
+    fn a_top_level_domain_is_no_indicator() {
+        for text in ["com", "com.", ".com", "*.com"] {
+            assert_eq!(Matcher::of_kind(ObservableKind::Domain, text), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_is_held_back_and_what_is_not() {
@@ -95,11 +115,17 @@ mod tests {
             "0.0.0.0/0",
             "2000::/3",
             "microsoft.com",
+            "co.uk",
+            "*.com.au",
+            "duckdns.org",
             "d41d8cd98f00b204e9800998ecf8427e",
         ] {
             assert!(held(text), "{text}");
         }
-        for text in ["192.0.2.1", "203.0.113.0/24", "11.0.0.0/8", "2001:db8::1", "evil.microsoft.com", "9.9.9.11"] {
+        for text in ["192.0.2.1", "203.0.113.0/24", "11.0.0.0/8", "2001:db8::1", "9.9.9.11"] {
+            assert!(!held(text), "{text}");
+        }
+        for text in ["evil.microsoft.com", "evil.co.uk", "evil.duckdns.org", "notco.uk"] {
             assert!(!held(text), "{text}");
         }
     }
