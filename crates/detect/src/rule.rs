@@ -3,7 +3,7 @@
 //! Parsing is `rsigma-parser`'s; what it cannot read is a [`Refused`] with its place and reason, and the other rules of
 //! the file still load.
 
-use rsigma_parser::{CorrelationRule, FilterRule, SigmaRule, parse_sigma_yaml};
+use rsigma_parser::{CorrelationRule, FilterRule, SigmaCollection, SigmaRule, parse_sigma_yaml};
 
 use crate::attack;
 use crate::level::{Level, Status};
@@ -163,7 +163,8 @@ impl RuleSources {
 
     fn parse_document(&mut self, place: Place, document: &str) {
         match parse_sigma_yaml(document) {
-            Ok(parsed) => {
+            Ok(mut parsed) => {
+                self.refuse_bad_levels(&mut parsed, &place, document);
                 self.rules.extend(parsed.rules.into_iter().map(|rule| (rule, place.clone())));
                 self.correlations.extend(parsed.correlations.into_iter().map(|rule| (rule, place.clone())));
                 self.filters.extend(parsed.filters.into_iter().map(|rule| (rule, place.clone())));
@@ -171,6 +172,22 @@ impl RuleSources {
             }
             Err(error) => self.refused.push(refused_at(&place, &error.to_string())),
         }
+    }
+
+    /// Takes rules out whose level is a word of their author's own, which the parser passes as no level at all: no
+    /// threshold could place them. Where documents build on each other, one without a level goes with them.
+    fn refuse_bad_levels(&mut self, parsed: &mut SigmaCollection, place: &Place, document: &str) {
+        let bad: Vec<String> = parsed.errors.extract_if(.., |error| error.starts_with("invalid level: ")).collect();
+        if bad.is_empty() {
+            return;
+        }
+        let taken = parsed.rules.extract_if(.., |rule| rule.level.is_none()).count()
+            + parsed.correlations.extract_if(.., |rule| rule.level.is_none()).count()
+            + parsed.filters.extract_if(.., |rule| rule.level.is_none()).count();
+        let before = document.lines().take_while(|line| !line.starts_with("level:")).count();
+        let place = Place { file: place.file.clone(), line: place.line + before as u64 };
+        let reason = format!("{}; write informational, low, medium, high or critical", bad.join(", "));
+        self.refused.extend((0..taken).map(|_| place.refused(&*reason)));
     }
 }
 
@@ -180,6 +197,8 @@ fn check_text(text: &[u8]) -> Result<&str, String> {
     if text.len() > bytes_max {
         return Err(format!("a rule file of more than {bytes_max} bytes, the longest that is read; split it"));
     }
+    // Editors on Windows begin a file with a byte order mark, which the parser would take for part of the first key.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let text = std::str::from_utf8(text)
         .map_err(|error| format!("not UTF-8 at byte {}; save the file as UTF-8", error.valid_up_to()))?;
     let aliases = text.lines().filter(|line| has_alias(line)).count();
@@ -249,6 +268,28 @@ mod tests {
         assert_eq!(sources.rules[0].1.line, 7);
         assert_eq!(sources.refused.len(), 1);
         assert!((1..=6).contains(&sources.refused[0].line), "{:?}", sources.refused);
+    }
+
+    const RULE: &str = "title: Good\nlogsource: {product: linux}\ndetection:\n  a: {b: 1}\n  condition: a\n";
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_key() {
+        let mut sources = RuleSources::default();
+        sources.parse("a.yml", format!("\u{feff}{RULE}---\n{RULE}").as_bytes());
+        assert_eq!((sources.rules.len(), sources.refused.len()), (2, 0), "{:?}", sources.refused);
+        let mut sources = RuleSources::default();
+        sources.parse("a.yml", "\u{feff}detection: {a: {b: 1}, condition: a}\ntitle: A\nlogsource: {}\n".as_bytes());
+        assert_eq!((sources.rules.len(), sources.refused.len()), (1, 0), "{:?}", sources.refused);
+    }
+
+    #[test]
+    fn a_rule_of_an_unknown_level_is_refused_and_does_not_load() {
+        let mut sources = RuleSources::default();
+        sources.parse("a.yml", format!("{RULE}---\n{RULE}level: severe\n---\n{RULE}level: high\n").as_bytes());
+        assert_eq!(sources.rules.len(), 2);
+        let [refused] = sources.refused.as_slice() else { panic!("one is refused: {:?}", sources.refused) };
+        assert_eq!(refused.line, 12);
+        assert!(refused.reason.contains("'severe'; write informational"), "{refused:?}");
     }
 
     #[test]
