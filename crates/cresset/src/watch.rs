@@ -150,7 +150,7 @@ fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Optio
             }
             writeln!(err, "indicators refused: {file}: {count} entries; `cresset indicators check` says why")?;
         }
-        feed.indicators.into_iter().for_each(|indicator| set.add(indicator));
+        set.add_all(feed.indicators);
     }
     let held_back = set.held_back().len();
     if held_back > 0 {
