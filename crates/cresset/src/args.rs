@@ -34,6 +34,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
     Check(RulesCheckArgs),
+    Test(RulesTestArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,6 +127,30 @@ pub(crate) struct RulesCheckArgs {
     /// How to show it
     #[arg(long, short = 'o', value_enum, default_value_t = CheckOutput::Text)]
     pub(crate) output: CheckOutput,
+}
+
+/// Say whether rules fit events, and why or why not, part by part
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset rules test my-rule.yml --event event.json
+  cresset rules test rules/ --event Security.evtx --record 4711
+  cresset watch LOGS -r my-rule.yml      # which events of many it fits
+
+Exit status: 0 a rule fits an event; 1 none does, or something cannot be read.")]
+pub(crate) struct RulesTestArgs {
+    /// Rule files, or folders of .yml files
+    #[arg(required = true, value_name = "RULES")]
+    pub(crate) paths: Vec<String>,
+    /// A log, in any format that `watch` reads, with the events to test
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: String,
+    /// Test only the record of this number
+    #[arg(long, value_name = "N")]
+    pub(crate) record: Option<u64>,
+    /// Whether to use colours
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
 }
 
 /// Say which indicators load, by type; which are duplicates, expired or held back; and which are refused, and why

@@ -48,6 +48,7 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
     match args.command {
         Command::Watch(args) => watch::run(args, out),
         Command::Rules { command: RulesCommand::Check(args) } => check::rules(&args, out),
+        Command::Rules { command: RulesCommand::Test(args) } => check::test(&args, out),
         Command::Indicators { command: IndicatorsCommand::Check(args) } => check::indicators(&args, out),
         Command::Formats => formats::run(out),
     }

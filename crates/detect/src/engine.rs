@@ -22,3 +22,4 @@ mod witness;
 pub(crate) use expr::{Expr, Reason, Tests};
 pub(crate) use lower::Lowering;
 pub(crate) use plan::{Plan, Scratch};
+pub(crate) use view::{Lookup, View};

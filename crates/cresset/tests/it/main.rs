@@ -5,6 +5,7 @@ mod corpus;
 mod indicators;
 mod licences;
 mod output;
+mod rules_test;
 mod sample;
 mod status;
 

@@ -116,7 +116,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn item(&mut self, item: &DetectionItem) -> Result<Expr, String> {
+    /// Returns what one item of a selection asks.
+    pub(crate) fn item(&mut self, item: &DetectionItem) -> Result<Expr, String> {
         let mut how = How::read(&item.field.modifiers)?;
         let field = match &item.field.name {
             None => {

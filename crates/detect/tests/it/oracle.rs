@@ -251,6 +251,24 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn an_explanation_comes_to_what_the_engine_finds(
+        bodies in prop::collection::vec(rule(), 1..4),
+        event in event(),
+    ) {
+        let rules = file(&bodies);
+        let (ours, _) = both(&rules, std::slice::from_ref(&event));
+        let mut sources = RuleSources::default();
+        sources.parse("generated.yml", rules.as_bytes());
+        let built = build(&mut EventBuilder::new(Arc::new(FieldNames::new())), &event);
+        for (number, explained) in sources.explain(&built).into_iter().enumerate() {
+            let explained = explained.expect("a rule that compiles");
+            prop_assert_eq!(explained.holds(), ours[0].contains(&number.to_string()), "{:?}\n{}", event, rules);
+        }
+    }
+}
+
 #[test]
 fn a_good_part_of_what_is_generated_fits() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
