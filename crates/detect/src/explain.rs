@@ -5,7 +5,7 @@
 
 use cresset_event::{Event, Value};
 use rsigma_parser::{
-    ConditionExpr, Detection as Selection, DetectionItem, Detections, FieldSpec, Quantifier, SigmaRule,
+    ConditionExpr, Detection as Selection, DetectionItem, Detections, FieldSpec, Quantifier, SigmaRule, SigmaValue,
 };
 
 use crate::engine::{Lookup, Lowering, Tests, View};
@@ -163,11 +163,16 @@ fn any(what: &str, parts: Vec<Explained>) -> Explained {
     Explained { what: what.into(), holds: parts.iter().any(|part| part.holds), seen: None, parts }
 }
 
-/// `CommandLine|contains: whoami or net user`, cut where it is long.
+/// `CommandLine|contains: 'whoami' or 'net user'`, cut where it is long.
 fn show_item(item: &DetectionItem) -> String {
     let modifiers: String = item.field.modifiers.iter().map(|modifier| format!("|{}", name_of(*modifier))).collect();
     let joint = if item.field.modifiers.contains(&rsigma_parser::Modifier::All) { " and " } else { " or " };
-    let values: Vec<String> = item.values.iter().map(ToString::to_string).collect();
+    let values = item.values.iter().map(|value| match value {
+        // Quoted, so that spaces at the ends are seen.
+        SigmaValue::String(text) => format!("'{text}'"),
+        other => other.to_string(),
+    });
+    let values: Vec<String> = values.collect();
     let wanted = values.join(joint);
     let wanted = match wanted.char_indices().nth(WANTED_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &wanted[..end]),

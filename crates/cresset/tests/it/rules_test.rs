@@ -20,11 +20,11 @@ fn it_says_why_and_why_not() {
     assert_eq!(ran.status, 0, "{}", ran.err);
     for said in [
         "Whoami fits record 1\n  yes log source: the rule is for windows/process_creation, the event is windows/sysmon/process_creation",
-        "yes CommandLine|contains: /all or /priv  (is whoami /ALL)",
+        "yes CommandLine|contains: '/all' or '/priv'  (is whoami /ALL)",
         "Whoami does not fit record 2",
-        "no  not\n      yes filter\n        yes User: SYSTEM  (is SYSTEM)",
+        "no  not\n      yes filter\n        yes User: 'SYSTEM'  (is SYSTEM)",
         "no  log source: the rule is for windows/process_creation, the event is of none that is known",
-        "no  Image|endswith: \\whoami.exe  (the event has no such field)",
+        "no  Image|endswith: '\\whoami.exe'  (the event has no such field)",
     ] {
         assert!(ran.out.contains(said), "{said:?} in:\n{}", ran.out);
     }
