@@ -20,6 +20,6 @@ mod view;
 mod witness;
 
 pub(crate) use expr::{Expr, Reason, Tests};
-pub(crate) use lower::Lowering;
+pub(crate) use lower::{Lowering, meant};
 pub(crate) use plan::{Plan, Scratch};
 pub(crate) use view::{Lookup, View};

@@ -8,7 +8,7 @@ use rsigma_parser::{
     ConditionExpr, Detection as Selection, DetectionItem, Detections, FieldSpec, Quantifier, SigmaRule, SigmaValue,
 };
 
-use crate::engine::{Lookup, Lowering, Tests, View};
+use crate::engine::{Lookup, Lowering, Tests, View, meant};
 use crate::rule::RuleSources;
 
 /// Most values of a field that are shown.
@@ -103,10 +103,7 @@ impl Explainer<'_, '_> {
                 self.selection(name, selection)?
             }
             ConditionExpr::Selector { quantifier, pattern } => {
-                let mut meant: Vec<(&String, &Selection)> =
-                    selections.named.iter().filter(|(name, _)| pattern.matches_detection_name(name)).collect();
-                meant.sort_by_key(|(name, _)| *name);
-                let parts: Vec<Explained> = meant
+                let parts: Vec<Explained> = meant(selections, pattern)
                     .into_iter()
                     .map(|(name, selection)| self.selection(name, selection))
                     .collect::<Result<_, _>>()?;

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cresset_event::{FieldId, FieldNames, Network};
 use rsigma_parser::{
-    ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaRule, SigmaString, SigmaValue,
-    StringPart,
+    ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SelectorPattern, SigmaRule, SigmaString,
+    SigmaValue, StringPart,
 };
 
 use super::expr::{Expr, Tests};
@@ -59,11 +59,7 @@ impl Lowering<'_> {
                 self.selection(selection, depth + 1)
             }
             ConditionExpr::Selector { quantifier, pattern } => {
-                let mut meant: Vec<(&String, &Detection)> =
-                    selections.named.iter().filter(|(name, _)| pattern.matches_detection_name(name)).collect();
-                // The parser keeps selections in no order; the same rule must always become the same condition.
-                meant.sort_by_key(|(name, _)| *name);
-                let parts: Vec<Expr> = meant
+                let parts: Vec<Expr> = meant(selections, pattern)
                     .into_iter()
                     .map(|(_, selection)| self.selection(selection, depth + 1))
                     .collect::<Result<_, _>>()?;
@@ -233,6 +229,14 @@ impl Lowering<'_> {
         }
         Ok(Test::Template { parts: parts.into(), op: how.op, case: how.case })
     }
+}
+
+/// Returns the selections that `1 of pattern` means, by name: the parser keeps them in no order, and the same rule must
+/// always become the same condition.
+pub(crate) fn meant<'s>(selections: &'s Detections, pattern: &SelectorPattern) -> Vec<(&'s String, &'s Detection)> {
+    let mut meant: Vec<_> = selections.named.iter().filter(|(name, _)| pattern.matches_detection_name(name)).collect();
+    meant.sort_by_key(|(name, _)| *name);
+    meant
 }
 
 /// How an item compares, read from its modifiers.

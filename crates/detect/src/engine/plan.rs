@@ -92,7 +92,7 @@ impl Plan {
         let rules: Vec<PlannedRule> =
             rules.map(|(key, condition)| PlannedRule { key, condition: condition.clone() }).collect();
         let witnesses = Witnesses::new(tests, rules.iter().map(|rule| &rule.condition));
-        let mut builder = Builder { tests, ..Builder::default_with(tests) };
+        let mut builder = Builder::new(tests);
         for (rule, number) in rules.iter().zip(0..) {
             match witnesses.of(&rule.condition) {
                 Some((_, found)) => found.iter().for_each(|witness| builder.add(witness, number)),
@@ -270,7 +270,7 @@ struct TextBuilder {
 }
 
 impl<'t> Builder<'t> {
-    fn default_with(tests: &'t Tests) -> Self {
+    fn new(tests: &'t Tests) -> Self {
         Self {
             tests,
             always: Vec::new(),
