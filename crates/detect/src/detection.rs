@@ -91,14 +91,15 @@ fn cut(value: &str, bytes_max: usize) -> String {
 }
 
 impl Detection {
-    pub(crate) fn new(cause: Cause, event: &Event, matched: Vec<Matched>) -> Self {
+    /// Returns a detection. `id` is the event's: it is worked out once, however much an event comes to.
+    pub(crate) fn new(cause: Cause, event: &Event, id: EventId, matched: Vec<Matched>) -> Self {
         let Origin { source, record, log_source, time, arrived, .. } = event.origin();
         let subject = |subject| event.subject(subject).map(|text| cut(&text, SUBJECT_BYTES_MAX));
         Self {
             cause,
             time: *time,
             arrived: *arrived,
-            event: event.id(),
+            event: id,
             source: Arc::clone(source),
             record: *record,
             log_source: Arc::clone(log_source),

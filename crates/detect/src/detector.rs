@@ -3,9 +3,10 @@
 //! Matching an event needs nothing of the events before it and can be done on any thread ([`EventMatcher`]); what comes of
 //! it, with the correlations, is told in the order of the events ([`Detector::tell`]).
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
-use cresset_event::Event;
+use cresset_event::{Event, EventId};
 
 use crate::correlation::{CorrelationStats, Fired, Memory};
 use crate::detection::{Cause, Detection, Matched};
@@ -67,21 +68,23 @@ impl Detector {
     /// Passes what comes of an event to `found`, given what fits it. Events come in the order in which they were read.
     pub fn tell(&mut self, event: &Event, matches: Matches, mut found: impl FnMut(Detection)) {
         let mut fired = Vec::new();
+        let id = OnceCell::new();
+        let id = || *id.get_or_init(|| event.id());
         for fit in matches.rules {
             self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
             if fit.reports {
                 let matched = self.rules().explain(event, &fit.reasons);
-                found(Detection::new(Cause::Rule(fit.rule), event, matched));
+                found(Detection::new(Cause::Rule(fit.rule), event, id(), matched));
             }
         }
         for found_by in matches.indicators {
             let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
             let matched = vec![Matched::new(field, Some(&found_by.value))];
-            found(Detection::new(Cause::Indicator(found_by.indicator), event, matched));
+            found(Detection::new(Cause::Indicator(found_by.indicator), event, id(), matched));
         }
         for fired in fired {
             if self.rules().correlation_reports(fired.correlation) {
-                found(self.correlated(fired, event));
+                found(self.correlated(fired, event, id()));
             }
         }
     }
@@ -96,7 +99,7 @@ impl Detector {
         self.memory.stats()
     }
 
-    fn correlated(&self, fired: Fired, event: &Event) -> Detection {
+    fn correlated(&self, fired: Fired, event: &Event, id: EventId) -> Detection {
         let matched = fired.group.iter().map(|(field, value)| Matched::new(field.clone(), Some(value))).collect();
         let cause = Cause::Correlation {
             rule: Arc::clone(self.rules().correlations().rule(fired.correlation)),
@@ -106,6 +109,6 @@ impl Detector {
             first: fired.window.first,
             last: fired.window.last,
         };
-        Detection::new(cause, event, matched)
+        Detection::new(cause, event, id, matched)
     }
 }

@@ -11,9 +11,9 @@ use super::compile::{Correlation, Test};
 /// Most events that are remembered of one group; past it the earliest are shed. It bounds what one more event can cost
 /// (an evaluation of a full window, about 20 µs) as well as the memory (100 KiB).
 pub(super) const ENTRIES_MAX: usize = 4096;
-/// Most entries that are looked at for one event, about a millisecond. An event in the order of its time needs one window, of
+/// Most entries that are looked at for one event, a fraction of a millisecond. An event in the order of its time needs one window, of
 /// [`ENTRIES_MAX`] at most; one that comes late may stand in as many windows as there are events after it.
-const WORK_MAX: usize = 1 << 18;
+const WORK_MAX: usize = 1 << 16;
 /// Most stretches of time that a group remembers having fired for; the earliest are forgotten.
 const SPENT_MAX: usize = 64;
 
