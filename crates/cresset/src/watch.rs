@@ -85,9 +85,7 @@ fn compile_rules(args: &WatchArgs, names: &Arc<FieldNames>, err: &mut dyn Write)
     let problem = match () {
         () if args.rules.is_empty() => None,
         () if rules.is_empty() => Some("no rule loads; `cresset rules check` says why"),
-        () if refused.iter().any(|refused| args.rules.contains(&refused.file)) && is_missing(&args.rules) => {
-            Some("a path of --rules cannot be read")
-        }
+        () if is_missing(&args.rules) => Some("a path of --rules cannot be read"),
         () => None,
     };
     if let Some(problem) = problem {

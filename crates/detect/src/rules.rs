@@ -66,9 +66,11 @@ pub struct RuleSet {
 #[derive(Debug, Default)]
 pub(crate) struct MatchScratch {
     engine: Scratch,
-    /// Plans by the address of the log source that an event holds, which is kept so that it stays its address.
-    plans: HashMap<usize, (Arc<LogSource>, Arc<Plan>)>,
+    plans: PlansByAddress,
 }
+
+/// Plans by the address of the log source that an event holds, which is kept so that it stays its address.
+type PlansByAddress = HashMap<usize, (Arc<LogSource>, Arc<Plan>)>;
 
 #[derive(Debug)]
 struct Entry {
@@ -182,9 +184,10 @@ impl RuleSet {
     pub(crate) fn matches(&self, event: &Event, scratch: &mut MatchScratch) -> Vec<RuleMatch> {
         assert!(Arc::ptr_eq(event.names(), &self.names), "the event's fields are numbered in another table");
         let mut matches = Vec::new();
-        let plan = self.plan_of(&event.origin().log_source, scratch);
+        let MatchScratch { engine, plans } = scratch;
+        let plan = self.plan_of(&event.origin().log_source, plans);
         let reports = |key: usize| self.entries[key].reports;
-        plan.find(event, &self.tests, &mut scratch.engine, reports, |key, reasons| {
+        plan.find(event, &self.tests, engine, reports, |key, reasons| {
             let entry = &self.entries[key];
             matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, reasons });
         });
@@ -202,16 +205,12 @@ impl RuleSet {
     }
 
     /// Returns the plan for a log source; asks the shared table only for one that this thread has not met.
-    fn plan_of(&self, source: &Arc<LogSource>, scratch: &mut MatchScratch) -> Arc<Plan> {
+    fn plan_of<'p>(&self, source: &Arc<LogSource>, plans: &'p mut PlansByAddress) -> &'p Plan {
         let address = Arc::as_ptr(source) as usize;
-        if let Some((_, plan)) = scratch.plans.get(&address) {
-            return Arc::clone(plan);
+        if plans.len() >= PLANS_MAX && !plans.contains_key(&address) {
+            plans.clear();
         }
-        let plan = self.plan(source);
-        if scratch.plans.len() >= PLANS_MAX {
-            scratch.plans.clear();
-        }
-        scratch.plans.insert(address, (Arc::clone(source), Arc::clone(&plan)));
+        let (_, plan) = plans.entry(address).or_insert_with(|| (Arc::clone(source), self.plan(source)));
         plan
     }
 

@@ -37,16 +37,21 @@ enum How {
 impl Class {
     /// Gives the record's fields their second names.
     pub(crate) fn apply(&self, builder: &mut EventBuilder) {
-        for (from, to) in &self.aliases {
-            if !builder.has(*to) {
-                builder.alias(*from, *to);
-            }
-        }
+        add_names(&self.aliases, builder);
         for derived in &self.derived {
             let value = builder.get(derived.from).and_then(Value::as_str).and_then(|text| derived.how.apply(text));
             if let Some(value) = value.map(Cow::into_owned) {
                 builder.derive(derived.to, Value::Str(&value));
             }
+        }
+    }
+}
+
+/// Gives second names, as (from, to), where the record lacks them.
+pub(crate) fn add_names(names: &[(FieldId, FieldId)], builder: &mut EventBuilder) {
+    for (from, to) in names {
+        if !builder.has(*to) {
+            builder.alias(*from, *to);
         }
     }
 }

@@ -12,7 +12,7 @@ use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, LogSource, Val
 
 use crate::format::FormatInfo;
 use crate::json_lines::{Shape, intern_all, time_of};
-use crate::taxonomy::Taxonomy;
+use crate::taxonomy::{Taxonomy, add_names};
 
 pub(crate) const INFO: FormatInfo = FormatInfo {
     name: "windows-json",
@@ -245,15 +245,6 @@ impl Shape for Windows {
         self.add_hashes(builder);
         add_names(&self.ecs, builder);
         (time_of(builder, &self.times), Arc::clone(&class.log_source))
-    }
-}
-
-/// Gives second names where the record lacks the first.
-fn add_names(names: &[(FieldId, FieldId)], builder: &mut EventBuilder) {
-    for (from, to) in names {
-        if !builder.has(*to) {
-            builder.alias(*from, *to);
-        }
     }
 }
 

@@ -82,8 +82,6 @@ pub(crate) struct Scratch {
     /// By rule of the plan: the round it was raised in.
     raised: Vec<u32>,
     candidates: Vec<u32>,
-    /// Rules that were looked at, over all events.
-    pub(crate) looked_at: u64,
 }
 
 impl Plan {
@@ -115,7 +113,7 @@ impl Plan {
         if self.rules.is_empty() {
             return;
         }
-        let Scratch { lookup, round, verdicts, raised, candidates, looked_at } = scratch;
+        let Scratch { lookup, round, verdicts, raised, candidates } = scratch;
         *round = match round.checked_add(1) {
             Some(next) => next,
             None => {
@@ -134,7 +132,6 @@ impl Plan {
         raising.raise(&self.always);
         self.scan(&view, &mut verdicts, &mut raising);
         candidates.sort_unstable();
-        *looked_at += candidates.len() as u64;
         let mut holds = |id: TestId| verdicts.holds(id, &self.decided, tests, &view);
         for candidate in candidates.iter() {
             let rule = &self.rules[*candidate as usize];
