@@ -12,8 +12,10 @@
 mod expr;
 mod fold;
 mod glob;
+mod index;
 mod lower;
 mod plan;
+mod program;
 mod scan;
 mod test;
 mod view;
@@ -22,4 +24,4 @@ mod witness;
 pub(crate) use expr::{Expr, Reason, Tests};
 pub(crate) use lower::{Lowering, meant};
 pub(crate) use plan::{Plan, Scratch};
-pub(crate) use view::{Lookup, View};
+pub(crate) use view::{Lookup, Reads, View};

@@ -8,7 +8,7 @@ use rsigma_parser::{
     ConditionExpr, Detection as Selection, DetectionItem, Detections, FieldSpec, Quantifier, SigmaRule, SigmaValue,
 };
 
-use crate::engine::{Lookup, Lowering, Tests, View, meant};
+use crate::engine::{Lookup, Lowering, Reads, Tests, View, meant};
 use crate::rule::RuleSources;
 
 /// Most values of a field that are shown.
@@ -59,7 +59,9 @@ impl RuleSources {
 fn explain(rule: &SigmaRule, event: &Event) -> Result<RuleExplained, String> {
     let mut tests = Tests::default();
     let mut lookup = Lookup::default();
-    let view = lookup.read(event, |_| true);
+    lookup.begin(event);
+    event.entries().enumerate().for_each(|(at, entry)| lookup.add(at, entry, Reads::Texts));
+    let view = lookup.view(event);
     let named = |reason| format!("{}: {reason}", rule.title);
     let mut explainer = Explainer { lowering: Lowering { names: event.names(), tests: &mut tests }, view };
     // Compiled as a whole first: it checks what no part shows.

@@ -198,7 +198,7 @@ impl RuleSet {
     pub(crate) fn explain(&self, event: &Event, reasons: &[Reason]) -> Vec<Matched> {
         let matched = reasons.iter().map(|reason| {
             let field = reason.field.map_or_else(|| "keyword".to_owned(), |field| self.names.name(field).to_string());
-            let value = reason.entry.map(|entry| event.entry(entry).value).and_then(Value::to_text);
+            let value = reason.entry.map(|entry| event.entry(entry).value()).and_then(Value::to_text);
             Matched::new(field, value.as_deref())
         });
         matched.collect()

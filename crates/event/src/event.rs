@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::identity::{EventId, IdDigest, SourceIdentity};
@@ -110,12 +111,42 @@ pub struct Event {
 /// One value of an event and the number of its field, as a matcher sees them.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'e> {
-    /// The field; `None` where its name found no room in the table of names.
-    pub field: Option<FieldId>,
-    /// Its value.
-    pub value: Value<'e>,
-    /// Whether the field is a second name for a value that stands under another one too.
-    pub is_alias: bool,
+    event: &'e Event,
+    raw: &'e RawField,
+}
+
+impl<'e> Entry<'e> {
+    /// Returns the field; `None` where its name found no room in the table of names.
+    pub fn field(&self) -> Option<FieldId> {
+        self.raw.name.interned()
+    }
+
+    /// Returns the value.
+    pub fn value(&self) -> Value<'e> {
+        self.event.value(self.raw.slot)
+    }
+
+    /// Returns where the value's text stands in [`Event::buffer`]; `None` where it is no text.
+    pub fn text_range(&self) -> Option<Range<usize>> {
+        match self.raw.slot {
+            Slot::Str(span) => Some(span.start as usize..(span.start + span.len) as usize),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the field is a second name for a value that stands under another one too.
+    pub fn is_alias(&self) -> bool {
+        self.raw.alias
+    }
+}
+
+impl Name {
+    fn interned(self) -> Option<FieldId> {
+        match self {
+            Self::Interned(id) => Some(id),
+            Self::Inline(_) => None,
+        }
+    }
 }
 
 /// One field of an event.
@@ -180,21 +211,12 @@ impl Event {
 
     /// Returns the interned names that a rule can find in this event, aliases included; a name may come twice.
     pub fn field_ids(&self) -> impl Iterator<Item = FieldId> {
-        self.fields.iter().filter_map(|field| match field.name {
-            Name::Interned(id) => Some(id),
-            Name::Inline(_) => None,
-        })
+        self.fields.iter().filter_map(|field| field.name.interned())
     }
 
     /// Returns every value with its interned name, aliases excluded.
     pub fn values(&self) -> impl Iterator<Item = (Option<FieldId>, Value<'_>)> {
-        self.fields.iter().filter(|field| !field.alias).map(|field| {
-            let id = match field.name {
-                Name::Interned(id) => Some(id),
-                Name::Inline(_) => None,
-            };
-            (id, self.value(field.slot))
-        })
+        self.fields.iter().filter(|field| !field.alias).map(|field| (field.name.interned(), self.value(field.slot)))
     }
 
     /// Returns how many bytes its text takes, raw record and values together.
@@ -209,20 +231,17 @@ impl Event {
 
     /// Returns a value by its place, from 0 to [`Event::entry_count`].
     pub fn entry(&self, at: usize) -> Entry<'_> {
-        self.entry_of(&self.fields[at])
+        Entry { event: self, raw: &self.fields[at] }
+    }
+
+    /// Returns all of its text in one piece: the raw record, and behind it what had to be decoded.
+    pub fn buffer(&self) -> &str {
+        &self.buffer
     }
 
     /// Returns every value, in the order of their places.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> + ExactSizeIterator {
-        self.fields.iter().map(|field| self.entry_of(field))
-    }
-
-    fn entry_of(&self, field: &RawField) -> Entry<'_> {
-        let id = match field.name {
-            Name::Interned(id) => Some(id),
-            Name::Inline(_) => None,
-        };
-        Entry { field: id, value: self.value(field.slot), is_alias: field.alias }
+        self.fields.iter().map(|raw| Entry { event: self, raw })
     }
 
     /// Returns how many fields and second names were over the bound and left out: a rule that asks for one misses it.

@@ -28,7 +28,6 @@ pub(crate) enum Expr {
     Never,
     Test(TestId),
     Not(Box<Expr>),
-    /// Ordered by cost, the cheapest first.
     And(Vec<Expr>),
     Or(Vec<Expr>),
     /// At least so many of these.
@@ -93,18 +92,14 @@ impl Expr {
         }
     }
 
-    /// Puts what costs least first, and returns what the whole costs at most.
-    pub(crate) fn order(&mut self, tests: &Tests) -> u32 {
+    /// Returns what the condition costs at most, given what a test does.
+    pub(crate) fn cost(&self, cost: &impl Fn(TestId) -> u32) -> u32 {
         match self {
             Self::Always | Self::Never => 0,
-            Self::Test(id) => tests.get(*id).test.cost(),
-            Self::Not(inner) => inner.order(tests),
+            Self::Test(id) => cost(*id),
+            Self::Not(inner) => inner.cost(cost),
             Self::And(parts) | Self::Or(parts) | Self::AtLeast(_, parts) => {
-                let mut costs: Vec<(u32, Self)> = parts.drain(..).map(|mut part| (part.order(tests), part)).collect();
-                costs.sort_by_key(|(cost, _)| *cost);
-                let total = costs.iter().fold(0_u32, |total, (cost, _)| total.saturating_add(*cost));
-                parts.extend(costs.into_iter().map(|(_, part)| part));
-                total
+                parts.iter().fold(0, |total, part| total.saturating_add(part.cost(cost)))
             }
         }
     }
@@ -125,25 +120,6 @@ impl Expr {
                     missing == 0
                 })
             }
-        }
-    }
-
-    /// Passes on the tests that make a condition hold which does: those that hold and are not turned round.
-    pub(crate) fn reasons(&self, holds: &mut impl FnMut(TestId) -> bool, found: &mut impl FnMut(TestId)) {
-        match self {
-            Self::Test(id) => {
-                if holds(*id) {
-                    found(*id);
-                }
-            }
-            Self::And(parts) | Self::Or(parts) | Self::AtLeast(_, parts) => {
-                for part in parts {
-                    if part.holds(holds) {
-                        part.reasons(holds, found);
-                    }
-                }
-            }
-            Self::Always | Self::Never | Self::Not(_) => {}
         }
     }
 }

@@ -38,9 +38,7 @@ impl Lowering<'_> {
         let conditions = rule.detection.conditions.iter();
         let parts: Vec<Expr> =
             conditions.map(|condition| self.condition(condition, &rule.detection, 0)).collect::<Result<_, _>>()?;
-        let mut whole = Expr::or(parts);
-        whole.order(self.tests);
-        Ok(whole)
+        Ok(Expr::or(parts))
     }
 
     fn condition(&mut self, condition: &ConditionExpr, selections: &Detections, depth: usize) -> Result<Expr, String> {

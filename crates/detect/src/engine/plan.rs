@@ -1,85 +1,68 @@
 //! A plan: the rules for one log source, and an index that says which of them an event could fit.
 //!
-//! Each rule has witnesses ([`super::witness`]); all texts among them are found in one pass over each value. A rule none of
-//! whose witnesses is there is not looked at. Always: the index may name a rule that then does not fit, and never leaves out
-//! one that does (`tests/it/oracle.rs` compares it with another engine that looks at every rule).
+//! Each rule has witnesses ([`super::witness`]); all texts among them are found in one pass over each value
+//! ([`super::index`]). A rule none of whose witnesses is there is not looked at. Always: the index may name a rule that then
+//! does not fit, and never leaves out one that does (`tests/it/oracle.rs` compares it with another engine that looks at
+//! every rule).
 
 use std::collections::HashMap;
 
-use cresset_event::{Event, FieldId, Value};
-use foldhash::fast::FixedState;
+use cresset_event::{Event, FieldId};
 
 use super::expr::{Expr, Reason, TestId, Tests};
-use super::scan::Scanner;
-use super::test::{Test, TextOp, number};
-use super::view::{Lookup, View};
+use super::index::{FieldIndex, Found, IndexBuilder, TextIndex};
+use super::program::{Planned, Programs, Start};
+use super::test::{TemplatePart, Test, TextOp};
+use super::view::{Lookup, Reads};
 use super::witness::{Witness, Witnesses};
 
-/// The rules for one log source.
+/// Stands for "none" in [`Plan::places`].
+const NOWHERE: u32 = u32::MAX;
+
+/// The rules for one log source. Its tests have numbers of their own, so that what one event needs lies close together.
 #[derive(Debug)]
 pub(crate) struct Plan {
     rules: Vec<PlannedRule>,
+    programs: Programs,
+    tests: Vec<PlannedTest>,
     /// Rules that may fit an event which has nothing of what they ask for.
     always: Vec<u32>,
-    /// By field: what to look for in its values; nothing where no rule asks for it.
-    fields: Vec<Option<FieldIndex>>,
+    /// By field: its place in `indexes`; none where no rule asks for it.
+    places: Vec<u32>,
+    indexes: Vec<FieldIndex>,
     /// What to look for in every text.
     anywhere: TextIndex,
     reads_everything: bool,
-    /// Tests that are false unless the index says otherwise, by number.
-    decided: Vec<bool>,
 }
 
 #[derive(Debug)]
 struct PlannedRule {
     /// Its place in the rule set.
     key: usize,
-    condition: Expr,
+    condition: Start,
 }
 
-/// What to look for in the values of one field.
-#[derive(Debug, Default)]
-struct FieldIndex {
-    texts: TextIndex,
-    /// By the number's bits.
-    numbers: HashMap<u64, Hit, FixedState>,
-    present: Vec<u32>,
-}
-
-/// Texts to look for.
-#[derive(Debug, Default)]
-struct TextIndex {
-    equal: HashMap<Box<str>, Vec<Hit>, FixedState>,
-    within: Scanner,
-    /// By the number of the scanner's text.
-    hits: Vec<Vec<Hit>>,
-}
-
-/// What it means that something was found.
-#[derive(Debug, Clone)]
-struct Hit {
-    at: Anchor,
-    /// The test that holds thereby.
-    decides: Option<TestId>,
-    /// The rules that could fit.
-    rules: Vec<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Anchor {
-    Anywhere,
-    Start,
-    End,
+#[derive(Debug)]
+struct PlannedTest {
+    id: TestId,
+    /// Whether it is false unless the index says otherwise.
+    is_decided: bool,
 }
 
 /// What is worked out of one event, kept for the next so that nothing is allocated again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     lookup: Lookup,
+    marks: Marks,
+}
+
+/// What is known of the event that is looked at. What older events left is told by its round.
+#[derive(Debug, Default)]
+struct Marks {
     round: u32,
     /// By test: the round it was asked in, doubled, and one more where it holds.
-    verdicts: Vec<u64>,
-    /// By rule of the plan: the round it was raised in.
+    verdicts: Vec<u32>,
+    /// By rule: the round it was raised in.
     raised: Vec<u32>,
     candidates: Vec<u32>,
 }
@@ -87,18 +70,31 @@ pub(crate) struct Scratch {
 impl Plan {
     /// Plans rules, given as their place in the rule set and their condition.
     pub(crate) fn new<'r>(rules: impl Iterator<Item = (usize, &'r Expr)>, tests: &Tests) -> Self {
-        let rules: Vec<PlannedRule> =
-            rules.map(|(key, condition)| PlannedRule { key, condition: condition.clone() }).collect();
-        let witnesses = Witnesses::new(tests, rules.iter().map(|rule| &rule.condition));
-        let mut builder = Builder::new(tests);
-        for (rule, number) in rules.iter().zip(0..) {
-            match witnesses.of(&rule.condition) {
+        let rules: Vec<(usize, &Expr)> = rules.collect();
+        let witnesses = Witnesses::new(tests, rules.iter().map(|(_, condition)| *condition));
+        let mut builder = Builder::new(tests, &witnesses);
+        let mut always = Vec::new();
+        for ((_, condition), number) in rules.iter().zip(0..) {
+            match witnesses.of(condition) {
                 Some((_, found)) => found.iter().for_each(|witness| builder.add(witness, number)),
-                None => builder.always.push(number),
+                None => always.push(number),
             }
         }
-        builder.see_fields(witnesses.uses.iter().zip(0..).filter(|(uses, _)| **uses > 0).map(|(_, id)| TestId(id)));
-        builder.finish(rules)
+        let mut programs = Programs::default();
+        let planned = rules.iter().map(|(key, condition)| PlannedRule {
+            key: *key,
+            condition: programs.add(condition, &|id| builder.planned(id)),
+        });
+        let rules = planned.collect();
+        let reads_everything = builder.see_fields();
+        let (fields, anywhere) = builder.index.finish();
+        let mut places = vec![NOWHERE; fields.iter().map(|(field, _)| field.index() + 1).max().unwrap_or(0)];
+        let mut indexes = Vec::with_capacity(fields.len());
+        for (field, index) in fields {
+            places[field.index()] = indexes.len() as u32;
+            indexes.push(index);
+        }
+        Self { rules, programs, tests: builder.planned, always, places, indexes, anywhere, reads_everything }
     }
 
     /// Finds the rules that fit an event, by their place in the rule set; and why, of those that `explains` asks it of.
@@ -113,32 +109,29 @@ impl Plan {
         if self.rules.is_empty() {
             return;
         }
-        let Scratch { lookup, round, verdicts, raised, candidates } = scratch;
-        *round = match round.checked_add(1) {
-            Some(next) => next,
-            None => {
-                verdicts.clear();
-                raised.clear();
-                1
-            }
-        };
-        verdicts.resize(tests.len().max(verdicts.len()), 0);
-        raised.resize(self.rules.len().max(raised.len()), 0);
-        candidates.clear();
-        let view = lookup
-            .read(event, |field| self.reads_everything || field.is_some_and(|field| self.index_of(field).is_some()));
-        let mut verdicts = Verdicts { round: u64::from(*round) * 2, known: verdicts };
-        let mut raising = Raising { round: *round, raised, candidates };
-        raising.raise(&self.always);
-        self.scan(&view, &mut verdicts, &mut raising);
+        let Scratch { lookup, marks } = scratch;
+        marks.begin(self);
+        marks.raise(&self.always);
+        self.scan(event, lookup, marks);
+        let view = lookup.view(event);
+        let Marks { round, verdicts, candidates, .. } = marks;
+        // In the order of the set.
         candidates.sort_unstable();
-        let mut holds = |id: TestId| verdicts.holds(id, &self.decided, tests, &view);
+        let mut holds = |test: u32| {
+            let known = &mut verdicts[test as usize];
+            if *known >> 1 != *round {
+                let PlannedTest { id, is_decided } = self.tests[test as usize];
+                *known = (*round << 1) | u32::from(!is_decided && tests.get(id).holds(&view));
+            }
+            *known & 1 == 1
+        };
         for candidate in candidates.iter() {
             let rule = &self.rules[*candidate as usize];
-            if rule.condition.holds(&mut holds) {
+            if self.programs.holds(rule.condition, &mut holds) {
                 let mut reasons = Vec::new();
                 if explains(rule.key) {
-                    rule.condition.reasons(&mut holds, &mut |id| tests.get(id).explain(&view, &mut reasons));
+                    let mut explain = |test: u32| tests.get(self.tests[test as usize].id).explain(&view, &mut reasons);
+                    self.programs.reasons(rule.condition, &mut holds, &mut explain);
                 }
                 found(rule.key, reasons);
             }
@@ -146,92 +139,52 @@ impl Plan {
     }
 
     fn index_of(&self, field: FieldId) -> Option<&FieldIndex> {
-        self.fields.get(field.index())?.as_ref()
+        self.indexes.get(*self.places.get(field.index())? as usize)
     }
 
     /// Looks for every witness in every value.
-    fn scan(&self, view: &View<'_>, verdicts: &mut Verdicts<'_>, raising: &mut Raising<'_>) {
-        for (at, entry) in view.event().entries().enumerate() {
-            if let Some(index) = entry.field.and_then(|field| self.index_of(field)) {
-                raising.raise(&index.present);
-                if !index.numbers.is_empty()
-                    && let Some(number) = number(entry.value)
-                    && let Some(hit) = index.numbers.get(&number.to_bits())
-                {
-                    raising.raise(&hit.rules);
-                }
-                if !matches!(entry.value, Value::Null | Value::Empty) {
-                    index.texts.scan(view.folded(at), verdicts, raising);
-                }
+    fn scan(&self, event: &Event, lookup: &mut Lookup, marks: &mut Marks) {
+        lookup.begin(event);
+        for (at, entry) in event.entries().enumerate() {
+            let index = entry.field().and_then(|field| self.index_of(field));
+            let is_searched = self.reads_everything && entry.text_range().is_some();
+            let reads = match index {
+                _ if is_searched => Reads::Texts,
+                Some(index) => index.reads,
+                None => continue,
+            };
+            lookup.add(at, entry, reads);
+            if let Some(index) = index {
+                index.look(entry, lookup.folded_bytes(at), marks);
             }
-            if self.reads_everything && !entry.is_alias && matches!(entry.value, Value::Str(_)) {
-                self.anywhere.scan(view.folded(at), verdicts, raising);
+            if is_searched && !entry.is_alias() {
+                self.anywhere.look(lookup.folded_bytes(at), marks);
             }
         }
     }
 }
 
-impl TextIndex {
-    fn scan(&self, text: &str, verdicts: &mut Verdicts<'_>, raising: &mut Raising<'_>) {
-        if !self.equal.is_empty()
-            && let Some(hits) = self.equal.get(text)
-        {
-            hits.iter().for_each(|hit| hit.apply(verdicts, raising));
+impl Marks {
+    /// Begins the next event.
+    fn begin(&mut self, plan: &Plan) {
+        // A verdict has one bit less for its round.
+        self.round = (self.round + 1) & (u32::MAX >> 1);
+        if self.round == 0 {
+            self.verdicts.clear();
+            self.raised.clear();
+            self.round = 1;
         }
-        self.within.scan(text, |place| {
-            for hit in &self.hits[place.number as usize] {
-                let fits = match hit.at {
-                    Anchor::Anywhere => true,
-                    Anchor::Start => place.start == 0,
-                    Anchor::End => place.end == text.len(),
-                };
-                if fits {
-                    hit.apply(verdicts, raising);
-                }
-            }
-        });
+        self.verdicts.resize(plan.tests.len().max(self.verdicts.len()), 0);
+        self.raised.resize(plan.rules.len().max(self.raised.len()), 0);
+        self.candidates.clear();
     }
 }
 
-impl Hit {
-    fn apply(&self, verdicts: &mut Verdicts<'_>, raising: &mut Raising<'_>) {
-        if let Some(test) = self.decides {
-            verdicts.set(test, true);
-        }
-        raising.raise(&self.rules);
-    }
-}
-
-/// What is known of the event that is looked at.
-struct Verdicts<'s> {
-    round: u64,
-    known: &'s mut [u64],
-}
-
-impl Verdicts<'_> {
-    fn set(&mut self, test: TestId, holds: bool) {
-        self.known[test.0 as usize] = self.round + u64::from(holds);
+impl Found for Marks {
+    fn holds(&mut self, test: u32) {
+        self.verdicts[test as usize] = (self.round << 1) | 1;
     }
 
-    fn holds(&mut self, test: TestId, decided: &[bool], tests: &Tests, view: &View<'_>) -> bool {
-        let known = self.known[test.0 as usize];
-        if known >= self.round {
-            return known > self.round;
-        }
-        let holds = !decided[test.0 as usize] && tests.get(test).holds(view);
-        self.set(test, holds);
-        holds
-    }
-}
-
-/// The rules that an event could fit.
-struct Raising<'s> {
-    round: u32,
-    raised: &'s mut [u32],
-    candidates: &'s mut Vec<u32>,
-}
-
-impl Raising<'_> {
     fn raise(&mut self, rules: &[u32]) {
         for rule in rules {
             let raised = &mut self.raised[*rule as usize];
@@ -243,135 +196,70 @@ impl Raising<'_> {
     }
 }
 
-/// Collects what to look for.
+/// Numbers the tests of a plan and collects what to look for.
 struct Builder<'t> {
     tests: &'t Tests,
-    always: Vec<u32>,
-    fields: HashMap<FieldId, FieldBuilder>,
-    anywhere: TextBuilder,
-    reads_everything: bool,
-    decided: Vec<bool>,
-}
-
-#[derive(Default)]
-struct FieldBuilder {
-    texts: TextBuilder,
-    numbers: HashMap<u64, Hit>,
-    present: Vec<u32>,
-}
-
-#[derive(Default)]
-struct TextBuilder {
-    equal: HashMap<Box<str>, Vec<Hit>>,
-    within: HashMap<Box<str>, Vec<Hit>>,
+    planned: Vec<PlannedTest>,
+    numbers: HashMap<TestId, u32>,
+    index: IndexBuilder,
 }
 
 impl<'t> Builder<'t> {
-    fn new(tests: &'t Tests) -> Self {
-        Self {
-            tests,
-            always: Vec::new(),
-            fields: HashMap::new(),
-            anywhere: TextBuilder::default(),
-            reads_everything: false,
-            decided: vec![false; tests.len()],
-        }
+    fn new(tests: &'t Tests, witnesses: &Witnesses<'_>) -> Self {
+        let planned: Vec<PlannedTest> = witnesses.asked().map(|id| PlannedTest { id, is_decided: false }).collect();
+        let numbers = planned.iter().map(|test| test.id).zip(0..).collect();
+        Self { tests, planned, numbers, index: IndexBuilder::default() }
+    }
+
+    fn planned(&self, id: TestId) -> Planned {
+        let number = self.numbers[&id];
+        let is_decided = self.planned[number as usize].is_decided;
+        Planned { number, cost: if is_decided { 0 } else { self.tests.get(id).test.cost() } }
     }
 
     fn add(&mut self, witness: &Witness, rule: u32) {
         match witness {
             Witness::Decided(id) => {
-                self.decided[id.0 as usize] = true;
-                let Test::Text { op, literals, .. } = &self.tests.get(*id).test else { return };
-                let texts = self.texts_of(*id);
-                literals.iter().for_each(|literal| texts.add(*op, literal, Some(*id), rule));
+                let number = self.numbers[id];
+                self.planned[number as usize].is_decided = true;
+                let asked = self.tests.get(*id);
+                let Test::Text { op, literals, .. } = &asked.test else { return };
+                for literal in literals {
+                    self.index.text(asked.field, *op, literal, Some(number), rule);
+                }
             }
             Witness::Literals(id, literals) => {
-                let texts = self.texts_of(*id);
-                literals.iter().for_each(|literal| texts.add(TextOp::Contains, literal, None, rule));
-            }
-            Witness::Number(id, number) => {
-                let Some(field) = self.tests.get(*id).field else { return };
-                let numbers = &mut self.fields.entry(field).or_default().numbers;
-                // Both zeros are equal and have other bits.
-                let keys = if *number == 0.0 { vec![0.0, -0.0] } else { vec![*number] };
-                for key in keys {
-                    numbers.entry(f64::to_bits(key)).or_insert_with(Hit::none).rules.push(rule);
+                let field = self.tests.get(*id).field;
+                for literal in literals {
+                    self.index.text(field, TextOp::Contains, literal, None, rule);
                 }
             }
-            Witness::Present(id) => {
-                let Some(field) = self.tests.get(*id).field else { return };
-                self.fields.entry(field).or_default().present.push(rule);
-            }
+            Witness::Number(field, number) => self.index.number(*field, *number, rule),
+            Witness::Present(field) => self.index.present(*field, rule),
         }
     }
 
-    fn texts_of(&mut self, id: TestId) -> &mut TextBuilder {
-        match self.tests.get(id).field {
-            Some(field) => &mut self.fields.entry(field).or_default().texts,
-            None => &mut self.anywhere,
-        }
-    }
-
-    /// Notes every field whose texts any test may read, so that they are folded.
-    fn see_fields(&mut self, asked: impl Iterator<Item = TestId>) {
-        for id in asked {
-            let asked = self.tests.get(id);
+    /// Notes every field that any test may read; returns whether one reads all of them.
+    fn see_fields(&mut self) -> bool {
+        let mut reads_everything = false;
+        for PlannedTest { id, .. } in &self.planned {
+            let asked = self.tests.get(*id);
             match asked.field {
-                Some(field) => {
-                    self.fields.entry(field).or_default();
-                    if let Test::Field { field, .. } = asked.test {
-                        self.fields.entry(field).or_default();
+                Some(field) => self.index.reads(field, asked.test.reads()),
+                None => reads_everything = true,
+            }
+            match &asked.test {
+                Test::Field { field, .. } => self.index.reads(*field, Reads::Texts),
+                Test::Template { parts, .. } => {
+                    for part in parts {
+                        if let TemplatePart::Field(field) = part {
+                            self.index.reads(*field, Reads::Values);
+                        }
                     }
                 }
-                None => self.reads_everything = true,
+                _ => {}
             }
         }
-    }
-
-    fn finish(self, rules: Vec<PlannedRule>) -> Plan {
-        let count = self.fields.keys().map(|field| field.index() + 1).max().unwrap_or(0);
-        let mut fields: Vec<Option<FieldIndex>> = std::iter::repeat_with(|| None).take(count).collect();
-        for (field, builder) in self.fields {
-            let FieldBuilder { texts, numbers, present } = builder;
-            fields[field.index()] =
-                Some(FieldIndex { texts: texts.finish(), numbers: numbers.into_iter().collect(), present });
-        }
-        Plan {
-            rules,
-            always: self.always,
-            fields,
-            anywhere: self.anywhere.finish(),
-            reads_everything: self.reads_everything,
-            decided: self.decided,
-        }
-    }
-}
-
-impl Hit {
-    fn none() -> Self {
-        Self { at: Anchor::Anywhere, decides: None, rules: Vec::new() }
-    }
-}
-
-impl TextBuilder {
-    fn add(&mut self, op: TextOp, literal: &str, decides: Option<TestId>, rule: u32) {
-        let (map, at) = match op {
-            TextOp::Equals => (&mut self.equal, Anchor::Anywhere),
-            TextOp::Contains => (&mut self.within, Anchor::Anywhere),
-            TextOp::StartsWith => (&mut self.within, Anchor::Start),
-            TextOp::EndsWith => (&mut self.within, Anchor::End),
-        };
-        let hits = map.entry(literal.into()).or_default();
-        match hits.iter_mut().find(|hit| hit.at == at && hit.decides == decides) {
-            Some(hit) => hit.rules.push(rule),
-            None => hits.push(Hit { at, decides, rules: vec![rule] }),
-        }
-    }
-
-    fn finish(self) -> TextIndex {
-        let (patterns, hits): (Vec<Box<str>>, Vec<Vec<Hit>>) = self.within.into_iter().unzip();
-        let patterns: Vec<&str> = patterns.iter().map(|pattern| &**pattern).collect();
-        TextIndex { equal: self.equal.into_iter().collect(), within: Scanner::new(&patterns), hits }
+        reads_everything
     }
 }

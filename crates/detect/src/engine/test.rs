@@ -10,13 +10,16 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use cresset_event::{FieldId, Network, Timestamp, Value};
 use memchr::memmem::{self, Finder};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::glob::Glob;
-use super::view::View;
+use super::view::{Reads, View};
 
 /// Literals from which on a set of them is looked for in one pass.
 const MANY_LITERALS: usize = 5;
+
+/// Most memory that the states of one regular expression take, in each thread that meets it.
+const REGEX_STATES_BYTES_MAX: usize = 16 << 20;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -145,7 +148,8 @@ impl Test {
     pub(crate) fn prepare(&self) -> Result<Prepared, String> {
         Ok(match self {
             Self::Regex(pattern) => {
-                let built = Regex::new(pattern);
+                // Without room for its states `regex` falls back to a search that is a hundred times slower.
+                let built = RegexBuilder::new(pattern).dfa_size_limit(REGEX_STATES_BYTES_MAX).build();
                 Prepared::Regex(built.map_err(|error| format!("the regular expression cannot be used: {error}"))?)
             }
             Self::Text { op: TextOp::Contains, literals, .. } if literals.len() >= MANY_LITERALS => {
@@ -161,6 +165,16 @@ impl Test {
     /// Returns whether the test can hold only where the field is there.
     pub(crate) fn needs_field(&self) -> bool {
         !matches!(self, Self::Null)
+    }
+
+    /// Returns what the test reads of its field's values.
+    pub(crate) fn reads(&self) -> Reads {
+        match self {
+            Self::Text { .. } | Self::Glob { .. } | Self::Regex(_) | Self::Field { .. } | Self::Template { .. } => {
+                Reads::Texts
+            }
+            _ => Reads::Values,
+        }
     }
 
     /// How much it costs to find out, roughly, for the order in which tests are made.

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use cresset_event::{Event, FieldId, Value};
+use cresset_event::{Entry, Event, FieldId, Value};
 
 use super::fold::fold_into;
 use super::test::Case;
@@ -17,15 +17,35 @@ const END: u32 = u32::MAX;
 /// Where an event's values are, by field. Reused from event to event.
 #[derive(Debug, Default)]
 pub(crate) struct Lookup {
-    /// The event that `heads` speak of; older ones are empty.
+    /// The event that `heads` speak of; chains of older ones are empty.
     round: u32,
-    /// By field: the round it was written in, and the first entry.
-    heads: Vec<(u32, u32)>,
+    /// By field.
+    heads: Vec<Chain>,
     /// By entry: the next one of the same field.
     next: Vec<u32>,
     /// By entry: its text, folded, in `folded`; empty where no test reads it.
     spans: Vec<(u32, u32)>,
+    /// The event's buffer folded, and behind it the values whose folded text stands nowhere in it.
     folded: String,
+    is_ascii: bool,
+}
+
+/// The entries of one field, which `next` joins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Chain {
+    /// The round it was written in.
+    round: u32,
+    first: u32,
+    last: u32,
+}
+
+/// What is read of a field's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reads {
+    /// That they are there, and numbers as numbers.
+    Values,
+    /// Also every value as text.
+    Texts,
 }
 
 /// An event, and where its values are.
@@ -36,8 +56,8 @@ pub(crate) struct View<'e> {
 }
 
 impl Lookup {
-    /// Reads an event. `wants` says whether any test reads the texts of a field (`None`: a value without a field's number).
-    pub(crate) fn read<'e>(&'e mut self, event: &'e Event, wants: impl Fn(Option<FieldId>) -> bool) -> View<'e> {
+    /// Begins an event, whose values follow by [`Lookup::add`].
+    pub(crate) fn begin(&mut self, event: &Event) {
         self.round = match self.round.checked_add(1) {
             Some(round) => round,
             None => {
@@ -46,39 +66,72 @@ impl Lookup {
             }
         };
         let count = event.entry_count();
-        self.folded.clear();
         self.next.clear();
         self.next.resize(count, END);
         self.spans.clear();
         self.spans.resize(count, (0, 0));
-        // Backwards, so that each chain ends up in the order of the event.
-        for (at, entry) in event.entries().enumerate().rev() {
-            if wants(entry.field) {
-                let start = self.folded.len();
-                match entry.value {
-                    Value::Str(text) => fold_into(text, &mut self.folded),
-                    Value::Int(number) => {
-                        let _ = write!(self.folded, "{number}");
-                    }
-                    Value::Float(number) => {
-                        let _ = write!(self.folded, "{number}");
-                    }
-                    Value::Bool(truth) => self.folded.push_str(if truth { "true" } else { "false" }),
-                    Value::Null | Value::Empty => {}
+        // All text at once, which costs less than value by value; values with other letters follow in `add`.
+        self.folded.clear();
+        self.folded.push_str(event.buffer());
+        self.folded.make_ascii_lowercase();
+        self.is_ascii = self.folded.is_ascii();
+    }
+
+    /// Adds the value at a place of the event, behind those at places before.
+    pub(crate) fn add(&mut self, at: usize, entry: Entry<'_>, reads: Reads) {
+        if reads == Reads::Texts {
+            self.spans[at] = match entry.text_range() {
+                Some(range) if self.is_ascii || self.folded.as_bytes()[range.clone()].is_ascii() => {
+                    (range.start as u32, range.end as u32)
                 }
-                self.spans[at] = (start as u32, self.folded.len() as u32);
-            }
-            let Some(field) = entry.field else { continue };
-            if self.heads.len() <= field.index() {
-                self.heads.resize(field.index() + 1, (0, END));
-            }
-            let head = &mut self.heads[field.index()];
-            if head.0 == self.round {
-                self.next[at] = head.1;
-            }
-            *head = (self.round, at as u32);
+                _ => self.append(entry.value()),
+            };
         }
+        let Some(field) = entry.field() else { return };
+        if self.heads.len() <= field.index() {
+            self.heads.resize(field.index() + 1, Chain::default());
+        }
+        let chain = &mut self.heads[field.index()];
+        if chain.round == self.round {
+            self.next[chain.last as usize] = at as u32;
+            chain.last = at as u32;
+        } else {
+            *chain = Chain { round: self.round, first: at as u32, last: at as u32 };
+        }
+    }
+
+    /// Returns the folded text of a value that was added.
+    pub(crate) fn folded(&self, at: usize) -> &str {
+        let (start, end) = self.spans[at];
+        &self.folded[start as usize..end as usize]
+    }
+
+    /// Returns the same as bytes, for those who only look for others in it.
+    pub(crate) fn folded_bytes(&self, at: usize) -> &[u8] {
+        let (start, end) = self.spans[at];
+        &self.folded.as_bytes()[start as usize..end as usize]
+    }
+
+    /// Returns the event with what was added.
+    pub(crate) fn view<'e>(&'e self, event: &'e Event) -> View<'e> {
         View { event, lookup: self }
+    }
+
+    /// Appends a value as it is compared, and returns where it stands.
+    fn append(&mut self, value: Value<'_>) -> (u32, u32) {
+        let start = self.folded.len() as u32;
+        match value {
+            Value::Str(text) => fold_into(text, &mut self.folded),
+            Value::Int(number) => {
+                let _ = write!(self.folded, "{number}");
+            }
+            Value::Float(number) => {
+                let _ = write!(self.folded, "{number}");
+            }
+            Value::Bool(truth) => self.folded.push_str(if truth { "true" } else { "false" }),
+            Value::Null | Value::Empty => {}
+        }
+        (start, self.folded.len() as u32)
     }
 }
 
@@ -86,8 +139,8 @@ impl<'e> View<'e> {
     /// Returns the entries of a field, in order.
     pub(crate) fn entries(&self, field: FieldId) -> impl Iterator<Item = usize> + use<'e> {
         let lookup = self.lookup;
-        let head = lookup.heads.get(field.index()).filter(|head| head.0 == lookup.round);
-        let mut at = head.map_or(END, |head| head.1);
+        let chain = lookup.heads.get(field.index()).filter(|chain| chain.round == lookup.round);
+        let mut at = chain.map_or(END, |chain| chain.first);
         std::iter::from_fn(move || {
             let entry = usize::try_from(at).ok().filter(|_| at != END)?;
             at = lookup.next[entry];
@@ -98,27 +151,21 @@ impl<'e> View<'e> {
     /// Returns the entries that keywords are looked for in: every text once, without second names.
     pub(crate) fn texts(&self) -> impl Iterator<Item = usize> + use<'e> {
         let entries = self.event.entries().enumerate();
-        entries.filter(|(_, entry)| !entry.is_alias && matches!(entry.value, Value::Str(_))).map(|(at, _)| at)
+        entries.filter(|(_, entry)| !entry.is_alias() && entry.text_range().is_some()).map(|(at, _)| at)
     }
 
     /// Returns an entry's value.
     pub(crate) fn value(&self, entry: usize) -> Value<'e> {
-        self.event.entry(entry).value
+        self.event.entry(entry).value()
     }
 
-    /// Returns an entry's text as it is compared; `None` where it is null or empty. Folded only where it was wanted.
+    /// Returns an entry's text as it is compared; `None` where it is null or empty. Folded only where [`Reads::Texts`] was said.
     pub(crate) fn text(&self, entry: usize, case: Case) -> Option<Cow<'e, str>> {
         match (case, self.value(entry)) {
             (_, Value::Null | Value::Empty) => None,
             (Case::Kept, value) => value.to_text(),
-            (Case::Folded, _) => Some(Cow::Borrowed(self.folded(entry))),
+            (Case::Folded, _) => Some(Cow::Borrowed(self.lookup.folded(entry))),
         }
-    }
-
-    /// Returns an entry's folded text.
-    pub(crate) fn folded(&self, entry: usize) -> &'e str {
-        let (start, end) = self.lookup.spans[entry];
-        &self.lookup.folded[start as usize..end as usize]
     }
 
     /// Returns the event.

@@ -5,14 +5,13 @@
 
 use std::cmp::Reverse;
 
+use cresset_event::FieldId;
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::expr::{Expr, TestId, Tests};
 use super::fold::{fold, fold_char};
 use super::test::{Case, Comparison, Number, Test, TextOp};
 
-/// Longest part of a literal that is looked for. More tells no more, and makes the automaton larger.
-const LITERAL_BYTES_MAX: usize = 32;
 /// Most alternatives of a regular expression that are followed.
 const ALTERNATIVES_MAX: usize = 64;
 
@@ -26,17 +25,17 @@ pub(crate) enum Witness {
     Decided(TestId),
     /// One of these folded texts within a value of the test's field, which then must be looked at.
     Literals(TestId, Vec<String>),
-    /// A number that a value of the test's field equals.
-    Number(TestId, f64),
-    /// The test's field is there at all.
-    Present(TestId),
+    /// A number that a value of the field equals.
+    Number(FieldId, f64),
+    /// The field is there at all.
+    Present(FieldId),
 }
 
 /// Finds witnesses for the rules of one plan.
 pub(crate) struct Witnesses<'t> {
-    pub(crate) tests: &'t Tests,
+    tests: &'t Tests,
     /// How many rules of the plan ask for each test.
-    pub(crate) uses: Vec<u32>,
+    uses: Vec<u32>,
 }
 
 impl<'t> Witnesses<'t> {
@@ -56,6 +55,11 @@ impl<'t> Witnesses<'t> {
             }
             Expr::Always | Expr::Never => {}
         }
+    }
+
+    /// Returns the tests that any rule of the plan asks for.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = TestId> {
+        self.uses.iter().zip(0..).filter(|(uses, _)| **uses > 0).map(|(_, id)| TestId(id))
     }
 
     /// Returns the rarest witnesses of a condition; `None` where an event may have nothing and fit.
@@ -84,22 +88,21 @@ impl<'t> Witnesses<'t> {
         }
         let uses = self.uses[id.0 as usize].max(1) as Weight;
         let by_literals = literals(&asked.test).map(|(op, literals)| {
-            let weight = literals.iter().map(|literal| weight_of(op, literal.len())).sum::<Weight>() * uses;
+            let weight: Weight = literals.iter().map(|literal| weight_of(op, literal)).sum();
             let witness = match &asked.test {
-                Test::Text { case: Case::Folded, .. } if literals.iter().all(|l| l.len() <= LITERAL_BYTES_MAX) => {
-                    Witness::Decided(id)
-                }
-                _ => Witness::Literals(id, literals.iter().map(|literal| cut(literal)).collect()),
+                Test::Text { case: Case::Folded, .. } => Witness::Decided(id),
+                _ => Witness::Literals(id, literals),
             };
-            (weight, vec![witness])
+            // However many literals there are, one of them is there less often than the field.
+            ((weight * uses).min(0.9 * PRESENCE), vec![witness])
         });
         let by_number = match asked.test {
-            Test::Number(Comparison::Equal, Number(number)) if asked.field.is_some() => {
-                Some((0.02 * uses, vec![Witness::Number(id, number)]))
+            Test::Number(Comparison::Equal, Number(number)) => {
+                asked.field.map(|field| (0.02 * uses, vec![Witness::Number(field, number)]))
             }
             _ => None,
         };
-        let by_presence = asked.field.map(|_| (PRESENCE, vec![Witness::Present(id)]));
+        let by_presence = asked.field.map(|field| (PRESENCE, vec![Witness::Present(field)]));
         by_literals.or(by_number).or(by_presence)
     }
 }
@@ -107,22 +110,49 @@ impl<'t> Witnesses<'t> {
 /// How common it is that a field which is asked for is there.
 const PRESENCE: Weight = 1.0;
 
+/// How common a text is that stands in a typical value.
+const TYPICAL_WEIGHT: Weight = 0.2;
+
+/// Values, folded, that ordinary machines log all day: a text that stands in one of them tells little.
+const TYPICAL: &[&str] = &[
+    r"c:\windows\system32\svchost.exe -k netsvcs",
+    r"c:\windows\system32\services.exe",
+    r"c:\windows\system32\cmd.exe /c ",
+    r"c:\windows\system32\windowspowershell\v1.0\powershell.exe",
+    r"c:\windows\explorer.exe",
+    r"c:\windows\syswow64\",
+    r"c:\program files\common files\",
+    r"c:\program files (x86)\",
+    r"c:\users\public\",
+    r"\appdata\local\temp\",
+    r"\appdata\roaming\microsoft\windows\",
+    r"c:\programdata\microsoft\windows defender\",
+    r"hklm\software\microsoft\windows\currentversion\",
+    r"hklm\system\currentcontrolset\services\",
+    r"nt authority\system",
+    "microsoft corporation",
+    "microsoft® windows® operating system",
+    "windows powershell",
+    "https://www.",
+    "http://",
+    "mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/",
+    "/usr/bin/bash -c ",
+    "/bin/sh",
+    "/etc/",
+    "/tmp/",
+];
+
 fn join(each: Vec<(Weight, Vec<Witness>)>) -> Option<(Weight, Vec<Witness>)> {
     let weight = each.iter().map(|(weight, _)| weight).sum();
     Some((weight, each.into_iter().flat_map(|(_, witnesses)| witnesses).collect()))
 }
 
-fn weight_of(op: TextOp, bytes: usize) -> Weight {
-    let weight = 1.0 / (1.0 + bytes as Weight).powi(2);
-    if op == TextOp::Equals { weight / 4.0 } else { weight }
-}
-
-fn cut(literal: &str) -> String {
-    let mut end = literal.len().min(LITERAL_BYTES_MAX);
-    while !literal.is_char_boundary(end) {
-        end -= 1;
+fn weight_of(op: TextOp, literal: &str) -> Weight {
+    if TYPICAL.iter().any(|value| value.contains(literal)) {
+        return TYPICAL_WEIGHT;
     }
-    literal[..end].to_owned()
+    let weight = 1.0 / (1.0 + literal.len() as Weight).powi(2);
+    if op == TextOp::Equals { weight / 4.0 } else { weight }
 }
 
 /// Returns folded texts one of which any fitting value contains; `None` where there is none that can be looked for.
