@@ -43,6 +43,7 @@ mod indicators;
 mod level;
 mod rule;
 mod rules;
+mod wanted;
 mod warning_list;
 
 pub use attack::TACTICS;
@@ -54,4 +55,5 @@ pub use indicators::{IndicatorSet, Warnings};
 pub use level::{Level, Status};
 pub use rule::{Refused, Rule, RuleSources};
 pub use rules::{Coverage, RuleFilter, RuleSet};
+pub use wanted::WantedSource;
 pub use warning_list::WarningList;
