@@ -17,7 +17,7 @@ use crate::Outcome;
 use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
 use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
-use crate::watch::progress::Bar;
+pub(crate) use crate::watch::progress::Bar;
 
 /// Records that could not be read that are shown one by one; the rest are counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
@@ -174,7 +174,7 @@ fn threads(args: &WatchArgs) -> usize {
 }
 
 /// Returns how many bytes there are to read, where that is known.
-fn total_bytes(sources: &[SourcePath]) -> Option<u64> {
+pub(crate) fn total_bytes(sources: &[SourcePath]) -> Option<u64> {
     let sizes = sources.iter().map(|source| match source {
         SourcePath::File(_, bytes) => Some(*bytes),
         SourcePath::Stdin => None,

@@ -2,6 +2,7 @@
 
 mod arrows;
 mod corpus;
+mod coverage;
 mod indicators;
 mod licences;
 mod output;
