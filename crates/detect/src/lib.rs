@@ -47,7 +47,7 @@ mod wanted;
 mod warning_list;
 
 pub use attack::TACTICS;
-pub use correlation::CorrelationStats;
+pub use correlation::{CorrelationStats, DropReason, Dropped, Restored, Snapshot, SnapshotError};
 pub use detection::{Cause, Detection, Matched};
 pub use detector::{Detector, EventMatcher, Matches};
 pub use explain::{Explained, RuleExplained};

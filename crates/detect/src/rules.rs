@@ -5,14 +5,14 @@
 //!
 //! The order of rules does not change what is found; a rule that cannot be compiled is refused, and the others go on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cresset_event::{Event, FieldNames, LogSource, Value};
 use rsigma_parser::{Detection as Selection, SigmaRule};
 
-use crate::correlation::CorrelationSet;
+use crate::correlation::{CorrelationSet, Digest};
 use crate::detection::Matched;
 use crate::engine::{Expr, Lowering, Plan, Reason, Scratch, Tests};
 use crate::filters;
@@ -116,14 +116,22 @@ impl RuleSet {
         let mut tests = Tests::default();
         let mut lowering = Lowering { names, tests: &mut tests };
         let mut entries: Vec<Entry> = Vec::new();
+        let counted: HashSet<&String> = correlations.iter().flat_map(|(rule, _)| &rule.rules).collect();
+        let is_counted =
+            |rule: &SigmaRule| [&rule.id, &rule.name].into_iter().flatten().any(|name| counted.contains(name));
+        let mut definitions = HashMap::new();
         for (rule, place) in rules {
+            let definition = is_counted(&rule).then(|| Digest::of_rule(&rule));
             match Entry::compile(rule, &place, &mut lowering, filter) {
-                Ok(entry) => entries.push(entry),
+                Ok(entry) => {
+                    definitions.extend(definition.map(|definition| (entries.len(), definition)));
+                    entries.push(entry);
+                }
                 Err(reason) => refused.push(place.refused(reason)),
             }
         }
         let find = |name: &str| (0..entries.len()).filter(|key| entries[*key].is_called(name)).collect();
-        let (correlations, bad) = CorrelationSet::compile(&correlations, &find);
+        let (correlations, bad) = CorrelationSet::compile(&correlations, &find, &definitions);
         refused.extend(bad);
         for (key, entry) in entries.iter_mut().enumerate() {
             entry.reports &= !correlations.is_silent(key);
