@@ -90,6 +90,9 @@ pub(crate) struct WatchArgs {
     /// Leave out events from this time on
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) until: Option<Timestamp>,
+    /// Keep in this file what correlations remember, so that a window stays open from one run to the next
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
     /// End with status 10 if anything at or above this level was found
     #[arg(long, value_name = "LEVEL")]
     pub(crate) fail_level: Option<Level>,
@@ -110,6 +113,7 @@ Examples:
   cresset watch /var/log ../evtx --rules ~/sigma/rules --min-level medium
   zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
   cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
+  cresset watch /var/log/auth.log.1 -r rules/ --state day.state   # every night, after the logs were rotated
 
 Exit status: 0 done, whatever was found; 10 something at or above --fail-level was found; 1 an error, or under
 --strict anything unreadable; 2 wrong arguments.";
@@ -164,7 +168,7 @@ pub(crate) struct RulesTestArgs {
 Examples:
   cresset rules coverage ~/sigma/rules
   cresset rules coverage rules/ --logs /var/log ../evtx
-  cresset rules coverage rules/ --navigator layer.json   # for the ATT&CK Navigator: Open Existing Layer
+  cresset rules coverage rules/ --navigator layer.json   # for the ATT&CK Navigator
   cresset rules coverage rules/ --output json | jq .sources_missing
 
 Exit status: 0 done; 1 a rule does not load, or something cannot be read or written.")]

@@ -4,12 +4,21 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Who may read a file that is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Whom the process's mask lets.
+    Usual,
+}
+
 /// Puts `bytes` in the place of the file at `path`, by way of a file beside it.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, readers: Readers, bytes: &[u8]) -> io::Result<()> {
     // A link stays a link: what it leads to is written.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = new_file(folder)?;
+    let mut beside = new_file(folder, readers)?;
     beside.write_all(bytes)?;
     beside.as_file().sync_all()?;
     beside.persist(&path).map_err(|error| error.error)?;
@@ -17,14 +26,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+fn new_file(folder: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".cresset-");
-    // Temporary files are their owner's alone; this one is read by whom the process's mask lets.
+    // A temporary file is its owner's alone, unless told otherwise.
     #[cfg(unix)]
-    {
+    if matches!(readers, Readers::Usual) {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
+    #[cfg(not(unix))]
+    let _ = readers;
     builder.tempfile_in(folder)
 }

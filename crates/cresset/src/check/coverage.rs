@@ -20,10 +20,11 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::args::{CheckOutput, RulesCoverageArgs};
 use crate::check::coverage::covered::Covered;
+use crate::escape;
 use crate::output::Style;
 use crate::output::rows::counted;
 use crate::watch::{Bar, total_bytes};
-use crate::{escape, whole_file};
+use crate::whole_file::{self, Readers};
 
 /// What was found out, for either output.
 struct Findings<'r> {
@@ -140,7 +141,9 @@ pub(crate) fn run(args: &RulesCoverageArgs, out: &mut dyn Write) -> io::Result<O
     let mut is_whole = is_read && refused.is_empty();
     if let Some(path) = &args.navigator {
         let layer = navigator::layer(&findings.covered, &args.paths);
-        if let Err(error) = whole_file::write(path, escape::json(&serde_json::to_string(&layer)?).as_bytes()) {
+        if let Err(error) =
+            whole_file::write(path, Readers::Usual, escape::json(&serde_json::to_string(&layer)?).as_bytes())
+        {
             let path = escape::terminal(&path.display().to_string()).into_owned();
             writeln!(io::stderr(), "cresset: cannot write the layer to `{path}`: {error}")?;
             is_whole = false;

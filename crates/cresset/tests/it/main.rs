@@ -8,6 +8,7 @@ mod licences;
 mod output;
 mod rules_test;
 mod sample;
+mod state;
 mod status;
 
 use std::path::{Path, PathBuf};
