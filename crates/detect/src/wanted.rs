@@ -32,7 +32,6 @@ impl fmt::Display for WantedSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = [&self.product, &self.category, &self.service].into_iter().flatten();
         let words: Vec<&str> = words.map(String::as_str).collect();
-        f.write_str(if words.is_empty() { "any" } else { "" })?;
-        f.write_str(&words.join("/"))
+        if words.is_empty() { f.write_str("any") } else { f.write_str(&words.join("/")) }
     }
 }
