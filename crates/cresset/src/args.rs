@@ -1,6 +1,7 @@
 //! The arguments as they are typed.
 
 use std::io;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use cresset_detect::{Level, Status};
@@ -35,6 +36,7 @@ pub(crate) enum Command {
 pub(crate) enum RulesCommand {
     Check(RulesCheckArgs),
     Test(RulesTestArgs),
+    Coverage(RulesCoverageArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +90,9 @@ pub(crate) struct WatchArgs {
     /// Leave out events from this time on
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) until: Option<Timestamp>,
+    /// Keep in this file what correlations remember, so that a window stays open from one run to the next
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
     /// End with status 10 if anything at or above this level was found
     #[arg(long, value_name = "LEVEL")]
     pub(crate) fail_level: Option<Level>,
@@ -108,6 +113,7 @@ Examples:
   cresset watch /var/log ../evtx --rules ~/sigma/rules --min-level medium
   zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
   cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
+  cresset watch /var/log/auth.log.1 -r rules/ --state day.state   # every night, after the logs were rotated
 
 Exit status: 0 done, whatever was found; 10 something at or above --fail-level was found; 1 an error, or under
 --strict anything unreadable; 2 wrong arguments.";
@@ -148,6 +154,37 @@ pub(crate) struct RulesTestArgs {
     /// Test only the record of this number
     #[arg(long, value_name = "N")]
     pub(crate) record: Option<u64>,
+    /// Whether to use colours
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+}
+
+/// Say which ATT&CK techniques rules cover, and which rules no log can feed
+///
+/// Of the techniques that the rules' tags name: how many, by tactic, and by how many rules. And the log sources that rules
+/// ask for: those that LOGS have none of, or without --logs those that no format gives.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset rules coverage ~/sigma/rules
+  cresset rules coverage rules/ --logs /var/log ../evtx
+  cresset rules coverage rules/ --navigator layer.json   # for the ATT&CK Navigator
+  cresset rules coverage rules/ --output json | jq .sources_missing
+
+Exit status: 0 done; 1 a rule does not load, or something cannot be read or written.")]
+pub(crate) struct RulesCoverageArgs {
+    /// Rule files, or folders of .yml files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    /// Logs as for `watch`: which of the rules could find anything in them
+    #[arg(long, value_name = "LOGS", num_args = 1..)]
+    pub(crate) logs: Vec<String>,
+    /// Write a layer for the ATT&CK Navigator to this file, in place of what is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) navigator: Option<PathBuf>,
+    /// How to show it
+    #[arg(long, short = 'o', value_enum, default_value_t = CheckOutput::Text)]
+    pub(crate) output: CheckOutput,
     /// Whether to use colours
     #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
     pub(crate) color: ColorChoice,

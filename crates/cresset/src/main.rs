@@ -6,6 +6,7 @@ mod escape;
 mod formats;
 mod output;
 mod watch;
+mod whole_file;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
         Command::Watch(args) => watch::run(args, out),
         Command::Rules { command: RulesCommand::Check(args) } => check::rules(&args, out),
         Command::Rules { command: RulesCommand::Test(args) } => check::test(&args, out),
+        Command::Rules { command: RulesCommand::Coverage(args) } => check::coverage(&args, out),
         Command::Indicators { command: IndicatorsCommand::Check(args) } => check::indicators(&args, out),
         Command::Formats => formats::run(out),
     }

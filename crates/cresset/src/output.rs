@@ -4,6 +4,7 @@ mod closing;
 mod csv;
 mod jsonl;
 mod record;
+pub(crate) mod rows;
 mod style;
 mod summary;
 mod table;

@@ -1,6 +1,7 @@
 //! `cresset watch`: arguments to a run of the pipeline, its output and its exit status.
 
 mod progress;
+mod state;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::Outcome;
 use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
 use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
-use crate::watch::progress::Bar;
+pub(crate) use crate::watch::progress::Bar;
 
 /// Records that could not be read that are shown one by one; the rest are counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
@@ -36,7 +37,14 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     leave_own_output(&mut sources, &mut err)?;
     let style = Style::new(args.color.wanted_on(&io::stdout()));
     let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until, threads: threads(&args) };
-    let mut watch = Watch::new(Arc::clone(&names), Detector::new(Arc::new(rules), Arc::new(indicators)), options);
+    let mut detector = Detector::new(Arc::new(rules), Arc::new(indicators));
+    if let Some(path) = &args.state {
+        leave_state(path, &mut sources);
+        if !state::load(path, &mut detector, &mut err)? {
+            return Ok(Outcome::Failed);
+        }
+    }
+    let mut watch = Watch::new(Arc::clone(&names), detector, options);
 
     let mut sink = Reporting {
         output: output(&args, style, out),
@@ -60,8 +68,15 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     };
     report.unreadable.splice(0..0, unreadable);
     let closing = Closing { summary: &summary, report: &report, detector: watch.detector(), names: &names };
-    output.finish(&closing)?;
+    match output.finish(&closing) {
+        // Every log was read, whoever stopped listening.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        finished => finished?,
+    }
+    // Last of all: a run whose findings could not be told can be repeated from the same state.
+    let is_kept = args.state.as_ref().map_or(Ok(true), |path| state::save(path, watch.detector(), &mut err))?;
     Ok(match () {
+        () if !is_kept => Outcome::Failed,
         () if args.strict && report.has_unread() => Outcome::Failed,
         () if report.sources == 0 => Outcome::Failed,
         () if is_found => Outcome::Found,
@@ -134,6 +149,13 @@ fn leave_own_output(_: &mut Vec<SourcePath>, _: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
+/// Leaves out the file of `--state`, where it lies among the logs.
+fn leave_state(state: &Path, sources: &mut Vec<SourcePath>) {
+    let Ok(state) = state.canonicalize() else { return };
+    let is_state = |path: &Path| path.canonicalize().is_ok_and(|path| path == state);
+    sources.retain(|source| !matches!(source, SourcePath::File(path, _) if is_state(path)));
+}
+
 /// Loads the indicators, and says on standard error what of them is refused or held back; `None` where a feed cannot be read,
 /// or none of its entries can.
 fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Option<IndicatorSet>> {
@@ -174,7 +196,7 @@ fn threads(args: &WatchArgs) -> usize {
 }
 
 /// Returns how many bytes there are to read, where that is known.
-fn total_bytes(sources: &[SourcePath]) -> Option<u64> {
+pub(crate) fn total_bytes(sources: &[SourcePath]) -> Option<u64> {
     let sizes = sources.iter().map(|source| match source {
         SourcePath::File(_, bytes) => Some(*bytes),
         SourcePath::Stdin => None,

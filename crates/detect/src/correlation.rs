@@ -12,15 +12,19 @@
 //! no part. `tests/it/correlations.rs` holds each.
 
 mod compile;
+mod identity;
+mod snapshot;
 mod window;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use cresset_event::{Event, EventTime, Timestamp};
 
 pub(crate) use compile::CorrelationSet;
 use compile::{Correlation, Input};
+pub(crate) use identity::Digest;
+use identity::digest_of_texts;
+pub use snapshot::{DropReason, Dropped, Restored, Snapshot, SnapshotError};
 use window::{Entry, Group, Window};
 
 /// How far after its arrival an event may be dated and still take part: clocks differ by minutes, not by more.
@@ -180,12 +184,9 @@ fn entry_value(correlation: &Correlation, field: &dyn Fn(&str) -> Option<String>
     match correlation.kind {
         Type::EventCount | Type::Temporal | Type::TemporalOrdered => Some(0.0),
         Type::ValueCount => {
-            let mut digest = DefaultHasher::new();
-            for name in &correlation.fields {
-                field(name)?.hash(&mut digest);
-            }
+            let values: Option<Vec<String>> = correlation.fields.iter().map(|name| field(name)).collect();
             // Only told apart, never computed with: 64 bits are kept as they are.
-            Some(f64::from_bits(digest.finish()))
+            Some(f64::from_bits(digest_of_texts(values?.into_iter())))
         }
         Type::ValueSum | Type::ValueAvg | Type::ValuePercentile | Type::ValueMedian => {
             let number: f64 = field(correlation.fields.first()?)?.trim().parse().ok()?;

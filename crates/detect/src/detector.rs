@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cresset_event::{Event, EventId};
 
-use crate::correlation::{CorrelationStats, Fired, Memory};
+use crate::correlation::{CorrelationStats, Fired, Memory, Restored, Snapshot, SnapshotError};
 use crate::detection::{Cause, Detection, Matched};
 use crate::indicators::{IndicatorMatch, IndicatorSet};
 use crate::rules::{MatchScratch, RuleMatch, RuleSet};
@@ -97,6 +97,17 @@ impl Detector {
     /// Returns what the correlations left out so far.
     pub fn correlation_stats(&self) -> CorrelationStats {
         self.memory.stats()
+    }
+
+    /// Returns what the correlations remember, as bytes for [`Detector::restore`].
+    pub fn snapshot(&self) -> Snapshot {
+        self.memory.snapshot(self.rules().correlations())
+    }
+
+    /// Remembers what a snapshot says, in place of what is remembered now. What belongs to correlations that are not there
+    /// any more, or not the same, is left out; where the snapshot cannot be read nothing is changed.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<Restored, SnapshotError> {
+        self.memory.restore(self.matcher.rules.correlations(), snapshot)
     }
 
     fn correlated(&self, fired: Fired, event: &Event, id: EventId) -> Detection {

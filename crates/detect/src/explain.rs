@@ -10,6 +10,7 @@ use rsigma_parser::{
 
 use crate::engine::{Lookup, Lowering, Reads, Tests, View, meant};
 use crate::rule::RuleSources;
+use crate::wanted::WantedSource;
 
 /// Most values of a field that are shown.
 const SEEN_MAX: usize = 4;
@@ -23,8 +24,8 @@ pub struct RuleExplained {
     pub title: String,
     /// Whether the rule is meant for the event's log source; if not, it never sees the event.
     pub fits_source: bool,
-    /// The log source that the rule names: `windows/process_creation`.
-    pub wants_source: String,
+    /// The log source that the rule names.
+    pub wants_source: WantedSource,
     /// Its condition.
     pub condition: Explained,
 }
@@ -72,13 +73,11 @@ fn explain(rule: &SigmaRule, event: &Event) -> Result<RuleExplained, String> {
         .collect::<Result<_, _>>()
         .map_err(named)?;
     let condition = if parts.len() == 1 { parts.remove(0) } else { any("one of these conditions", parts) };
-    let wants = &rule.logsource;
-    let source = &event.origin().log_source;
-    let words = [&wants.product, &wants.category, &wants.service].into_iter().flatten();
+    let wants = WantedSource::of(&rule.logsource);
     Ok(RuleExplained {
         title: rule.title.clone(),
-        fits_source: source.fits(wants.product.as_deref(), wants.category.as_deref(), wants.service.as_deref()),
-        wants_source: words.map(String::as_str).collect::<Vec<_>>().join("/"),
+        fits_source: wants.fits(&event.origin().log_source),
+        wants_source: wants,
         condition,
     })
 }

@@ -43,10 +43,11 @@ mod indicators;
 mod level;
 mod rule;
 mod rules;
+mod wanted;
 mod warning_list;
 
 pub use attack::TACTICS;
-pub use correlation::CorrelationStats;
+pub use correlation::{CorrelationStats, DropReason, Dropped, Restored, Snapshot, SnapshotError};
 pub use detection::{Cause, Detection, Matched};
 pub use detector::{Detector, EventMatcher, Matches};
 pub use explain::{Explained, RuleExplained};
@@ -54,4 +55,5 @@ pub use indicators::{IndicatorSet, Warnings};
 pub use level::{Level, Status};
 pub use rule::{Refused, Rule, RuleSources};
 pub use rules::{Coverage, RuleFilter, RuleSet};
+pub use wanted::WantedSource;
 pub use warning_list::WarningList;

@@ -72,6 +72,11 @@ impl Rule {
         describe!(rule, file)
     }
 
+    /// Returns what a rule is known by from run to run: its id, else its name, else its title.
+    pub(crate) fn handle(&self) -> &str {
+        self.id.as_deref().or(self.name.as_deref()).unwrap_or(&self.title)
+    }
+
     /// Returns whether a person who names a rule by id or title means this one.
     pub fn is_called(&self, name: &str) -> bool {
         self.id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(name)) || self.title.eq_ignore_ascii_case(name)

@@ -5,19 +5,20 @@
 //!
 //! The order of rules does not change what is found; a rule that cannot be compiled is refused, and the others go on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cresset_event::{Event, FieldNames, LogSource, Value};
-use rsigma_parser::{Detection as Selection, LogSource as WantedSource, SigmaRule};
+use rsigma_parser::{Detection as Selection, SigmaRule};
 
-use crate::correlation::CorrelationSet;
+use crate::correlation::{CorrelationSet, Digest};
 use crate::detection::Matched;
 use crate::engine::{Expr, Lowering, Plan, Reason, Scratch, Tests};
 use crate::filters;
 use crate::level::{Level, Status};
 use crate::rule::{Place, Refused, Rule, RuleSources};
+use crate::wanted::WantedSource;
 
 /// Most log sources for which a plan is kept. Built-in formats have about 150; a crafted log cannot add any.
 const PLANS_MAX: usize = 1024;
@@ -115,14 +116,22 @@ impl RuleSet {
         let mut tests = Tests::default();
         let mut lowering = Lowering { names, tests: &mut tests };
         let mut entries: Vec<Entry> = Vec::new();
+        let counted: HashSet<&String> = correlations.iter().flat_map(|(rule, _)| &rule.rules).collect();
+        let is_counted =
+            |rule: &SigmaRule| [&rule.id, &rule.name].into_iter().flatten().any(|name| counted.contains(name));
+        let mut definitions = HashMap::new();
         for (rule, place) in rules {
+            let definition = is_counted(&rule).then(|| Digest::of_rule(&rule));
             match Entry::compile(rule, &place, &mut lowering, filter) {
-                Ok(entry) => entries.push(entry),
+                Ok(entry) => {
+                    definitions.extend(definition.map(|definition| (entries.len(), definition)));
+                    entries.push(entry);
+                }
                 Err(reason) => refused.push(place.refused(reason)),
             }
         }
         let find = |name: &str| (0..entries.len()).filter(|key| entries[*key].is_called(name)).collect();
-        let (correlations, bad) = CorrelationSet::compile(&correlations, &find);
+        let (correlations, bad) = CorrelationSet::compile(&correlations, &find, &definitions);
         refused.extend(bad);
         for (key, entry) in entries.iter_mut().enumerate() {
             entry.reports &= !correlations.is_silent(key);
@@ -148,16 +157,18 @@ impl RuleSet {
         self.entries.iter().map(|entry| &entry.rule).chain(self.correlations.rules())
     }
 
-    /// Returns, for the log sources given, how many rules fit at least one of them, and the fields that those ask for.
+    /// Returns, for the log sources given, how many rules fit at least one of them, the fields that those ask for, and the
+    /// log sources that the others wait for.
     pub fn coverage(&self, present: &[Arc<LogSource>]) -> Coverage {
-        let is_fed = |key: &usize| {
-            let entry = &self.entries[*key];
-            self.is_used(*key) && present.iter().any(|source| entry.fits(source))
-        };
-        let fed: Vec<usize> = (0..self.entries.len()).filter(is_fed).collect();
+        let is_fed = |key: &usize| present.iter().any(|source| self.entries[*key].source.fits(source));
+        let used = (0..self.entries.len()).filter(|key| self.is_used(*key));
+        let (fed, unfed): (Vec<usize>, Vec<usize>) = used.partition(is_fed);
         let mut coverage = Coverage { rules_fed: fed.len() + self.correlations.count_fed(&fed), ..Coverage::default() };
         for field in fed.iter().flat_map(|key| &self.entries[*key].fields) {
             *coverage.fields.entry(field.clone()).or_default() += 1;
+        }
+        for key in unfed {
+            *coverage.sources_missing.entry(self.entries[key].source.clone()).or_default() += 1;
         }
         coverage
     }
@@ -219,7 +230,7 @@ impl RuleSet {
         if let Some(plan) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(source) {
             return Arc::clone(plan);
         }
-        let fitting = self.entries.iter().enumerate().filter(|(_, entry)| entry.fits(source));
+        let fitting = self.entries.iter().enumerate().filter(|(_, entry)| entry.source.fits(source));
         let plan = Arc::new(Plan::new(fitting.map(|(key, entry)| (key, &entry.condition)), &self.tests));
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         if plans.len() < PLANS_MAX {
@@ -236,6 +247,8 @@ pub struct Coverage {
     pub rules_fed: usize,
     /// Fields that those rules ask for, and how many rules ask for each.
     pub fields: HashMap<String, usize>,
+    /// Log sources that rules ask for and that were not present, and how many rules ask for each.
+    pub sources_missing: BTreeMap<WantedSource, usize>,
 }
 
 impl Entry {
@@ -249,18 +262,13 @@ impl Entry {
         let known = Rule::of_detection(&rule, &place.file);
         let mut fields = BTreeSet::new();
         rule.detection.named.values().for_each(|selection| collect_fields(selection, &mut fields));
-        let source = rule.logsource;
+        let source = WantedSource::of(&rule.logsource);
         Ok(Self { reports: filter.lets_report(&known), rule: Arc::new(known), source, condition, fields })
     }
 
     /// Whether a correlation that refers to an id or name means this rule.
     fn is_called(&self, name: &str) -> bool {
         self.rule.id.as_deref() == Some(name) || self.rule.name.as_deref() == Some(name)
-    }
-
-    fn fits(&self, source: &LogSource) -> bool {
-        let wants = &self.source;
-        source.fits(wants.product.as_deref(), wants.category.as_deref(), wants.service.as_deref())
     }
 }
 

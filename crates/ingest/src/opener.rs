@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use cresset_event::{FieldNames, Source, SourceIdentity, Timestamp};
+use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
 use crate::compressed::{HEAD_BYTES, unpack};
 use crate::format::{self, FormatInfo};
@@ -64,6 +64,11 @@ impl Opener {
     /// Returns the formats that can be read.
     pub fn formats() -> &'static [FormatInfo] {
         format::ALL
+    }
+
+    /// Returns every log source that a record of some format can have.
+    pub fn log_sources(&self) -> Vec<Arc<LogSource>> {
+        self.taxonomy.log_sources()
     }
 
     /// Opens a file.

@@ -4,7 +4,7 @@
 //! when it is compiled; a fault in it is ours, and every test meets it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cresset_event::{EventBuilder, FieldId, FieldNames, LogSource, Value};
@@ -122,6 +122,16 @@ impl Taxonomy {
         let fits = |has: &Vec<FieldId>| has.iter().all(|id| builder.has(*id));
         self.json.iter().find(|(has, _)| fits(has)).map_or(&self.json_other, |(_, class)| class)
     }
+
+    /// Returns the log source of every class.
+    pub(crate) fn log_sources(&self) -> Vec<Arc<LogSource>> {
+        let sources = [&self.suricata, &self.zeek, &self.syslog, &self.access_log];
+        let sources = sources.into_iter().flat_map(|classes| classes.by_word.values());
+        let json = self.json.iter().map(|(_, class)| class).chain([&self.json_other]);
+        let all: BTreeSet<_> =
+            sources.chain(json).chain(self.windows.all()).map(|class| Arc::clone(&class.log_source)).collect();
+        all.into_iter().collect()
+    }
 }
 
 /// The classes of Windows events: by channel, and within it by event id.
@@ -149,6 +159,11 @@ impl WindowsClasses {
     /// Returns the channel that a provider writes to.
     pub(crate) fn channel_of_provider(&self, provider: &str) -> Option<&str> {
         self.providers.get(provider).map(String::as_str)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Class>> {
+        let of_channels = self.channels.values().flat_map(|channel| channel.by_id.values().chain([&channel.other]));
+        of_channels.chain([&self.other])
     }
 
     fn compile(table: WindowsTable, names: &FieldNames) -> Self {

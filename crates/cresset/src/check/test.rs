@@ -71,7 +71,7 @@ fn write_rule(explained: &RuleExplained, event: &Event, style: Style, out: &mut 
     writeln!(out, "{title} {verdict} record {}", event.origin().record)?;
     let source = format!(
         "log source: the rule is for {}, the event is {}",
-        or_any(&explained.wants_source),
+        explained.wants_source,
         show_source(&event.origin().log_source)
     );
     writeln!(out, "  {} {}", mark(explained.fits_source, style), escape::terminal(&source))?;
@@ -92,10 +92,6 @@ fn write_part(part: &Explained, depth: usize, style: Style, out: &mut dyn Write)
 
 fn mark(holds: bool, style: Style) -> String {
     if holds { style.matched("yes") } else { style.dim("no ") }
-}
-
-fn or_any(source: &str) -> &str {
-    if source.is_empty() { "any" } else { source }
 }
 
 fn show_source(source: &LogSource) -> String {

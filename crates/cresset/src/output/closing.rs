@@ -7,12 +7,11 @@ use cresset_event::{FieldNames, Timestamp};
 use cresset_pipeline::Report;
 
 use crate::escape;
+use crate::output::rows::{ROWS_MAX, bar, counted, write_rest};
 use crate::output::timeline::Columns;
 use crate::output::{Style, Summary};
 
-/// Rows that a list shows.
-const ROWS_MAX: usize = 10;
-/// Width of the timeline and of bars, in characters.
+/// Width of the timeline, in characters.
 const WIDTH: usize = 48;
 
 /// Everything that is said at the end.
@@ -108,13 +107,6 @@ fn write_top_rules(summary: &Summary, style: Style, out: &mut dyn Write) -> io::
     write_rest(total, out)
 }
 
-fn write_rest(total: usize, out: &mut dyn Write) -> io::Result<()> {
-    if total > ROWS_MAX {
-        writeln!(out, "    … and {} more", total - ROWS_MAX)?;
-    }
-    writeln!(out)
-}
-
 /// Draws detections over time, as many columns as fit, each as high as its share of the highest.
 fn write_timeline(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     const STEPS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -128,11 +120,6 @@ fn write_timeline(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 
 fn minute(moment: Timestamp) -> String {
     moment.to_string().chars().take(16).collect::<String>().replace('T', " ")
-}
-
-fn bar(count: u64, most: u64) -> String {
-    let width = (count as f64 / most as f64 * WIDTH as f64 / 2.0).ceil() as usize;
-    "▪".repeat(width.max(1))
 }
 
 /// Says how many rules could find anything here, and which fields they wait for in vain.
@@ -205,12 +192,6 @@ fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io:
     let (records, sources) = (counted(report.skipped, "record"), counted(report.unreadable.len() as u64, "source"));
     writeln!(out, "  {records} and {sources} could not be read")?;
     writeln!(out, "  {}", rate(report))
-}
-
-/// `1 event`, `2 events`.
-fn counted(count: u64, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{ending}")
 }
 
 fn rate(report: &Report) -> String {

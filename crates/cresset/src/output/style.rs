@@ -23,13 +23,15 @@ impl Style {
     pub(crate) fn level(self, level: Level) -> String {
         let style = match level {
             Level::Critical => AnsiColor::White.on(AnsiColor::Red) | Effects::BOLD,
-            Level::High => AnsiColor::Red.on_default() | Effects::BOLD,
-            Level::Medium => AnsiColor::Yellow.on_default(),
-            Level::Low => AnsiColor::Cyan.on_default(),
-            Level::Informational => AnsiColor::BrightBlack.on_default(),
+            _ => ink(level),
         };
         let name = level.as_str();
         format!("{}{:padding$}", self.paint(style, name), "", padding = LEVEL_WIDTH - name.len())
+    }
+
+    /// Paints a part of a bar that stands for a level.
+    pub(crate) fn level_bar(self, level: Level, bar: impl Display) -> String {
+        self.paint(ink(level), bar)
     }
 
     pub(crate) fn bold(self, text: impl Display) -> String {
@@ -47,5 +49,16 @@ impl Style {
 
     fn paint(self, style: anstyle::Style, text: impl Display) -> String {
         if self.coloured { format!("{style}{text}{style:#}") } else { text.to_string() }
+    }
+}
+
+/// The colour of a level as ink; as text the worst is set on its own ground as well.
+fn ink(level: Level) -> anstyle::Style {
+    match level {
+        Level::Critical => AnsiColor::Magenta.on_default() | Effects::BOLD,
+        Level::High => AnsiColor::Red.on_default() | Effects::BOLD,
+        Level::Medium => AnsiColor::Yellow.on_default(),
+        Level::Low => AnsiColor::Cyan.on_default(),
+        Level::Informational => AnsiColor::BrightBlack.on_default(),
     }
 }

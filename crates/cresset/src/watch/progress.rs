@@ -9,10 +9,10 @@ use crate::escape;
 use crate::watch::is_watched;
 
 /// A bar with the time left where the size is known, else a counter.
-pub(super) struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    pub(super) fn new(total_bytes: Option<u64>) -> Self {
+    pub(crate) fn new(total_bytes: Option<u64>) -> Self {
         if !is_watched() {
             return Self(ProgressBar::hidden());
         }
@@ -29,7 +29,7 @@ impl Bar {
         Self(bar)
     }
 
-    pub(super) fn set(&self, progress: &Progress<'_>) {
+    pub(crate) fn set(&self, progress: &Progress<'_>) {
         if self.0.is_hidden() {
             return;
         }
@@ -39,11 +39,11 @@ impl Bar {
     }
 
     /// Writes something without the bar in its way.
-    pub(super) fn suspend(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn suspend(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         self.0.suspend(write)
     }
 
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
     }
 }

@@ -2,11 +2,13 @@
 
 mod arrows;
 mod corpus;
+mod coverage;
 mod indicators;
 mod licences;
 mod output;
 mod rules_test;
 mod sample;
+mod state;
 mod status;
 
 use std::path::{Path, PathBuf};

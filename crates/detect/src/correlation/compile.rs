@@ -7,6 +7,7 @@ use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode,
 };
 
+use super::identity::Digest;
 use super::window::ENTRIES_MAX;
 use crate::rule::{Place, Refused, Rule};
 
@@ -30,12 +31,16 @@ pub(crate) struct CorrelationSet {
     fed: HashMap<Input, Vec<(usize, usize)>>,
     correlated: HashSet<usize>,
     silent: HashSet<usize>,
+    /// How many correlations have each definition: files may repeat one.
+    definitions: HashMap<Digest, usize>,
 }
 
 /// One correlation rule.
 #[derive(Debug)]
 pub(super) struct Correlation {
     pub(super) rule: Arc<Rule>,
+    /// What it counts, and how; no two correlations of a set have the same.
+    pub(super) digest: Digest,
     pub(super) kind: CorrelationType,
     pub(super) rules: Vec<String>,
     pub(super) group_by: Vec<GroupBy>,
@@ -68,10 +73,11 @@ pub(super) enum Test {
 }
 
 impl CorrelationSet {
-    /// Compiles correlation rules. `find` gives the detection rules of an id or name.
+    /// Compiles correlation rules. `find` gives the detection rules of an id or name, `definitions` what each of them asks.
     pub(crate) fn compile(
         rules: &[(CorrelationRule, Place)],
         find: &dyn Fn(&str) -> Vec<usize>,
+        definitions: &HashMap<usize, Digest>,
     ) -> (Self, Vec<Refused>) {
         let mut set = Self::default();
         let mut refused = Vec::new();
@@ -82,7 +88,7 @@ impl CorrelationSet {
             let before = waiting.len();
             waiting.retain(|(rule, place)| match set.resolve(rule, find) {
                 Ok(inputs) => {
-                    if let Err(reason) = set.add(rule, place, inputs) {
+                    if let Err(reason) = set.add(rule, place, inputs, definitions) {
                         refused.push(place.refused(reason));
                     }
                     false
@@ -146,6 +152,10 @@ impl CorrelationSet {
         &self.correlations[correlation]
     }
 
+    pub(super) fn all(&self) -> &[Correlation] {
+        &self.correlations
+    }
+
     pub(super) fn fed_by(&self, input: Input) -> &[(usize, usize)] {
         self.fed.get(&input).map_or(&[], Vec::as_slice)
     }
@@ -162,9 +172,31 @@ impl CorrelationSet {
         rule.rules.iter().map(resolve_one).collect()
     }
 
-    fn add(&mut self, rule: &CorrelationRule, place: &Place, inputs: Vec<Vec<Input>>) -> Result<(), String> {
+    /// Returns what inputs ask of events, in an order that is not that of the files.
+    fn digests(&self, inputs: &[Input], definitions: &HashMap<usize, Digest>) -> Vec<Digest> {
+        let digest = |input: &Input| match input {
+            Input::Rule(key) => definitions[key],
+            Input::Correlation(index) => self.correlations[*index].digest,
+        };
+        let mut digests: Vec<Digest> = inputs.iter().map(digest).collect();
+        digests.sort_unstable();
+        digests
+    }
+
+    fn add(
+        &mut self,
+        rule: &CorrelationRule,
+        place: &Place,
+        inputs: Vec<Vec<Input>>,
+        definitions: &HashMap<usize, Digest>,
+    ) -> Result<(), String> {
         let index = self.correlations.len();
-        self.correlations.push(Correlation::compile(rule, place)?);
+        let builds_on: Vec<_> = inputs.iter().map(|inputs| self.digests(inputs, definitions)).collect();
+        let mut correlation = Correlation::compile(rule, place, &builds_on)?;
+        let same = self.definitions.entry(correlation.digest).or_default();
+        correlation.digest = Digest::of(&(correlation.digest, *same));
+        *same += 1;
+        self.correlations.push(correlation);
         for (position, inputs) in inputs.into_iter().enumerate() {
             for input in inputs {
                 self.fed.entry(input).or_default().push((index, position));
@@ -181,7 +213,8 @@ impl CorrelationSet {
 }
 
 impl Correlation {
-    fn compile(rule: &CorrelationRule, place: &Place) -> Result<Self, String> {
+    /// Compiles one; `builds_on` holds, for each rule that it lists, what that stands for.
+    fn compile(rule: &CorrelationRule, place: &Place, builds_on: &[Vec<Digest>]) -> Result<Self, String> {
         if rule.rules.is_empty() || rule.rules.len() > LISTED_MAX || rule.group_by.len() > LISTED_MAX {
             return Err(format!(
                 "a correlation names 1 to {LISTED_MAX} rules and groups by at most {LISTED_MAX} fields"
@@ -194,11 +227,15 @@ impl Correlation {
             return Err(format!("`timespan` must lie between 1 second and {} days", TIMESPAN_SECONDS_MAX / 86_400));
         }
         let (test, fields, percentile) = compile_condition(rule)?;
+        let group_by: Vec<GroupBy> = rule.group_by.iter().map(|name| group_by(rule, name)).collect();
+        let known = Rule::of_correlation(rule, &place.file);
+        let how = (rule.correlation_type, &rule.rules, &group_by, rule.timespan.seconds, &fields, percentile, &test);
         Ok(Self {
-            rule: Arc::new(Rule::of_correlation(rule, &place.file)),
+            digest: Digest::of(&(known.handle(), how, builds_on)),
+            rule: Arc::new(known),
             kind: rule.correlation_type,
             rules: rule.rules.clone(),
-            group_by: rule.group_by.iter().map(|name| group_by(rule, name)).collect(),
+            group_by,
             span_nanos: rule.timespan.seconds as i64 * 1_000_000_000,
             fields,
             percentile,
@@ -212,6 +249,16 @@ impl Correlation {
         match &self.test {
             Test::Numbers(numbers) if is_temporal && numbers.is_empty() => self.rules.len(),
             _ => 1,
+        }
+    }
+
+    /// Returns whether a value is one that it keeps of an event.
+    pub(super) fn can_keep(&self, value: f64) -> bool {
+        use CorrelationType as Type;
+        match self.kind {
+            Type::EventCount | Type::Temporal | Type::TemporalOrdered => value.to_bits() == 0,
+            Type::ValueCount => true,
+            Type::ValueSum | Type::ValueAvg | Type::ValuePercentile | Type::ValueMedian => value.is_finite(),
         }
     }
 

@@ -17,6 +17,9 @@ const WORK_MAX: usize = 1 << 16;
 /// Most stretches of time that a group remembers having fired for; the earliest are forgotten.
 const SPENT_MAX: usize = 64;
 
+/// From and to, both inclusive.
+pub(super) type Stretch = (i64, i64);
+
 /// What is kept of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
@@ -44,11 +47,37 @@ pub(super) struct Group {
     /// In the order of their times, then of the rules listed.
     entries: Vec<Entry>,
     /// Stretches of time that fired already.
-    spent: Vec<(i64, i64)>,
+    spent: Vec<Stretch>,
     pub(super) touched: u64,
 }
 
 impl Group {
+    /// Puts a group together again; `Err` says what no group of this correlation can hold.
+    pub(super) fn restore(
+        entries: Vec<Entry>,
+        spent: Vec<Stretch>,
+        touched: u64,
+        correlation: &Correlation,
+    ) -> Result<Self, &'static str> {
+        match () {
+            () if entries.len() > ENTRIES_MAX || spent.len() > SPENT_MAX => Err("a group with more than is remembered"),
+            () if !entries.is_sorted_by_key(|entry| (entry.time, entry.position)) => Err("events out of order"),
+            () if entries.iter().any(|entry| entry.position >= correlation.rules.len()) => {
+                Err("an event of a rule that the correlation does not list")
+            }
+            () if !entries.iter().all(|entry| correlation.can_keep(entry.value)) => {
+                Err("a value that the correlation does not keep")
+            }
+            () if spent.iter().any(|(from, to)| from > to) => Err("a stretch of time that ends before it begins"),
+            () => Ok(Self { entries, spent, touched }),
+        }
+    }
+
+    /// Returns the events, and the stretches of time that fired already.
+    pub(super) fn parts(&self) -> (&[Entry], &[Stretch]) {
+        (&self.entries, &self.spent)
+    }
+
     /// Returns how many events it remembers.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

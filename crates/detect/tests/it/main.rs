@@ -4,6 +4,7 @@ mod correlations;
 mod indicators;
 mod oracle;
 mod rules;
+mod snapshots;
 
 use std::sync::Arc;
 

@@ -16,7 +16,16 @@ fn read(bytes: impl Into<Vec<u8>>) -> Vec<String> {
         Ok(reader) => reader,
         Err(error) => return vec![format!("not opened: {error}")],
     };
-    std::iter::from_fn(|| reader.next_record()).map(|record| show(&record)).collect()
+    let known = opener.log_sources();
+    let records = std::iter::from_fn(|| reader.next_record());
+    let shown = records.map(|record| {
+        if let Record::Event(event) = &record {
+            let source = &event.origin().log_source;
+            assert!(known.contains(source), "{source:?} is not among the log sources that there can be");
+        }
+        show(&record)
+    });
+    shown.collect()
 }
 
 fn show(record: &Record) -> String {
