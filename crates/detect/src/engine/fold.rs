@@ -50,6 +50,11 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
     }
 }
 
+/// Returns whether a text whose ASCII letters are in lower case is folded.
+pub(crate) fn is_folded_but_for_ascii(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii() || fold_char(c) == c)
+}
+
 /// Returns the folded text.
 pub(crate) fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());

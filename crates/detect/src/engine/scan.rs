@@ -36,7 +36,9 @@ pub(crate) struct Scanner {
     /// By the chosen bytes: where in `chosen` their texts begin and end.
     places: HashMap<u32, (u32, u32), FixedState>,
     chosen: Vec<Chosen>,
-    short: Option<Short>,
+    /// Short texts of ASCII, and others, which a text of ASCII cannot have.
+    short_ascii: Option<Short>,
+    short_other: Option<Short>,
 }
 
 #[derive(Debug)]
@@ -67,8 +69,9 @@ impl Scanner {
     /// Prepares texts, none of them empty; they are numbered in their order.
     pub(crate) fn new(texts: &[&str]) -> Self {
         let numbered = || texts.iter().map(|text| text.as_bytes()).zip(0_u32..);
+        let short = |is_ascii| numbered().filter(move |(text, _)| text.len() < LONG && text.is_ascii() == is_ascii);
         let mut scanner =
-            Self { short: Short::new(numbered().filter(|(text, _)| text.len() < LONG)), ..Self::default() };
+            Self { short_ascii: Short::new(short(true)), short_other: Short::new(short(false)), ..Self::default() };
         let mut common: HashMap<u32, u32, FixedState> = HashMap::default();
         for (text, _) in numbered() {
             grams(text).for_each(|gram| *common.entry(gram).or_default() += 1);
@@ -108,11 +111,11 @@ impl Scanner {
         if self.bits_log > 0 {
             self.scan_long(text, &mut found);
         }
-        if let Some(short) = &self.short {
-            for place in short.automaton.find_overlapping_iter(text) {
-                let number = short.numbers[place.pattern().as_usize()];
-                found(Place { number, start: place.start(), end: place.end() });
-            }
+        if let Some(short) = &self.short_ascii {
+            short.scan(text, &mut found);
+        }
+        if let Some(short) = self.short_other.as_ref().filter(|_| !text.is_ascii()) {
+            short.scan(text, &mut found);
         }
     }
 
@@ -156,7 +159,14 @@ impl Short {
             return None;
         }
         let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(texts);
-        Some(Self { automaton: automaton.expect("texts of three bytes fit an automaton"), numbers })
+        Some(Self { automaton: automaton.expect("texts of four bytes fit an automaton"), numbers })
+    }
+
+    fn scan(&self, text: &[u8], found: &mut impl FnMut(Place)) {
+        for place in self.automaton.find_overlapping_iter(text) {
+            let number = self.numbers[place.pattern().as_usize()];
+            found(Place { number, start: place.start(), end: place.end() });
+        }
     }
 }
 
