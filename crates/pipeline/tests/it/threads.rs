@@ -43,7 +43,7 @@ fn watch(threads: usize, detections_max: usize) -> (io::Result<u64>, Vec<String>
     let (rules, _) = RuleSet::compile(load_rules(&path("rules")), &RuleFilter::default(), &names);
     let indicators = IndicatorSet::new(Warnings::Apply);
     let feeds = load_indicators(&path("intel"));
-    feeds.into_iter().flat_map(|feed| feed.indicators).for_each(|indicator| indicators.add(indicator));
+    feeds.into_iter().flat_map(|feed| feed.indicators).for_each(|indicator| assert!(indicators.add(indicator)));
     let detector = Detector::new(Arc::new(rules), Arc::new(indicators));
     let mut watch = Watch::new(names, detector, WatchOptions { threads, ..WatchOptions::default() });
     let mut kept = Kept { all: Vec::new(), detections_left: detections_max };
