@@ -9,7 +9,9 @@
 
 mod corpus;
 
+use std::fs::File;
 use std::hint::black_box;
+use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
 use cresset_event::{Event, FieldNames, HashAlgorithm, Indicator, Matcher, Network, Timestamp, Validity};
 use cresset_ingest::{Opener, Record};
-use cresset_pipeline::load_rules;
+use cresset_pipeline::{find_feeds, load_rules};
 
 use crate::corpus::{corpus, lines};
 
@@ -32,9 +34,9 @@ const ROUNDS: usize = 31;
 fn main() {
     let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let count = asked.unwrap_or(INDICATORS);
-    let set = Arc::new(IndicatorSet::new(Warnings::Apply));
+    add(count);
+    let set = Arc::new(load(count).expect("a temporary folder with room"));
     let empty = Arc::new(IndicatorSet::new(Warnings::Apply));
-    add(&set, count);
     if let Some(corpus) = corpus() {
         match_events(&corpus, &set, &empty);
     }
@@ -45,7 +47,9 @@ fn main() {
     expire(&set);
 }
 
-fn add(set: &IndicatorSet, count: u64) {
+/// Adds indicators as a library does, and says what they take.
+fn add(count: u64) {
+    let set = IndicatorSet::new(Warnings::Apply);
     let before = resident_bytes();
     let began = Instant::now();
     (0..count).for_each(|number| {
@@ -58,6 +62,36 @@ fn add(set: &IndicatorSet, count: u64) {
     let bytes = resident_bytes().saturating_sub(before) as f64 / set.len() as f64;
     println!("added: {} in {took:.2?}, {left_out} left out, held back {}", set.len(), set.held_back().len());
     println!("memory: {bytes:.1} bytes an indicator");
+}
+
+/// Writes a feed and reads it as `cresset watch` does.
+fn load(count: u64) -> io::Result<IndicatorSet> {
+    let path = std::env::temp_dir().join(format!("cresset-bench-{}.csv", std::process::id()));
+    let mut file = BufWriter::new(File::create(&path)?);
+    writeln!(file, "type,value,valid_from,valid_until,confidence,source")?;
+    for Indicator { matcher, validity, confidence, author, .. } in (0..count).map(indicator) {
+        let (from, until) = (validity.from_inclusive.unwrap_or_default(), validity.until_exclusive.unwrap_or_default());
+        let (confidence, author) = (confidence.unwrap_or_default(), author.unwrap_or_default());
+        let kind = match &matcher {
+            Matcher::Address(_) => "ip",
+            Matcher::Domain(_) => "domain",
+            Matcher::Url(_) => "url",
+            _ => "sha256",
+        };
+        writeln!(file, "{kind},{matcher},{from},{until},{confidence},{author}")?;
+    }
+    file.into_inner()?;
+    let bytes = path.metadata()?.len();
+    let set = IndicatorSet::new(Warnings::Apply);
+    let began = Instant::now();
+    for feed in find_feeds(&[path.display().to_string()]) {
+        let (feed, left_out) = feed.read_into(&set);
+        let took = began.elapsed();
+        let (taken, refused) = (feed.indicators, feed.refused_count() + left_out);
+        println!("loaded: {taken} of a CSV file of {bytes} bytes in {took:.2?}, {refused} refused");
+    }
+    std::fs::remove_file(path)?;
+    Ok(set)
 }
 
 /// An event that is read and matched, with no indicators and with all of them; without rules, and with all rules.
