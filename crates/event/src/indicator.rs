@@ -84,7 +84,7 @@ impl Matcher {
         let is_path = matches!(kind, ObservableKind::RegistryKey | ObservableKind::User | ObservableKind::Process);
         let text = if is_path { Cow::Borrowed(text.trim()) } else { refang(text.trim()) };
         let text = text.as_ref();
-        if text.is_empty() || text.contains(char::is_control) {
+        if text.is_empty() || has_control(text) {
             return None;
         }
         match kind {
@@ -164,6 +164,11 @@ impl fmt::Display for Matcher {
             | Self::Process(text) => f.write_str(text),
         }
     }
+}
+
+fn has_control(text: &str) -> bool {
+    let has_ascii = text.bytes().fold(false, |has, byte| has | byte.is_ascii_control());
+    has_ascii || !text.is_ascii() && text.contains(char::is_control)
 }
 
 /// Adds an observed value to `out` in the form that indicators have; `false` where it is not of that kind.

@@ -316,9 +316,10 @@ impl<'r> Row<'r> {
         let source = self.cell(self.columns.source);
         let reference = self.cell(self.columns.reference).filter(|reference| reference.contains("://"));
         let name = self.cell(self.columns.name).map(|name| shortened(name, NAME_BYTES_MAX));
+        let value = matcher.to_string();
         Indicator {
-            id: derived_id(source.unwrap_or(source_of(file)), &matcher),
-            name: name.unwrap_or_else(|| matcher.to_string()),
+            id: derived_id(source.unwrap_or(source_of(file)), &matcher, &value),
+            name: name.unwrap_or(value),
             matcher,
             validity,
             author: source.map(|source| shortened(source, NAME_BYTES_MAX)),

@@ -56,9 +56,10 @@ fn take(read: Result<Matcher, String>, name: Option<&str>, line: &str, number: u
 
 /// Returns an indicator of which nothing is known but its value and a name.
 fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
+    let value = matcher.to_string();
     Indicator {
-        id: derived_id(source_of(file), &matcher),
-        name: name.map_or_else(|| matcher.to_string(), |name| shortened(name, NAME_BYTES_MAX)),
+        id: derived_id(source_of(file), &matcher, &value),
+        name: name.map_or(value, |name| shortened(name, NAME_BYTES_MAX)),
         matcher,
         validity: Validity::default(),
         author: None,

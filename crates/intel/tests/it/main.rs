@@ -5,7 +5,7 @@ mod corpus;
 mod hostile;
 
 use cresset_event::{ObservableKind, Timestamp};
-use cresset_intel::{FeedKind, Tally, load, read};
+use cresset_intel::{FeedKind, Standing, Tally, load, read};
 use proptest::prelude::*;
 
 /// Made by `make_bundle.py` with the `stix2` library of OASIS.
@@ -45,6 +45,18 @@ fn csv_of_misp_and_lists_load_alike() {
     );
     assert_eq!((list.indicators.len(), list.feed.refused.len()), (4, 1), "{list:?}");
     assert_eq!(list.feed.refused[0].line, Some(6));
+}
+
+#[test]
+fn one_that_holds_longer_takes_the_place_of_one_before() {
+    let feed = b"value,expires\nevil.example,2024-01-01\nevil.example,2025-01-01\nevil.example,2023-01-01\n";
+    let moment = |text| Timestamp::parse_rfc3339(text).expect("a time");
+    let mut replaced = Vec::new();
+    let read = read("feed.csv", feed, |taken| replaced.push(taken.replaces.map(|before| before.until_exclusive)));
+    assert_eq!(replaced, [None, Some(Some(moment("2024-01-01T00:00:00Z")))]);
+    assert_eq!((read.indicators, read.duplicates), (1, 2));
+    let standing = tally(feed, moment("2024-06-01T00:00:00Z")).standing;
+    assert_eq!(standing, Standing { in_force: 1, ..Standing::default() });
 }
 
 proptest! {
