@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    cresset_intel::load("fuzz", bytes);
+    cresset_intel::read("fuzz", bytes, drop);
 });

@@ -11,7 +11,7 @@ use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, War
 use cresset_event::FieldNames;
 use cresset_ingest::Skipped;
 use cresset_pipeline::{
-    Progress, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_sources, load_indicators, load_rules,
+    Progress, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_feeds, find_sources, load_rules,
 };
 
 use crate::Outcome;
@@ -160,17 +160,21 @@ fn leave_state(state: &Path, sources: &mut Vec<SourcePath>) {
 /// or none of its entries can.
 fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Option<IndicatorSet>> {
     let set = IndicatorSet::new(if args.no_warning_list { Warnings::Ignore } else { Warnings::Apply });
-    for feed in load_indicators(&args.indicators) {
+    for source in find_feeds(&args.indicators) {
+        let (feed, left_out) = source.read_into(&set);
         if feed.refused_count() > 0 {
             let (file, count) = (escape::terminal(&feed.file), feed.refused_count());
-            if feed.indicators.is_empty() {
+            if feed.indicators == 0 {
                 let reason = feed.refused.first().map_or("", |refused| &refused.reason);
                 writeln!(err, "cresset: no indicator of `{file}` can be used: {}", escape::terminal(reason))?;
                 return Ok(None);
             }
             writeln!(err, "indicators refused: {file}: {count} entries; `cresset indicators check` says why")?;
         }
-        set.add_all(feed.indicators);
+        if left_out > 0 {
+            let file = escape::terminal(&feed.file);
+            writeln!(err, "indicators left out: {file}: there is no room for {left_out} more")?;
+        }
     }
     let held_back = set.held_back().len();
     if held_back > 0 {

@@ -10,7 +10,7 @@ use cresset_event::{Event, EventId};
 
 use crate::correlation::{CorrelationStats, Fired, Memory, Restored, Snapshot, SnapshotError};
 use crate::detection::{Cause, Detection, Matched};
-use crate::indicators::{IndicatorMatch, IndicatorSet};
+use crate::indicators::{IndicatorMatch, IndicatorSet, LookUpScratch};
 use crate::rules::{MatchScratch, RuleMatch, RuleSet};
 
 /// Rules and indicators, ready; and the memory of the correlations.
@@ -26,6 +26,7 @@ pub struct EventMatcher {
     rules: Arc<RuleSet>,
     indicators: Arc<IndicatorSet>,
     scratch: MatchScratch,
+    look_up: LookUpScratch,
 }
 
 /// What fits one event.
@@ -37,13 +38,13 @@ pub struct Matches {
 
 impl EventMatcher {
     fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
-        Self { rules, indicators, scratch: MatchScratch::default() }
+        Self { rules, indicators, scratch: MatchScratch::default(), look_up: LookUpScratch::default() }
     }
 
     /// Finds what fits an event.
     pub fn matches(&mut self, event: &Event) -> Matches {
         let mut indicators = Vec::new();
-        self.indicators.matches(event, &mut indicators);
+        self.indicators.matches(event, &mut self.look_up, &mut indicators);
         Matches { rules: self.rules.matches(event, &mut self.scratch), indicators }
     }
 }

@@ -18,7 +18,7 @@ const IPV6_PREFIX_MIN: u8 = 16;
 pub struct WarningList {
     reasons: Vec<String>,
     networks: Vec<(Network, usize)>,
-    values: HashMap<String, usize>,
+    values: HashMap<String, usize, foldhash::fast::RandomState>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ impl WarningList {
     pub fn built_in() -> Self {
         let table: Table =
             toml::from_str(include_str!("../data/warning_list.toml")).expect("the built-in list is valid");
-        let mut list = Self { reasons: Vec::new(), networks: Vec::new(), values: HashMap::new() };
+        let mut list = Self { reasons: Vec::new(), networks: Vec::new(), values: HashMap::default() };
         for row in table.list {
             let reason = list.reasons.len();
             list.reasons.push(row.reason);

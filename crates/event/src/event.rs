@@ -219,6 +219,23 @@ impl Event {
         self.fields.iter().filter(|field| !field.alias).map(|field| (field.name.interned(), self.value(field.slot)))
     }
 
+    /// Returns the texts of `wanted` fields with their interned names, aliases excluded.
+    pub(crate) fn texts(
+        &self,
+        wanted: impl Fn(Option<FieldId>) -> bool,
+    ) -> impl Iterator<Item = (Option<FieldId>, &str)> {
+        self.fields.iter().filter(|field| !field.alias).filter_map(move |field| {
+            let id = match field.name {
+                Name::Interned(id) => Some(id),
+                Name::Inline(_) => None,
+            };
+            match field.slot {
+                Slot::Str(span) if wanted(id) => Some((id, self.str(span))),
+                _ => None,
+            }
+        })
+    }
+
     /// Returns how many bytes its text takes, raw record and values together.
     pub fn byte_len(&self) -> usize {
         self.buffer.len()

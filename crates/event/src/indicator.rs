@@ -84,7 +84,7 @@ impl Matcher {
         let is_path = matches!(kind, ObservableKind::RegistryKey | ObservableKind::User | ObservableKind::Process);
         let text = if is_path { Cow::Borrowed(text.trim()) } else { refang(text.trim()) };
         let text = text.as_ref();
-        if text.is_empty() || text.contains(char::is_control) {
+        if text.is_empty() || has_control(text) {
             return None;
         }
         match kind {
@@ -117,15 +117,19 @@ impl Matcher {
     /// Brings an observed value into the form that indicators have. Unlike [`Matcher::of_kind`] it takes the value as it is:
     /// what a log says was not written to be harmless. `None` for addresses and domains, which are looked up by parts.
     pub fn of_observed(kind: ObservableKind, value: &str) -> Option<Self> {
+        let mut normal = String::new();
+        if !push_observed(kind, value, &mut normal) {
+            return None;
+        }
         match kind {
             ObservableKind::Ipv4 | ObservableKind::Ipv6 | ObservableKind::Domain => None,
-            ObservableKind::Url => normal_url(value).map(Self::Url),
-            ObservableKind::Email => Some(Self::Email(value.to_lowercase())),
-            ObservableKind::FileName => Some(Self::FileName(value.to_lowercase())),
-            ObservableKind::FileHash(algorithm) => Some(Self::FileHash(algorithm, value.to_lowercase())),
-            ObservableKind::RegistryKey => Some(Self::RegistryKey(normal_key(value))),
-            ObservableKind::User => Some(Self::User(value.to_lowercase())),
-            ObservableKind::Process => Some(Self::Process(value.to_lowercase())),
+            ObservableKind::Url => Some(Self::Url(normal)),
+            ObservableKind::Email => Some(Self::Email(normal)),
+            ObservableKind::FileName => Some(Self::FileName(normal)),
+            ObservableKind::FileHash(algorithm) => Some(Self::FileHash(algorithm, normal)),
+            ObservableKind::RegistryKey => Some(Self::RegistryKey(normal)),
+            ObservableKind::User => Some(Self::User(normal)),
+            ObservableKind::Process => Some(Self::Process(normal)),
         }
     }
 
@@ -162,19 +166,59 @@ impl fmt::Display for Matcher {
     }
 }
 
-/// Brings a URL into the form that all its spellings have alike (RFC 3986 §6.2): scheme and host in lower case, no port
-/// that goes without saying, no slash alone as path, no fragment, which no request holds. The rest stands as it is.
-pub(crate) fn normal_url(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
+fn has_control(text: &str) -> bool {
+    let has_ascii = text.bytes().fold(false, |has, byte| has | byte.is_ascii_control());
+    has_ascii || !text.is_ascii() && text.contains(char::is_control)
+}
+
+/// Adds an observed value to `out` in the form that indicators have; `false` where it is not of that kind.
+pub fn push_observed(kind: ObservableKind, value: &str, out: &mut String) -> bool {
+    match kind {
+        ObservableKind::Url => push_normal_url(value, out),
+        ObservableKind::RegistryKey => {
+            push_normal_key(value, out);
+            true
+        }
+        _ => {
+            push_lower(value, out);
+            true
+        }
+    }
+}
+
+/// Adds `text` in lower case.
+fn push_lower(text: &str, out: &mut String) {
+    if text.is_ascii() {
+        let start = out.len();
+        out.push_str(text);
+        out[start..].make_ascii_lowercase();
+    } else {
+        out.push_str(&text.to_lowercase());
+    }
+}
+
+/// Brings a URL into the form that all its spellings have alike.
+fn normal_url(text: &str) -> Option<String> {
+    let mut normal = String::with_capacity(text.len());
+    push_normal_url(text, &mut normal).then_some(normal)
+}
+
+/// Adds a URL in the form that all its spellings have alike (RFC 3986 §6.2): scheme and host in lower case, no port that goes
+/// without saying, no slash alone as path, no fragment, which no request holds. The rest stands as it is.
+fn push_normal_url(text: &str, out: &mut String) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
     let rest = rest.split('#').next().unwrap_or(rest);
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let scheme = scheme.to_lowercase();
-    let host = without_default_port(&scheme, host);
-    if !is_scheme(&scheme) || host.is_empty() {
-        return None;
+    let start = out.len();
+    push_lower(scheme, out);
+    let host = without_default_port(&out[start..], host);
+    if !is_scheme(&out[start..]) || host.is_empty() {
+        return false;
     }
-    let path = path.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?')).unwrap_or(path);
-    Some(format!("{scheme}://{}{path}", host.to_lowercase()))
+    out.push_str("://");
+    push_lower(host, out);
+    out.push_str(path.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?')).unwrap_or(path));
+    true
 }
 
 /// Whether this may be the scheme of a URL (RFC 3986 §3.1); `h**p` is the mark of a value that was made unreadable.
@@ -191,6 +235,12 @@ fn without_default_port<'t>(scheme: &str, host: &'t str) -> &'t str {
 
 /// Brings a registry key into lower case, with its hive in the short form that Sysmon writes.
 fn normal_key(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    push_normal_key(text, &mut normal);
+    normal
+}
+
+fn push_normal_key(text: &str, out: &mut String) {
     const HIVES: &[(&str, &str)] = &[
         ("hkey_local_machine", "hklm"),
         ("hkey_users", "hku"),
@@ -199,9 +249,11 @@ fn normal_key(text: &str) -> String {
         (r"\registry\machine", "hklm"),
         (r"\registry\user", "hku"),
     ];
-    let key = text.to_lowercase();
-    let short = HIVES.iter().find_map(|(long, short)| Some(format!("{short}{}", key.strip_prefix(long)?)));
-    short.unwrap_or(key)
+    let start = out.len();
+    push_lower(text, out);
+    if let Some((long, short)) = HIVES.iter().find(|(long, _)| out[start..].starts_with(long)) {
+        out.replace_range(start..start + long.len(), short);
+    }
 }
 
 /// A range of addresses; a single address is the range of its full length.

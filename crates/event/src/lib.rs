@@ -31,10 +31,10 @@ mod value;
 
 pub use event::{Entry, Event, EventBuilder, Field, Origin, Source};
 pub use identity::{EventId, SourceIdentity};
-pub use indicator::{Indicator, Matcher, Network, Validity};
+pub use indicator::{Indicator, Matcher, Network, Validity, push_observed};
 pub use log_source::LogSource;
 pub use names::{FIELD_NAMES_ASKED_MAX, FIELD_NAMES_MAX, FieldId, FieldNames};
-pub use observable::{HashAlgorithm, Observable, ObservableKind};
+pub use observable::{HashAlgorithm, Observable, ObservableKind, ObservableKinds, RawObservable};
 pub use refang::refang;
 pub use roles::Subject;
 pub use time::{EventTime, Timestamp, UnknownTime};

@@ -3,15 +3,19 @@
 //! What a value is follows from the field's name (`roles.rs`), else from its form: an address, a URL, an e-mail address
 //! or a hash that is the whole value. A URL also yields its host; an e-mail address its domain; a path its file name.
 //! Values are normal: addresses in their shortest form, domains and hashes in lower case. Nothing is computed until asked.
+//!
+//! Whoever only looks values up takes them as they stand ([`RawObservable`]) and of the kinds that are looked for: of each
+//! event nearly all are compared and thrown away, so that nothing is copied and no text searched in vain.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
 use crate::event::Event;
 use crate::names::FieldId;
 use crate::roles::Role;
-use crate::value::Value;
 
 /// Most URLs and addresses that are taken out of one text: a script block can hold thousands.
 const FOUND_IN_TEXT_MAX: usize = 64;
@@ -44,6 +48,44 @@ pub enum ObservableKind {
 }
 
 impl ObservableKind {
+    /// Every kind, each at its [`ObservableKind::index`].
+    pub const ALL: [Self; 14] = [
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Domain,
+        Self::Url,
+        Self::Email,
+        Self::FileName,
+        Self::RegistryKey,
+        Self::User,
+        Self::Process,
+        Self::FileHash(HashAlgorithm::Md5),
+        Self::FileHash(HashAlgorithm::Sha1),
+        Self::FileHash(HashAlgorithm::Sha256),
+        Self::FileHash(HashAlgorithm::Sha512),
+        Self::FileHash(HashAlgorithm::ImpHash),
+    ];
+
+    /// Returns its place in [`ObservableKind::ALL`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Ipv4 => 0,
+            Self::Ipv6 => 1,
+            Self::Domain => 2,
+            Self::Url => 3,
+            Self::Email => 4,
+            Self::FileName => 5,
+            Self::RegistryKey => 6,
+            Self::User => 7,
+            Self::Process => 8,
+            Self::FileHash(HashAlgorithm::Md5) => 9,
+            Self::FileHash(HashAlgorithm::Sha1) => 10,
+            Self::FileHash(HashAlgorithm::Sha256) => 11,
+            Self::FileHash(HashAlgorithm::Sha512) => 12,
+            Self::FileHash(HashAlgorithm::ImpHash) => 13,
+        }
+    }
+
     /// Returns the STIX 2.1 type, for a hash with its algorithm (`file:hashes.'SHA-256'`).
     pub fn stix_path(self) -> &'static str {
         match self {
@@ -111,7 +153,7 @@ impl HashAlgorithm {
             128 => Self::Sha512,
             _ => return None,
         };
-        hex.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(algorithm)
+        is_hex(hex).then_some(algorithm)
     }
 
     fn hex_len(self) -> usize {
@@ -121,6 +163,48 @@ impl HashAlgorithm {
             Self::Sha256 => 64,
             Self::Sha512 => 128,
         }
+    }
+}
+
+/// Kinds of observables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ObservableKinds(u16);
+
+impl ObservableKinds {
+    /// Every kind.
+    pub const ALL: Self = Self((1 << ObservableKind::ALL.len()) - 1);
+
+    /// Returns these kinds.
+    pub(crate) const fn of(kinds: &[ObservableKind]) -> Self {
+        let mut all = Self(0);
+        let mut at = 0;
+        while at < kinds.len() {
+            all = all.with(kinds[at]);
+            at += 1;
+        }
+        all
+    }
+
+    /// Returns these and one more.
+    #[must_use]
+    pub const fn with(self, kind: ObservableKind) -> Self {
+        Self(self.0 | 1 << kind.index())
+    }
+
+    /// Returns these but one.
+    #[must_use]
+    pub const fn without(self, kind: ObservableKind) -> Self {
+        Self(self.0 & !(1 << kind.index()))
+    }
+
+    /// Returns whether a kind is among them.
+    pub const fn contains(self, kind: ObservableKind) -> bool {
+        self.0 & 1 << kind.index() != 0
+    }
+
+    /// Returns whether any kind is among both.
+    pub const fn meets(self, others: Self) -> bool {
+        self.0 & others.0 != 0
     }
 }
 
@@ -135,15 +219,46 @@ pub struct Observable<'e> {
     pub field: Option<FieldId>,
 }
 
+/// An observable as it stands in the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawObservable<'e> {
+    /// Its type.
+    pub kind: ObservableKind,
+    /// What stands there.
+    pub text: &'e str,
+    /// What that means, of addresses alone.
+    pub address: Option<IpAddr>,
+    /// The field that it was read from; `None` where the table of names was full.
+    pub field: Option<FieldId>,
+}
+
+impl<'e> RawObservable<'e> {
+    /// Returns the observable in normal form.
+    pub fn normal(&self) -> Observable<'e> {
+        let value = match (self.kind, self.address) {
+            (_, Some(address)) => {
+                let normal = address.to_string();
+                if normal == self.text { Cow::Borrowed(self.text) } else { Cow::Owned(normal) }
+            }
+            (ObservableKind::Domain | ObservableKind::Email | ObservableKind::FileHash(_), None) => lower(self.text),
+            _ => Cow::Borrowed(self.text),
+        };
+        Observable { kind: self.kind, value, field: self.field }
+    }
+}
+
 impl Event {
     /// Passes every observable of the event to `visit`, in the order of the fields; a value may come more than once.
     pub fn visit_observables<'e>(&'e self, mut visit: impl FnMut(Observable<'e>)) {
+        self.visit_raw_observables(ObservableKinds::ALL, |observable| visit(observable.normal()));
+    }
+
+    /// Passes the observables of some kinds to `visit` as they stand, in the same order.
+    pub fn visit_raw_observables<'e>(&'e self, wanted: ObservableKinds, mut visit: impl FnMut(RawObservable<'e>)) {
         self.names().with_roles(|roles| {
-            for (field, value) in self.values() {
-                let Value::Str(text) = value else { continue };
-                let role = field.map_or(Role::Unknown, |id| roles[id.index()]);
-                let mut sink = Sink { field, visit: &mut visit };
-                read_value(role, text, &mut sink);
+            let role_of = |field: Option<FieldId>| field.map_or(Role::Unknown, |id| roles[id.index()]);
+            for (field, text) in self.texts(|field| role_of(field).kinds().meets(wanted)) {
+                read_value(role_of(field), text, &mut Sink { field, wanted, visit: &mut visit });
             }
         });
     }
@@ -162,27 +277,27 @@ impl Event {
 
 struct Sink<'s, F> {
     field: Option<FieldId>,
+    wanted: ObservableKinds,
     visit: &'s mut F,
 }
 
-impl<'e, F: FnMut(Observable<'e>)> Sink<'_, F> {
-    fn give(&mut self, kind: ObservableKind, value: impl Into<Cow<'e, str>>) {
-        (self.visit)(Observable { kind, value: value.into(), field: self.field });
+impl<'e, F: FnMut(RawObservable<'e>)> Sink<'_, F> {
+    fn give(&mut self, kind: ObservableKind, text: &'e str) {
+        if self.wanted.contains(kind) {
+            (self.visit)(RawObservable { kind, text, address: None, field: self.field });
+        }
     }
 
     fn give_address(&mut self, address: IpAddr, text: &'e str) {
         let address = plain_address(address);
         let kind = if address.is_ipv4() { ObservableKind::Ipv4 } else { ObservableKind::Ipv6 };
-        let normal = address.to_string();
-        if normal == text {
-            self.give(kind, text);
-        } else {
-            self.give(kind, normal);
+        if self.wanted.contains(kind) {
+            (self.visit)(RawObservable { kind, text, address: Some(address), field: self.field });
         }
     }
 }
 
-fn read_value<'e, F: FnMut(Observable<'e>)>(role: Role, text: &'e str, sink: &mut Sink<'_, F>) {
+fn read_value<'e, F: FnMut(RawObservable<'e>)>(role: Role, text: &'e str, sink: &mut Sink<'_, F>) {
     let text = text.trim();
     if text.is_empty() || text == "-" {
         return;
@@ -208,12 +323,12 @@ fn read_value<'e, F: FnMut(Observable<'e>)>(role: Role, text: &'e str, sink: &mu
 }
 
 /// The whole value is an address, a URL, an e-mail address or a hash, or it is nothing.
-fn read_by_form<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+fn read_by_form<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
     if let Some(address) = parse_address(text) {
         sink.give_address(address, text);
     } else if let Some(algorithm) = HashAlgorithm::of_hex(text) {
         give_hash(algorithm, text, sink);
-    } else if text.contains("://") {
+    } else if find_scheme_end(text).is_some() {
         if text.contains(char::is_whitespace) {
             find_in_text(text, sink);
         } else {
@@ -224,7 +339,7 @@ fn read_by_form<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_,
     }
 }
 
-fn read_addresses<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+fn read_addresses<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
     for part in text.split([',', ' ', ';']).filter(|part| !part.is_empty()) {
         if let Some(address) = parse_address(part) {
             sink.give_address(address, part);
@@ -232,7 +347,7 @@ fn read_addresses<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'
     }
 }
 
-fn read_domain_or_address<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+fn read_domain_or_address<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
     let host = strip_port(text);
     match parse_address(host) {
         Some(address) => sink.give_address(address, host),
@@ -240,8 +355,9 @@ fn read_domain_or_address<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mu
     }
 }
 
-fn read_url<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
-    let Some((scheme, rest)) = text.split_once("://") else { return };
+fn read_url<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+    let Some(at) = find_scheme_end(text) else { return };
+    let (scheme, rest) = (&text[..at], &text[at + 3..]);
     let is_scheme =
         !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     if !is_scheme || rest.is_empty() {
@@ -253,18 +369,24 @@ fn read_url<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>)
     read_domain_or_address(host, sink);
 }
 
-fn read_email<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
-    let Some((local, domain)) = text.rsplit_once('@') else { return };
+/// Returns where the first `://` stands.
+fn find_scheme_end(text: &str) -> Option<usize> {
+    memchr_iter(b':', text.as_bytes()).find(|at| text[*at..].starts_with("://"))
+}
+
+fn read_email<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+    let Some(at) = memrchr(b'@', text.as_bytes()) else { return };
+    let (local, domain) = (&text[..at], &text[at + 1..]);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
     if local.is_empty() || local.len() > 64 || !local.bytes().all(plain) || !is_domain(domain) {
         return;
     }
-    sink.give(ObservableKind::Email, lower(text));
+    sink.give(ObservableKind::Email, text);
     give_domain(domain, sink);
 }
 
 /// Sysmon's list of hashes, or one bare hash.
-fn read_hashes<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+fn read_hashes<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
     for part in text.split([',', ' ', '|']) {
         match part.split_once('=') {
             Some((name, hex)) => {
@@ -282,29 +404,33 @@ fn read_hashes<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, 
 }
 
 /// Takes URLs and IPv4 addresses out of running text such as a command line.
-fn find_in_text<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
-    let mut end = text.len().min(TEXT_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let is_separator = |c: char| {
-        c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | ',' | ';' | '|' | '`' | '{' | '}')
-    };
-    let words = text[..end].split(is_separator);
-    let mut found = 0;
-    for word in words {
+///
+/// Only colons and dots are looked for, for few words have any: a URL has its `://`, an address up to three digits and a
+/// bracket before its first dot. `found_in_text_as_word_by_word` compares it with looking at each word.
+fn find_in_text<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    let (mut found, mut behind) = (0, 0);
+    for at in memchr2_iter(b':', b'.', text.as_bytes()) {
         if found == FOUND_IN_TEXT_MAX {
             return;
         }
-        if let Some(at) = word.find("://") {
-            let start = word[..at]
-                .rfind(|c: char| !c.is_ascii_alphabetic())
-                .map_or(0, |i| i + word[i..].chars().next().map_or(1, char::len_utf8));
-            read_url(&word[start..], sink);
-            found += 1;
-        } else if word.starts_with(|c: char| c.is_ascii_digit() || c == '[') {
+        if at < behind {
+            continue;
+        }
+        if text.as_bytes()[at] == b':' {
+            if text[at..].starts_with("://") {
+                let scheme = text[behind..at].bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+                behind = word_end(text, at);
+                read_url(&text[at - scheme..behind], sink);
+                found += 1;
+            }
+        } else if let Some(start) = address_start(&text[behind..at]).map(|start| behind + start) {
+            let word = &text[start..word_end(text, at)];
             let host = strip_port(word);
-            if let Some(address) = parse_address(host).filter(IpAddr::is_ipv4) {
+            if find_scheme_end(word).is_none()
+                && let Some(address) = parse_address(host).filter(IpAddr::is_ipv4)
+            {
+                behind = start + word.len();
                 sink.give_address(address, host);
                 found += 1;
             }
@@ -312,20 +438,43 @@ fn find_in_text<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_,
     }
 }
 
-fn give_domain<'e, F: FnMut(Observable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+/// Returns where a word begins that is the start of an IPv4 address up to its first dot; `before` is what stands before that.
+fn address_start(before: &str) -> Option<usize> {
+    let digits = before.bytes().rev().take(4).take_while(u8::is_ascii_digit).count();
+    let head = &before[..before.len() - digits];
+    let head = head.strip_suffix('[').unwrap_or(head);
+    let begins_a_word = head.chars().next_back().is_none_or(divides_words);
+    ((1..=3).contains(&digits) && begins_a_word).then_some(head.len())
+}
+
+fn word_end(text: &str, from: usize) -> usize {
+    text[from..].find(divides_words).map_or(text.len(), |end| from + end)
+}
+
+fn divides_words(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | ',' | ';' | '|' | '`' | '{' | '}')
+}
+
+fn give_domain<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
     let text = text.trim_end_matches('.');
     if is_domain(text) {
-        sink.give(ObservableKind::Domain, lower(text));
+        sink.give(ObservableKind::Domain, text);
     }
 }
 
-fn give_hash<'e, F: FnMut(Observable<'e>)>(algorithm: HashAlgorithm, hex: &'e str, sink: &mut Sink<'_, F>) {
-    if hex.len() == algorithm.hex_len() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        sink.give(ObservableKind::FileHash(algorithm), lower(hex));
+fn give_hash<'e, F: FnMut(RawObservable<'e>)>(algorithm: HashAlgorithm, hex: &'e str, sink: &mut Sink<'_, F>) {
+    let kind = ObservableKind::FileHash(algorithm);
+    if sink.wanted.contains(kind) && hex.len() == algorithm.hex_len() && is_hex(hex) {
+        sink.give(kind, hex);
     }
 }
 
-fn give_file_name<'e, F: FnMut(Observable<'e>)>(path: &'e str, sink: &mut Sink<'_, F>) {
+/// Looks at every digit, which takes less than stopping at one that is none: many are looked at in one step.
+fn is_hex(text: &str) -> bool {
+    text.bytes().fold(true, |is_hex, byte| is_hex & byte.is_ascii_hexdigit())
+}
+
+fn give_file_name<'e, F: FnMut(RawObservable<'e>)>(path: &'e str, sink: &mut Sink<'_, F>) {
     let name = path.rsplit(['\\', '/']).next().unwrap_or(path);
     if !name.is_empty() {
         sink.give(ObservableKind::FileName, name);
@@ -334,12 +483,20 @@ fn give_file_name<'e, F: FnMut(Observable<'e>)>(path: &'e str, sink: &mut Sink<'
 
 /// Parses an address, with the zone (`fe80::1%eth0`) and brackets that logs add taken off.
 fn parse_address(text: &str) -> Option<IpAddr> {
-    let may_be = text.len() <= 60 && text.starts_with(|c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '['));
-    if !may_be {
+    let bytes = text.as_bytes();
+    let first_mark = bytes.iter().position(|byte| !byte.is_ascii_hexdigit())?;
+    let may_be = match bytes[first_mark] {
+        b'.' => (1..=3).contains(&first_mark),
+        b':' => first_mark <= 4,
+        b'[' => first_mark == 0,
+        _ => false,
+    };
+    if !may_be || text.len() > 60 {
         return None;
     }
     let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    text.split('%').next()?.parse().ok()
+    let zone = memchr(b'%', text.as_bytes()).unwrap_or(text.len());
+    text[..zone].parse().ok()
 }
 
 /// An IPv4 address written as IPv6 (`::ffff:192.0.2.1`, as Windows and many daemons log it) is that IPv4 address.
@@ -362,19 +519,68 @@ fn strip_port(host: &str) -> &str {
     }
 }
 
-/// Whether this is a domain name of at least two labels (RFC 1035 §2.3.4 lengths; underscores as in DNS use).
+/// Whether this is a domain name of at least two labels (RFC 1035 §2.3.4 lengths; underscores as in DNS use), of which the
+/// last has a letter.
 pub(crate) fn is_domain(text: &str) -> bool {
-    let is_label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
-    };
-    let last = text.rsplit('.').next().unwrap_or_default();
-    text.len() <= 253
-        && text.contains('.')
-        && text.split('.').all(is_label)
-        && last.contains(|c: char| c.is_alphabetic())
-        && text.parse::<Ipv6Addr>().is_err()
+    let (mut labels, mut label_len, mut has_letter) = (1, 0, false);
+    for c in text.chars() {
+        if c == '.' && label_len > 0 {
+            (labels, label_len, has_letter) = (labels + 1, 0, false);
+            continue;
+        }
+        label_len += c.len_utf8();
+        has_letter |= c.is_alphabetic();
+        if label_len > 63 || !(c.is_alphanumeric() || matches!(c, '-' | '_')) {
+            return false;
+        }
+    }
+    text.len() <= 253 && labels > 1 && label_len > 0 && has_letter
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_uppercase) { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_stands_at_its_index() {
+        for (at, kind) in ObservableKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.index(), at, "{kind}");
+        }
+        assert!(!ObservableKinds::ALL.without(ObservableKind::Url).contains(ObservableKind::Url));
+    }
+
+    /// What [`find_in_text`] does, word by word.
+    fn find_in_words<'e, F: FnMut(RawObservable<'e>)>(text: &'e str, sink: &mut Sink<'_, F>) {
+        for word in text.split(divides_words) {
+            if let Some(at) = word.find("://") {
+                let letters = word[..at].bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+                read_url(&word[at - letters..], sink);
+            } else if let Some(address) = parse_address(strip_port(word)).filter(IpAddr::is_ipv4) {
+                sink.give_address(address, strip_port(word));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn found_in_text_as_word_by_word(words in proptest::collection::vec(
+            prop::sample::select(vec![
+                "http", "://", ":", "/", ".", "192", "0", "1234", "1.2.3.4", "192.0.2.1:80", "[", "]", "[192.0.2.1]:80", "a",
+                "evil.example", " ", "\u{a0}", "\u{3000}", "(", ",", "é", "@", "%1", "::ffff:", "-",
+            ]),
+            0..24,
+        )) {
+            let text = words.concat();
+            let (mut fast, mut slow) = (Vec::new(), Vec::new());
+            find_in_text(&text, &mut Sink { field: None, wanted: ObservableKinds::ALL, visit: &mut |found| fast.push(found) });
+            find_in_words(&text, &mut Sink { field: None, wanted: ObservableKinds::ALL, visit: &mut |found| slow.push(found) });
+            prop_assert_eq!(fast, slow, "{}", text);
+        }
+    }
 }

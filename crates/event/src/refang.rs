@@ -9,8 +9,8 @@ use std::borrow::Cow;
 /// Returns the value without its defanging; borrowed where there was none.
 pub fn refang(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).map_or(text, str::trim);
-    let is_defanged =
-        text.contains(['[', ']', '(', '{', '\\']) || text.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("hxx"));
+    let has_mark = text.bytes().fold(false, |has, byte| has | matches!(byte, b'[' | b']' | b'(' | b'{' | b'\\'));
+    let is_defanged = has_mark || text.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("hxx"));
     if !is_defanged && !text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("meow")) {
         return Cow::Borrowed(text);
     }

@@ -3,7 +3,7 @@
 //! Names are those of the Sigma taxonomy and of the formats that `ingest` reads, after its renaming. A field that is not
 //! here is looked at by the form of its value alone (`observable.rs`).
 
-use crate::observable::HashAlgorithm;
+use crate::observable::{HashAlgorithm, ObservableKind, ObservableKinds};
 
 /// What a field's values are, as far as its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,35 @@ pub(crate) enum Role {
     /// Nothing is known: the form of the value decides.
     Unknown,
 }
+
+impl Role {
+    /// Returns the kinds of observables that such a value may yield.
+    pub(crate) const fn kinds(self) -> ObservableKinds {
+        use ObservableKind::{Domain, Email, FileHash, FileName, Ipv4, Ipv6, Process, RegistryKey, Url, User};
+        match self {
+            Self::Address => ObservableKinds::of(&[Ipv4, Ipv6]),
+            Self::Domain => ObservableKinds::of(&[Ipv4, Ipv6, Domain]),
+            Self::Url | Self::Text => ObservableKinds::of(&[Ipv4, Ipv6, Domain, Url]),
+            Self::Email => ObservableKinds::of(&[Email, Domain]),
+            Self::File => ObservableKinds::of(&[FileName]),
+            Self::Hash(algorithm) => ObservableKinds::of(&[FileHash(algorithm)]),
+            Self::Hashes => HASHES,
+            Self::RegistryKey => ObservableKinds::of(&[RegistryKey]),
+            Self::User => ObservableKinds::of(&[User]),
+            Self::Process => ObservableKinds::of(&[Process, FileName]),
+            Self::Nothing => ObservableKinds::of(&[]),
+            Self::Unknown => ObservableKinds::ALL,
+        }
+    }
+}
+
+const HASHES: ObservableKinds = ObservableKinds::of(&[
+    ObservableKind::FileHash(HashAlgorithm::Md5),
+    ObservableKind::FileHash(HashAlgorithm::Sha1),
+    ObservableKind::FileHash(HashAlgorithm::Sha256),
+    ObservableKind::FileHash(HashAlgorithm::Sha512),
+    ObservableKind::FileHash(HashAlgorithm::ImpHash),
+]);
 
 /// Whom an event is about: what a detection names beside the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +149,8 @@ pub(crate) fn role_of(name: &str) -> Role {
     if known(TEXTS) {
         return Role::Text;
     }
-    if known(NOTHING) || name.ends_with("Guid") || name.ends_with("GUID") {
+    let is_nothing = |ending: &&str| name.ends_with(*ending);
+    if known(NOTHING) || NOTHING_ENDINGS.iter().any(is_nothing) {
         return Role::Nothing;
     }
     if known(&["Hashes", "Hash"]) {
@@ -269,5 +299,9 @@ const NOTHING: &[&str] = &[
     "ja3.hash",
     "ja3s.hash",
     "TimeCreated",
+    "Provider_Name",
     "CallTrace",
 ];
+/// Endings of names whose values are never observables. The namespace of an XML document (`Event.#attributes.xmlns`) is a
+/// name that nobody visits, in the form of a URL.
+const NOTHING_ENDINGS: &[&str] = &["Guid", "GUID", "xmlns"];

@@ -1,12 +1,13 @@
-//! Gathers what the readers of the formats find: counts duplicates, keeps the bounds of [`Loaded`].
+//! Takes what the readers of the formats find: passes indicators on, counts duplicates, keeps the bounds of [`Feed`].
 
 use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 
-use cresset_event::{Indicator, Validity};
+use cresset_event::{Indicator, Timestamp, Validity};
+use foldhash::{fast, quality};
 
-use crate::loaded::{FeedKind, INDICATORS_MAX, Loaded, REFUSED_KEPT_MAX, Refused};
+use crate::feed::{Feed, FeedKind, INDICATORS_MAX, REFUSED_KEPT_MAX, Refused, Taken};
 use crate::text::shortened;
 
 /// Longest quote of a refused entry: a line of a terminal or two.
@@ -30,20 +31,55 @@ pub(crate) enum Place<'p> {
 }
 
 /// What was found so far.
-#[derive(Debug)]
 pub(crate) struct Collector<'n> {
     name: &'n str,
-    loaded: Loaded,
-    /// Position of an indicator by the hash of its id and matcher: the pair itself would double the memory.
-    seen: HashMap<u64, usize>,
-    hasher: RandomState,
+    feed: Feed,
+    take: &'n mut dyn FnMut(Taken),
+    /// Until when an indicator counts, by its id and matcher, of which 128 bits stand for the two: the keys of the hashes
+    /// are known to nobody, so that two that are alike cannot be made, and are not met by chance.
+    seen: HashMap<[u64; 2], Span, fast::RandomState>,
+    hashers: [quality::RandomState; 2],
     indicators_over: usize,
 }
 
+/// A validity in 16 bytes. One that is revoked lasts from the end of time to its beginning.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from_inclusive: Timestamp,
+    until_exclusive: Timestamp,
+}
+
+const FIRST: Timestamp = Timestamp::from_nanos(i64::MIN);
+const LAST: Timestamp = Timestamp::from_nanos(i64::MAX);
+
+impl Span {
+    fn of(validity: Validity) -> Self {
+        if validity.revoked {
+            return Self { from_inclusive: LAST, until_exclusive: FIRST };
+        }
+        Self {
+            from_inclusive: validity.from_inclusive.unwrap_or(FIRST),
+            until_exclusive: validity.until_exclusive.unwrap_or(LAST),
+        }
+    }
+
+    fn validity(self) -> Validity {
+        if self.from_inclusive > self.until_exclusive {
+            return Validity { revoked: true, ..Validity::default() };
+        }
+        let bound = |time: Timestamp, open: Timestamp| (time != open).then_some(time);
+        Validity {
+            from_inclusive: bound(self.from_inclusive, FIRST),
+            until_exclusive: bound(self.until_exclusive, LAST),
+            revoked: false,
+        }
+    }
+}
+
 impl<'n> Collector<'n> {
-    pub(crate) fn new(name: &'n str, kind: FeedKind) -> Self {
-        let hasher = RandomState::new();
-        Self { name, loaded: Loaded::new(name, kind), seen: HashMap::new(), hasher, indicators_over: 0 }
+    pub(crate) fn new(name: &'n str, kind: FeedKind, take: &'n mut dyn FnMut(Taken)) -> Self {
+        let (seen, hashers) = (HashMap::default(), Default::default());
+        Self { name, feed: Feed::new(name, kind), take, seen, hashers, indicators_over: 0 }
     }
 
     /// Returns what the caller calls the file.
@@ -51,37 +87,35 @@ impl<'n> Collector<'n> {
         self.name
     }
 
-    /// Takes an indicator. Of two with the same id and matcher the one that holds longer is kept.
+    /// Takes an indicator. Of two with the same id and matcher the one that holds longer counts.
     pub(crate) fn offer(&mut self, indicator: Indicator) {
-        let key = self.hasher.hash_one((&indicator.id, &indicator.matcher));
-        let position = self.loaded.indicators.len();
-        match self.seen.entry(key) {
-            Entry::Occupied(entry) => {
-                let known = &mut self.loaded.indicators[*entry.get()];
-                if known.id == indicator.id && known.matcher == indicator.matcher {
-                    if holds_longer(indicator.validity, known.validity) {
-                        *known = indicator;
-                    }
-                    self.loaded.duplicates += 1;
+        let key = self.hashers.each_ref().map(|hasher| hasher.hash_one((&indicator.id, &indicator.matcher)));
+        let span = Span::of(indicator.validity);
+        let replaces = match self.seen.entry(key) {
+            Entry::Occupied(mut known) => {
+                self.feed.duplicates += 1;
+                if span.until_exclusive <= known.get().until_exclusive {
                     return;
                 }
+                Some(known.insert(span).validity())
             }
-            Entry::Vacant(entry) if position < INDICATORS_MAX => {
-                entry.insert(position);
+            Entry::Vacant(_) if self.feed.indicators >= INDICATORS_MAX => {
+                self.indicators_over += 1;
+                return;
             }
-            Entry::Vacant(_) => {}
-        }
-        if position < INDICATORS_MAX {
-            self.loaded.indicators.push(indicator);
-        } else {
-            self.indicators_over += 1;
-        }
+            Entry::Vacant(entry) => {
+                entry.insert(span);
+                self.feed.indicators += 1;
+                None
+            }
+        };
+        (self.take)(Taken { indicator, replaces });
     }
 
     /// Notes an entry that is not taken.
     pub(crate) fn refuse(&mut self, place: Place<'_>, reason: impl AsRef<str>, quote: &str) {
-        if self.loaded.refused.len() >= REFUSED_KEPT_MAX {
-            self.loaded.refused_unlisted += 1;
+        if self.feed.refused.len() >= REFUSED_KEPT_MAX {
+            self.feed.refused_unlisted += 1;
             return;
         }
         let (line, object) = match place {
@@ -91,22 +125,22 @@ impl<'n> Collector<'n> {
         };
         let reason = shortened(reason.as_ref(), REASON_BYTES_MAX);
         let quote = shortened(quote.trim(), QUOTE_BYTES_MAX);
-        self.loaded.refused.push(Refused { file: self.name.to_owned(), line, object, reason, quote });
+        self.feed.refused.push(Refused { file: self.name.to_owned(), line, object, reason, quote });
     }
 
     /// Counts entries that said what another one of the file says.
     pub(crate) fn count_duplicate(&mut self) {
-        self.loaded.duplicates += 1;
+        self.feed.duplicates += 1;
     }
 
     /// Counts an indicator that carries a marking.
     pub(crate) fn count_marked(&mut self) {
-        self.loaded.marked += 1;
+        self.feed.marked += 1;
     }
 
     /// Counts an object that is no indicator.
     pub(crate) fn count_other(&mut self, stix_type: &str) {
-        let others = &mut self.loaded.other_objects;
+        let others = &mut self.feed.other_objects;
         let mut name = shortened(stix_type, TYPE_BYTES_MAX);
         if others.len() >= OTHER_TYPES_MAX && !others.contains_key(&name) {
             name = "(others)".to_owned();
@@ -115,18 +149,13 @@ impl<'n> Collector<'n> {
     }
 
     /// Returns all that was found.
-    pub(crate) fn finish(mut self) -> Loaded {
+    pub(crate) fn finish(mut self) -> Feed {
         if self.indicators_over > 0 {
             let over = self.indicators_over;
             let reason = format!("{over} indicators are over the bound of {INDICATORS_MAX} a file; split it");
             self.refuse(Place::File, reason, "");
-            self.loaded.refused_unlisted += over - 1;
+            self.feed.refused_unlisted += over - 1;
         }
-        self.loaded
+        self.feed
     }
-}
-
-fn holds_longer(one: Validity, other: Validity) -> bool {
-    let end = |validity: Validity| (!validity.revoked, validity.until_exclusive.is_none(), validity.until_exclusive);
-    end(one) > end(other)
 }

@@ -316,9 +316,10 @@ impl<'r> Row<'r> {
         let source = self.cell(self.columns.source);
         let reference = self.cell(self.columns.reference).filter(|reference| reference.contains("://"));
         let name = self.cell(self.columns.name).map(|name| shortened(name, NAME_BYTES_MAX));
+        let value = matcher.to_string();
         Indicator {
-            id: derived_id(source.unwrap_or(source_of(file)), &matcher),
-            name: name.unwrap_or_else(|| matcher.to_string()),
+            id: derived_id(source.unwrap_or(source_of(file)), &matcher, &value),
+            name: name.unwrap_or(value),
             matcher,
             validity,
             author: source.map(|source| shortened(source, NAME_BYTES_MAX)),
@@ -344,19 +345,21 @@ fn parse_confidence(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loaded::{FeedKind, Loaded};
+    use crate::feed::{FeedKind, Loaded};
 
     fn csv(text: &[u8]) -> Loaded {
         let layout = sniff(text).expect("a CSV file");
-        let mut collector = Collector::new("feed.csv", FeedKind::Csv);
-        read(text, &layout, &mut collector);
-        collector.finish()
+        Loaded::gather(|take| {
+            let mut collector = Collector::new("feed.csv", FeedKind::Csv, take);
+            read(text, &layout, &mut collector);
+            collector.finish()
+        })
     }
 
     fn check_values(text: &str, expected: &[&str]) {
         let loaded = csv(text.as_bytes());
         let found: Vec<String> = loaded.indicators.iter().map(|indicator| indicator.matcher.to_string()).collect();
-        assert_eq!(found, expected, "{text:?}, refused: {:?}", loaded.refused);
+        assert_eq!(found, expected, "{text:?}, refused: {:?}", loaded.feed.refused);
     }
 
     #[test]
@@ -382,7 +385,7 @@ mod tests {
             0,1,Network activity,domain,good.example,,0,20240101,\n";
         check_values(text, &["192.0.2.1", "d41d8cd98f00b204e9800998ecf8427e", "evil.example", "192.0.2.2"]);
         let loaded = csv(text.as_bytes());
-        let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
+        let lines: Vec<Option<u64>> = loaded.feed.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [Some(5), Some(6)]);
         assert_eq!((loaded.indicators[0].name.as_str(), loaded.indicators[0].validity), ("c2", Validity::default()));
     }
@@ -422,7 +425,7 @@ mod tests {
             ,2024-01-01\n\
             \"two\nlines\",\n\
             worse.example,2024-01-01\n");
-        let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
+        let lines: Vec<Option<u64>> = loaded.feed.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [Some(2), Some(3), Some(4), Some(5)]);
         assert_eq!(loaded.indicators.len(), 1);
     }
@@ -430,7 +433,7 @@ mod tests {
     #[test]
     fn lines_are_counted_over_comments_blanks_and_both_line_ends() {
         for text in ["# a\nvalue,x\n\n# b\nbad,1\n", "# a\r\nvalue,x\r\n\r\n# b\r\nbad,1\r\n"] {
-            assert_eq!(csv(text.as_bytes()).refused[0].line, Some(5), "{text:?}");
+            assert_eq!(csv(text.as_bytes()).feed.refused[0].line, Some(5), "{text:?}");
         }
     }
 
@@ -440,22 +443,22 @@ mod tests {
         let loaded = csv(format!("value,comment\n\n\"evil.example,x\n{filler}last.example,x\n").as_bytes());
         let values: Vec<String> = loaded.indicators.iter().map(|indicator| indicator.matcher.to_string()).collect();
         assert_eq!(values, ["good.example", "last.example"]);
-        assert_eq!(loaded.refused[0].line, Some(3));
-        assert_eq!(loaded.refused.len(), 1);
+        assert_eq!(loaded.feed.refused[0].line, Some(3));
+        assert_eq!(loaded.feed.refused.len(), 1);
     }
 
     #[test]
     fn many_quotes_that_are_not_closed_end_the_reading() {
         let part = format!("\"evil.example,x\n{}", "good.example,x\n".repeat(RECORD_BYTES_MAX / 10));
         let loaded = csv(format!("value,comment\n{}\"x", part.repeat(RESUMES_MAX * 2 + 4)).as_bytes());
-        let last = loaded.refused.last().unwrap();
+        let last = loaded.feed.refused.last().unwrap();
         assert!(last.reason.contains("the rest of the file is not read"), "{last:?}");
     }
 
     #[test]
     fn the_same_value_again_keeps_the_longer_validity() {
         let loaded = csv(b"value,expires\nevil.example,2024-01-01\nevil.example,2025-01-01\nevil.example,2023-01-01\n");
-        assert_eq!((loaded.indicators.len(), loaded.duplicates), (1, 2));
+        assert_eq!((loaded.indicators.len(), loaded.feed.duplicates), (1, 2));
         assert_eq!(loaded.indicators[0].validity.until_exclusive, parse_moment("2025-01-01"));
     }
 

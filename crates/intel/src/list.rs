@@ -56,9 +56,10 @@ fn take(read: Result<Matcher, String>, name: Option<&str>, line: &str, number: u
 
 /// Returns an indicator of which nothing is known but its value and a name.
 fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
+    let value = matcher.to_string();
     Indicator {
-        id: derived_id(source_of(file), &matcher),
-        name: name.map_or_else(|| matcher.to_string(), |name| shortened(name, NAME_BYTES_MAX)),
+        id: derived_id(source_of(file), &matcher, &value),
+        name: name.map_or(value, |name| shortened(name, NAME_BYTES_MAX)),
         matcher,
         validity: Validity::default(),
         author: None,
@@ -112,18 +113,20 @@ fn checksum_line(entry: &str) -> Option<(Matcher, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loaded::{FeedKind, Loaded};
+    use crate::feed::{FeedKind, Loaded};
 
     fn list(text: &[u8]) -> Loaded {
-        let mut collector = Collector::new("lists/list.txt", FeedKind::List);
-        read(text, &mut collector);
-        collector.finish()
+        Loaded::gather(|take| {
+            let mut collector = Collector::new("lists/list.txt", FeedKind::List, take);
+            read(text, &mut collector);
+            collector.finish()
+        })
     }
 
     fn check_values(text: &str, expected: &[&str]) {
         let loaded = list(text.as_bytes());
         let found: Vec<String> = loaded.indicators.iter().map(|indicator| indicator.matcher.to_string()).collect();
-        assert_eq!(found, expected, "{text:?}, refused: {:?}", loaded.refused);
+        assert_eq!(found, expected, "{text:?}, refused: {:?}", loaded.feed.refused);
     }
 
     #[test]
@@ -159,15 +162,15 @@ mod tests {
         let long = format!("{}.example", "a".repeat(LINE_BYTES_MAX));
         let text = [b"evil.example\n\xffbad\nword\ntwo words\n".as_slice(), long.as_bytes()].concat();
         let loaded = list(&text);
-        let lines: Vec<Option<u64>> = loaded.refused.iter().map(|refused| refused.line).collect();
+        let lines: Vec<Option<u64>> = loaded.feed.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [Some(2), Some(3), Some(4), Some(5)]);
-        assert!(loaded.refused[0].reason.contains("not UTF-8 from byte 0"));
-        assert_eq!(loaded.refused[2].quote, "two words");
+        assert!(loaded.feed.refused[0].reason.contains("not UTF-8 from byte 0"));
+        assert_eq!(loaded.feed.refused[2].quote, "two words");
     }
 
     #[test]
     fn a_value_twice_is_a_duplicate_in_any_spelling() {
         let loaded = list(b"evil.example\nEVIL[.]example\n");
-        assert_eq!((loaded.indicators.len(), loaded.duplicates), (1, 1));
+        assert_eq!((loaded.indicators.len(), loaded.feed.duplicates), (1, 1));
     }
 }

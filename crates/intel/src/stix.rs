@@ -387,12 +387,14 @@ fn is_empty(value: Option<&Value>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loaded::{FeedKind, Loaded};
+    use crate::feed::{FeedKind, Loaded};
 
     fn stix(json: &str) -> Loaded {
-        let mut collector = Collector::new("bundle.json", FeedKind::Stix);
-        read(json.as_bytes(), &mut collector);
-        collector.finish()
+        Loaded::gather(|take| {
+            let mut collector = Collector::new("bundle.json", FeedKind::Stix, take);
+            read(json.as_bytes(), &mut collector);
+            collector.finish()
+        })
     }
 
     /// An indicator for `evil.example` with `more` members, as JSON.
@@ -404,7 +406,7 @@ mod tests {
     fn check_refused(json: &str, reason: &str) {
         let loaded = stix(json);
         assert_eq!(loaded.indicators, [], "{json}");
-        assert!(loaded.refused[0].reason.contains(reason), "{json}: {:?}", loaded.refused);
+        assert!(loaded.feed.refused[0].reason.contains(reason), "{json}: {:?}", loaded.feed.refused);
     }
 
     #[test]
@@ -419,7 +421,12 @@ mod tests {
             format!("{one}\n{{\"type\":\"malware\"}}\n"),
         ] {
             let loaded = stix(&json);
-            assert_eq!((loaded.indicators.len(), loaded.refused.len()), (1, 0), "{json}: {:?}", loaded.refused);
+            assert_eq!(
+                (loaded.indicators.len(), loaded.feed.refused.len()),
+                (1, 0),
+                "{json}: {:?}",
+                loaded.feed.refused
+            );
         }
     }
 
@@ -427,9 +434,10 @@ mod tests {
     fn what_is_no_indicator_is_counted_by_type() {
         let loaded =
             stix(r#"[{"type":"malware"},{"type":"malware"},{"type":"x-own"},{"type":"observed-data","objects":{}}]"#);
-        let counts: Vec<(&str, usize)> = loaded.other_objects.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        let counts: Vec<(&str, usize)> =
+            loaded.feed.other_objects.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         assert_eq!(counts, [("malware", 2), ("observed-data", 1), ("x-own", 1)]);
-        assert_eq!(stix(r#"{"type":"observed-data","objects":{"0":{}}}"#).other_objects["observed-data"], 1);
+        assert_eq!(stix(r#"{"type":"observed-data","objects":{"0":{}}}"#).feed.other_objects["observed-data"], 1);
     }
 
     #[test]
@@ -460,7 +468,7 @@ mod tests {
         let new = indicator(1, r#","modified":"2024-02-01T00:00:00Z","revoked":true"#);
         for json in [format!("[{old},{new}]"), format!("[{new},{old}]")] {
             let loaded = stix(&json);
-            assert_eq!((loaded.indicators.len(), loaded.duplicates), (1, 1));
+            assert_eq!((loaded.indicators.len(), loaded.feed.duplicates), (1, 1));
             assert!(loaded.indicators[0].validity.revoked);
         }
     }
@@ -479,21 +487,21 @@ mod tests {
         check_refused(r#"{"Event":{"Attribute":[]}}"#, "without `type`");
         check_refused("[1]", "not a STIX object");
         let loaded = stix(&indicator(1, r#","revoked":"yes""#));
-        assert_eq!(loaded.refused[0].object.as_deref(), Some("indicator--1"));
-        assert_eq!(loaded.refused[0].quote, "[domain-name:value = 'evil.example']");
+        assert_eq!(loaded.feed.refused[0].object.as_deref(), Some("indicator--1"));
+        assert_eq!(loaded.feed.refused[0].quote, "[domain-name:value = 'evil.example']");
     }
 
     #[test]
     fn json_that_breaks_off_keeps_what_stood_before() {
         let loaded = stix(&format!("{{\"objects\":[\n{},\n{{\"type\"", indicator(1, "")));
-        assert_eq!((loaded.indicators.len(), loaded.refused.len()), (1, 1));
-        assert_eq!(loaded.refused[0].line, Some(3));
+        assert_eq!((loaded.indicators.len(), loaded.feed.refused.len()), (1, 1));
+        assert_eq!(loaded.feed.refused[0].line, Some(3));
     }
 
     #[test]
     fn marked_indicators_are_counted() {
         let loaded = stix(&indicator(1, r#","object_marking_refs":["marking-definition--1"]"#));
-        assert_eq!(loaded.marked, 1);
+        assert_eq!(loaded.feed.marked, 1);
     }
 
     #[test]
@@ -504,7 +512,7 @@ mod tests {
             r#"{{"type":"indicator","id":"indicator--1","pattern":"[domain-name:value IN ({values})]",
             "external_references":[{{"url":"{url}"}}]}}"#
         ));
-        assert_eq!((loaded.indicators.len(), loaded.duplicates), (1, 1999));
+        assert_eq!((loaded.indicators.len(), loaded.feed.duplicates), (1, 1999));
         assert!(loaded.indicators[0].references.is_empty());
     }
 }

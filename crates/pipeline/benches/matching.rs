@@ -5,84 +5,25 @@
 //!
 //!     cargo bench -p cresset-pipeline --bench matching
 
+mod corpus;
+
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet};
-use cresset_event::{Event, FieldNames, LogSource, Value};
+use cresset_event::{FieldNames, LogSource};
 use cresset_ingest::{Opener, Reader, Record};
-use cresset_pipeline::{SourcePath, find_sources, load_rules};
+use cresset_pipeline::load_rules;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rsigma_eval::JsonEvent;
 use rsigma_eval::{CompiledRule, Engine, compile_rule};
 
+use crate::corpus::{Lines, corpus, files, lines};
+
 /// Copies of the events in which every digit is another: nothing that was seen in one copy is in the next.
 const VARIED_COPIES: u8 = 4;
-
-/// Events as JSON lines, and the log source of each.
-struct Lines {
-    text: Vec<u8>,
-    sources: Vec<Arc<LogSource>>,
-}
-
-fn corpus() -> Option<PathBuf> {
-    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
-    let corpus = named.unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"));
-    corpus.is_dir().then_some(corpus)
-}
-
-fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let (sources, _) = find_sources(&[folder.display().to_string()]);
-    sources.into_iter().filter_map(|source| match source {
-        SourcePath::File(path, _) => Some(path),
-        SourcePath::Stdin => None,
-    })
-}
-
-/// Reads the event logs and writes them as JSON lines, digits turned on by `turn`.
-fn lines(folder: &Path, turns: std::ops::Range<u8>) -> Lines {
-    let opener = Opener::new(Arc::new(FieldNames::new()));
-    let mut lines = Lines { text: Vec::new(), sources: Vec::new() };
-    for turn in turns {
-        for path in files(folder) {
-            let Ok(mut reader) = opener.open_file(&path) else { continue };
-            while let Some(record) = reader.next_record() {
-                let Record::Event(event) = record else { continue };
-                serde_json::to_writer(&mut lines.text, &flat(&event, turn)).expect("memory");
-                lines.text.push(b'\n');
-                lines.sources.push(Arc::clone(&event.origin().log_source));
-            }
-        }
-    }
-    lines
-}
-
-fn flat(event: &Event, turn: u8) -> serde_json::Map<String, serde_json::Value> {
-    let mut object = serde_json::Map::new();
-    for field in event.fields() {
-        let is_kept = matches!(&*field.name, "EventID" | "Channel" | "Provider_Name" | "TimeCreated");
-        let value = match field.value {
-            Value::Str(text) if turn > 0 && !is_kept => turned(text, turn).into(),
-            Value::Str(text) => text.into(),
-            Value::Int(number) => number.into(),
-            Value::Float(number) => number.into(),
-            Value::Bool(truth) => truth.into(),
-            Value::Null | Value::Empty => serde_json::Value::Null,
-        };
-        object.insert(field.name.into_owned(), value);
-    }
-    object
-}
-
-fn turned(text: &str, turn: u8) -> String {
-    let turn_digit = |c: char| match c.to_digit(10) {
-        Some(digit) => char::from_digit((digit + u32::from(turn)) % 10, 10).unwrap_or(c),
-        None => c,
-    };
-    text.chars().map(turn_digit).collect()
-}
 
 fn ours(rules: &Path, names: &Arc<FieldNames>) -> Detector {
     let sources = load_rules(&[rules.display().to_string()]);

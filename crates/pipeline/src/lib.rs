@@ -1,6 +1,6 @@
 //! The wiring of one watch: sources → `ingest` → `detect` → a [`Sink`], and a [`Report`] of what was read.
 //!
-//! [`find_sources`] turns what a person typed into files; [`load_rules`] and [`load_indicators`] read what to look for;
+//! [`find_sources`] turns what a person typed into files; [`load_rules`] and [`find_feeds`] read what to look for;
 //! [`Watch::run`] reads every source to its end. A source that cannot be read is a reported fact, and the others go on.
 
 mod crew;
@@ -10,7 +10,7 @@ mod report;
 mod sources;
 mod watch;
 
-pub use load::{load_indicators, load_rules};
+pub use load::{FeedSource, find_feeds, load_rules};
 pub use report::{Report, Unreadable};
 pub use sources::{SourcePath, find_sources};
 pub use watch::{Progress, Sink, Watch, WatchOptions};

@@ -2,12 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use cresset_detect::RuleSources;
-use cresset_intel::{FILE_BYTES_MAX, Loaded};
+use cresset_detect::{IndicatorSet, RuleSources};
+use cresset_event::Indicator;
+use cresset_intel::{FILE_BYTES_MAX, Feed, Taken};
 
 use crate::sources::{SourcePath, find_sources};
+
+/// Indicators that are handed over at once, and how often before the reader waits: at 500 bytes each, 2 MB.
+const PARCEL_LEN: usize = 256;
+const PARCELS_MAX: usize = 16;
 
 /// Reads Sigma rules from files, and from the `.yml` and `.yaml` files of folders. What cannot be read is among the
 /// refused.
@@ -34,23 +39,59 @@ pub fn load_rules(arguments: &[String]) -> RuleSources {
     rules
 }
 
-/// Reads indicators from files, and from every file of folders, one result a file.
-pub fn load_indicators(arguments: &[String]) -> Vec<Loaded> {
+/// A file of indicators that is there, or why it cannot be read.
+#[derive(Debug)]
+pub struct FeedSource {
+    name: String,
+    path: Result<PathBuf, String>,
+}
+
+/// Finds the files of indicators behind arguments: files, and every file of folders.
+pub fn find_feeds(arguments: &[String]) -> Vec<FeedSource> {
     let (sources, unreadable) = find_sources(arguments);
-    let mut loaded: Vec<Loaded> =
-        unreadable.into_iter().map(|failed| Loaded::unreadable(&failed.source, failed.reason)).collect();
-    for source in sources {
-        let SourcePath::File(path, _) = source else {
-            loaded.push(Loaded::unreadable("-", "indicators are not read from standard input; name a file"));
-            continue;
+    let unreadable = unreadable.into_iter().map(|failed| FeedSource { name: failed.source, path: Err(failed.reason) });
+    let found = sources.into_iter().map(|source| match source {
+        SourcePath::File(path, _) => FeedSource { name: path.display().to_string(), path: Ok(path) },
+        SourcePath::Stdin => FeedSource {
+            name: "-".to_owned(),
+            path: Err("indicators are not read from standard input; name a file".to_owned()),
+        },
+    });
+    unreadable.chain(found).collect()
+}
+
+impl FeedSource {
+    /// Reads the feed, and passes its indicators to `take` one by one.
+    pub fn read(&self, take: impl FnMut(Taken)) -> Feed {
+        let bytes = match &self.path {
+            Ok(path) => read_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string()),
+            Err(reason) => Err(reason.clone()),
         };
-        let name = path.display().to_string();
-        loaded.push(match read_bounded(&path, FILE_BYTES_MAX) {
-            Ok(bytes) => cresset_intel::load(&name, &bytes),
-            Err(error) => Loaded::unreadable(&name, error.to_string()),
-        });
+        match bytes {
+            Ok(bytes) => cresset_intel::read(&self.name, &bytes, take),
+            Err(reason) => Feed::unreadable(&self.name, reason),
+        }
     }
-    loaded
+
+    /// Reads the feed into a set, and returns what it gave and for how many indicators the set had no room. A thread of
+    /// its own adds what this one reads.
+    pub fn read_into(&self, set: &IndicatorSet) -> (Feed, usize) {
+        let (sender, receiver) = crossbeam_channel::bounded::<Vec<Indicator>>(PARCELS_MAX);
+        std::thread::scope(|scope| {
+            let adding = scope.spawn(move || receiver.iter().map(|parcel| set.add_all(parcel)).sum());
+            let mut parcel = Vec::with_capacity(PARCEL_LEN);
+            // Where it cannot be sent the other thread ended by a panic, which comes up when it is joined.
+            let feed = self.read(|taken| {
+                parcel.push(taken.indicator);
+                if parcel.len() == PARCEL_LEN {
+                    let _ = sender.send(std::mem::replace(&mut parcel, Vec::with_capacity(PARCEL_LEN)));
+                }
+            });
+            let _ = sender.send(parcel);
+            drop(sender);
+            (feed, adding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
 }
 
 /// Reads a file, and of a longer one a byte past the bound: enough for its reader to refuse it, whatever its size.
@@ -82,7 +123,7 @@ mod tests {
         let names = Arc::new(FieldNames::new());
         let (_, refused) = RuleSet::compile(load_rules(&endless), &RuleFilter::default(), &names);
         assert!(refused[0].reason.contains("more than 8388608 bytes"), "{refused:?}");
-        let feeds = load_indicators(&endless);
-        assert!(feeds[0].refused[0].reason.contains("more than 134217728 bytes"), "{:?}", feeds[0].refused);
+        let feed = find_feeds(&endless)[0].read(|_| {});
+        assert!(feed.refused[0].reason.contains("more than 1073741824 bytes"), "{:?}", feed.refused);
     }
 }

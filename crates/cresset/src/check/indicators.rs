@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use cresset_detect::WarningList;
-use cresset_event::Timestamp;
-use cresset_intel::{FeedKind, Loaded};
-use cresset_pipeline::load_indicators;
+use cresset_event::{Indicator, Timestamp};
+use cresset_intel::{Feed, FeedKind, Tally};
+use cresset_pipeline::find_feeds;
 use serde::Serialize;
 
 use crate::Outcome;
@@ -14,12 +14,12 @@ use crate::args::{CheckOutput, IndicatorsCheckArgs};
 use crate::escape;
 
 /// What `--output json` gives: one object.
-#[derive(Serialize)]
-struct Checked<'a> {
+#[derive(Serialize, Default)]
+struct Checked {
     loaded: usize,
     files: Vec<FileOut>,
-    held_back: Vec<HeldBack<'a>>,
-    refused: Vec<RefusedOut<'a>>,
+    held_back: Vec<HeldBack>,
+    refused: Vec<RefusedOut>,
 }
 
 #[derive(Serialize)]
@@ -36,25 +36,24 @@ struct FileOut {
 }
 
 #[derive(Serialize)]
-struct HeldBack<'a> {
-    file: &'a str,
+struct HeldBack {
+    file: String,
     value: String,
     reason: String,
 }
 
 #[derive(Serialize)]
-struct RefusedOut<'a> {
-    file: &'a str,
+struct RefusedOut {
+    file: String,
     line: Option<u64>,
-    object: Option<&'a str>,
-    reason: &'a str,
-    quote: &'a str,
+    object: Option<String>,
+    reason: String,
+    quote: String,
 }
 
 /// Says which indicators load and which do not.
 pub(crate) fn run(args: &IndicatorsCheckArgs, out: &mut dyn Write) -> io::Result<Outcome> {
-    let feeds = load_indicators(&args.paths);
-    let checked = check(&feeds);
+    let checked = check(&args.paths);
     let is_whole = checked.files.iter().all(|file| file.refused == 0);
     match args.output {
         CheckOutput::Json => writeln!(out, "{}", escape::json(&serde_json::to_string(&checked)?))?,
@@ -63,30 +62,35 @@ pub(crate) fn run(args: &IndicatorsCheckArgs, out: &mut dyn Write) -> io::Result
     Ok(if is_whole { Outcome::Done } else { Outcome::Failed })
 }
 
-fn check(feeds: &[Loaded]) -> Checked<'_> {
+fn check(paths: &[String]) -> Checked {
     let now = Timestamp::now();
     let warnings = WarningList::built_in();
-    let held_back = feeds.iter().flat_map(|feed| &feed.indicators).filter_map(|indicator| {
-        let reason = warnings.reason(&indicator.matcher)?.to_owned();
-        Some(HeldBack { file: &indicator.loaded_from, value: indicator.matcher.to_string(), reason })
-    });
-    let refused = feeds.iter().flat_map(|feed| &feed.refused).map(|refused| RefusedOut {
-        file: &refused.file,
-        line: refused.line,
-        object: refused.object.as_deref(),
-        reason: &refused.reason,
-        quote: &refused.quote,
-    });
-    Checked {
-        loaded: feeds.iter().map(|feed| feed.indicators.len()).sum(),
-        files: feeds.iter().map(|feed| file_out(feed, now)).collect(),
-        held_back: held_back.collect(),
-        refused: refused.collect(),
+    let mut checked = Checked::default();
+    for source in find_feeds(paths) {
+        let mut tally = Tally::new(now);
+        let mut held_back = Vec::new();
+        let feed = source.read(|taken| {
+            tally.add(&taken);
+            let Indicator { matcher, loaded_from, .. } = taken.indicator;
+            if let (Some(reason), None) = (warnings.reason(&matcher), taken.replaces) {
+                held_back.push(HeldBack { file: loaded_from, value: matcher.to_string(), reason: reason.to_owned() });
+            }
+        });
+        checked.loaded += feed.indicators;
+        checked.held_back.append(&mut held_back);
+        checked.files.push(file_out(&feed, &tally));
+        checked.refused.extend(feed.refused.into_iter().map(|refused| RefusedOut {
+            file: refused.file,
+            line: refused.line,
+            object: refused.object,
+            reason: refused.reason,
+            quote: refused.quote,
+        }));
     }
+    checked
 }
 
-fn file_out(feed: &Loaded, now: Timestamp) -> FileOut {
-    let standing = feed.standing(now);
+fn file_out(feed: &Feed, tally: &Tally) -> FileOut {
     FileOut {
         file: feed.file.clone(),
         format: match feed.kind {
@@ -94,19 +98,19 @@ fn file_out(feed: &Loaded, now: Timestamp) -> FileOut {
             FeedKind::Csv => "csv",
             FeedKind::List => "list",
         },
-        loaded: feed.indicators.len(),
-        types: feed.summary().into_iter().map(|(kind, count)| (kind.stix_path(), count)).collect(),
+        loaded: feed.indicators,
+        types: tally.kinds.iter().map(|(kind, count)| (kind.stix_path(), *count)).collect(),
         duplicates: feed.duplicates,
-        expired: standing.expired,
-        not_yet_valid: standing.not_yet,
-        revoked: standing.revoked,
+        expired: tally.standing.expired,
+        not_yet_valid: tally.standing.not_yet,
+        revoked: tally.standing.revoked,
         refused: feed.refused_count(),
     }
 }
 
-fn write_text(checked: &Checked<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_text(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
     for refused in &checked.refused {
-        let place = match (refused.line, refused.object) {
+        let place = match (refused.line, &refused.object) {
             (Some(line), _) => format!(":{line}"),
             (None, Some(object)) => format!(" {object}"),
             (None, None) => String::new(),

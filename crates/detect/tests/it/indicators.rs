@@ -1,11 +1,13 @@
 //! Indicators against events.
 
+mod twin;
+
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use cresset_detect::{IndicatorSet, Level, Warnings};
+use cresset_detect::{Cause, IndicatorSet, Level, Warnings};
 use cresset_event::{Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
 use proptest::prelude::*;
 
@@ -204,6 +206,78 @@ fn the_set_changes_while_it_is_matched_against() {
     }
     changes.join().expect("the other thread ends well");
     assert_eq!(set.len(), 1);
+}
+
+/// What was added before an event is found for it, whole, while the tables grow and others come and go.
+#[test]
+fn what_was_added_before_an_event_is_found_for_it() {
+    const MANY: u32 = 20_000;
+    let numbered = |number: u32| plain(&format!("203.{}.{}.1", number >> 8, number & 255));
+    let passing = |number: u32| {
+        let validity = Validity { until_exclusive: Some(Timestamp::from_nanos(5)), ..Validity::default() };
+        Indicator { validity, ..plain(&format!("host{}.evil.example", number % 999)) }
+    };
+    let (set, added) = (Arc::new(IndicatorSet::default()), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..MANY {
+                assert!(set.add(numbered(number)));
+                added.store(number + 1, Ordering::SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            for number in 0.. {
+                set.add_all((0..200).map(|more| passing(number + more)));
+                set.remove(&passing(number).id);
+                if number % 8 == 0 {
+                    set.expire(Timestamp::from_nanos(5));
+                }
+                if added.load(Ordering::SeqCst) == MANY {
+                    return;
+                }
+            }
+        });
+        let (mut builder, mut detector) = ready("", Arc::clone(&set));
+        let mut number = 0_u32;
+        while added.load(Ordering::SeqCst) < MANY {
+            number = (number.wrapping_mul(48_271) + 11) % added.load(Ordering::SeqCst).max(1);
+            if number >= added.load(Ordering::SeqCst) {
+                continue;
+            }
+            let mut found = Vec::new();
+            let fields = format!("src_ip={};query=host{}.evil.example", numbered(number).id, number % 999);
+            detector.detect(&event(&mut builder, (1, &fields)), |detection| {
+                let Cause::Indicator(indicator) = detection.cause else { panic!("there are no rules") };
+                found.push(Indicator::clone(&indicator));
+            });
+            assert!(found.contains(&numbered(number)), "{number}: {found:?}");
+            assert!(found.iter().all(|found| *found == numbered(number) || *found == passing(number)), "{found:?}");
+        }
+    });
+    set.expire(Timestamp::from_nanos(5));
+    assert_eq!(set.len(), MANY as usize);
+}
+
+#[test]
+fn what_is_over_at_a_moment_is_taken_out_and_the_rest_stays() {
+    let until = |nanos: i64, value: &str| {
+        let until_exclusive = Some(Timestamp::from_nanos(nanos));
+        Indicator { validity: Validity { until_exclusive, ..Validity::default() }, ..plain(value) }
+    };
+    let set = set([until(9, "192.0.2.1"), until(10, "192.0.2.0/24"), until(11, "evil.example"), until(10, "10.0.0.1")]);
+    set.add(plain("192.0.2.2"));
+    assert_eq!((set.expire(Timestamp::from_nanos(10)), set.expire(Timestamp::from_nanos(10))), (3, 0));
+    assert_eq!((set.len(), set.held_back().len()), (2, 0));
+}
+
+#[test]
+fn an_indicator_that_is_too_long_is_told_from_one_that_is_in() {
+    let set = IndicatorSet::default();
+    assert!(!set.add(Indicator { references: vec!["x".repeat(1 << 16)], ..plain("192.0.2.1") }));
+    assert!(set.is_empty());
+    assert!(set.add(plain("192.0.2.1")));
+    assert_eq!(set.add_all([Indicator { references: vec!["x".repeat(1 << 16)], ..plain("192.0.2.1") }]), 1);
+    assert_eq!(fires(set, 1, "src_ip=192.0.2.1"), ["192.0.2.1"], "the older version stays");
 }
 
 proptest! {

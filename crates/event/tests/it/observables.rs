@@ -55,6 +55,7 @@ fn by_the_form_of_the_value_where_the_name_tells_nothing() {
     check_yields("x.y", "a@b.example", &["email-addr=a@b.example", "domain-name=b.example"]);
     check_yields("x.y", "plain words", &[]);
     check_yields("ProcessGuid", "192.0.2.1", &[]);
+    check_yields("Event.#attributes.xmlns", "http://schemas.example/win/2004/08/events/event", &[]);
 }
 
 proptest! {

@@ -3,6 +3,8 @@
 use cresset_event::{HashAlgorithm, Indicator, ObservableKind, Timestamp};
 use cresset_intel::{FeedKind, Loaded, Standing, load};
 
+use crate::tally;
+
 pub(crate) const BUNDLE: &[u8] = include_bytes!("../data/bundle.json");
 
 fn bundle() -> Loaded {
@@ -20,8 +22,8 @@ fn values(indicators: &[&Indicator]) -> Vec<String> {
 #[test]
 fn what_loads_by_type() {
     let loaded = bundle();
-    assert_eq!(loaded.kind, FeedKind::Stix);
-    let summary: Vec<(ObservableKind, usize)> = loaded.summary().into_iter().collect();
+    assert_eq!(loaded.feed.kind, FeedKind::Stix);
+    let summary: Vec<(ObservableKind, usize)> = tally(BUNDLE, Timestamp::default()).kinds.into_iter().collect();
     let hash = ObservableKind::FileHash;
     assert_eq!(
         summary,
@@ -40,7 +42,7 @@ fn what_loads_by_type() {
             (ObservableKind::User, 1),
         ]
     );
-    assert_eq!((loaded.duplicates, loaded.marked), (0, 1));
+    assert_eq!((loaded.feed.duplicates, loaded.feed.marked), (0, 1));
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn what_an_indicator_refers_to_is_resolved() {
 #[test]
 fn times_and_revocation_are_read() {
     let moment = |text| Timestamp::parse_rfc3339(text).expect("a time");
-    let standing = |text| bundle().standing(moment(text));
+    let standing = |text| tally(BUNDLE, moment(text)).standing;
     assert_eq!(standing("2023-12-31T23:59:59Z"), Standing { not_yet: 16, revoked: 1, ..Standing::default() });
     assert_eq!(standing("2024-01-01T00:00:00Z"), Standing { in_force: 16, revoked: 1, ..Standing::default() });
     let after = Standing { in_force: 15, expired: 1, revoked: 1, ..Standing::default() };
@@ -80,12 +82,12 @@ fn times_and_revocation_are_read() {
 fn what_is_refused_says_why_and_where() {
     let loaded = bundle();
     let reasons = ["`AND`", "`LIKE`", "`MATCHES`", "`FOLLOWEDBY`", "`WITHIN`", "`process:command_line`", "`yara`"];
-    assert_eq!(loaded.refused.len(), reasons.len());
+    assert_eq!(loaded.feed.refused.len(), reasons.len());
     for reason in reasons {
-        let refused = loaded.refused.iter().find(|refused| refused.reason.contains(reason)).expect(reason);
+        let refused = loaded.feed.refused.iter().find(|refused| refused.reason.contains(reason)).expect(reason);
         assert!(refused.object.as_ref().is_some_and(|id| id.starts_with("indicator--")) && refused.line.is_none());
         assert!(!refused.quote.is_empty());
     }
-    let others: Vec<&str> = loaded.other_objects.keys().map(String::as_str).collect();
+    let others: Vec<&str> = loaded.feed.other_objects.keys().map(String::as_str).collect();
     assert_eq!(others, ["attack-pattern", "identity", "malware", "marking-definition", "relationship"]);
 }

@@ -14,7 +14,7 @@ fn attack_for_industrial_control_systems_loads() {
         return;
     };
     let loaded = load("ics-attack.json", &bytes);
-    assert_eq!((loaded.kind, &loaded.refused[..]), (FeedKind::Stix, &[][..]));
+    assert_eq!((loaded.feed.kind, &loaded.feed.refused[..]), (FeedKind::Stix, &[][..]));
     assert!(loaded.indicators.is_empty(), "ATT&CK holds no indicators");
-    assert!(loaded.other_objects["attack-pattern"] > 50 && loaded.other_objects["relationship"] > 1000);
+    assert!(loaded.feed.other_objects["attack-pattern"] > 50 && loaded.feed.other_objects["relationship"] > 1000);
 }

@@ -1,18 +1,23 @@
 //! Whatever the bytes, `load` returns, and what it returns keeps its promises.
 
-use cresset_intel::{INDICATORS_MAX, Loaded, REFUSED_KEPT_MAX, load};
+use cresset_event::Timestamp;
+use cresset_intel::{INDICATORS_MAX, Loaded, REFUSED_KEPT_MAX, Standing, Tally, load};
 use proptest::prelude::*;
 
 use crate::bundle::BUNDLE;
+use crate::tally;
 
 /// Loads and checks what holds of every result.
 fn check_load(bytes: &[u8]) -> Loaded {
     let loaded = load("feed", bytes);
-    assert!(loaded.indicators.len() <= INDICATORS_MAX && loaded.refused.len() <= REFUSED_KEPT_MAX);
-    assert_eq!(loaded.summary().values().sum::<usize>(), loaded.indicators.len());
+    assert!(loaded.indicators.len() <= INDICATORS_MAX && loaded.feed.refused.len() <= REFUSED_KEPT_MAX);
+    let Tally { kinds, standing, .. } = tally(bytes, Timestamp::default());
+    assert_eq!((kinds.values().sum(), loaded.feed.indicators), (loaded.indicators.len(), loaded.indicators.len()));
+    let Standing { in_force, not_yet, expired, revoked } = standing;
+    assert_eq!(in_force + not_yet + expired + revoked, loaded.indicators.len());
     assert!(loaded.indicators.iter().all(|indicator| indicator.id.starts_with("indicator--")));
     assert!(loaded.indicators.iter().all(|indicator| !indicator.matcher.to_string().is_empty()));
-    assert!(loaded.refused.iter().all(|refused| !refused.reason.is_empty() && refused.quote.len() <= 163));
+    assert!(loaded.feed.refused.iter().all(|refused| !refused.reason.is_empty() && refused.quote.len() <= 163));
     assert_eq!(load("feed", bytes), loaded, "the same bytes give the same");
     loaded
 }
@@ -92,7 +97,7 @@ proptest! {
         let pattern = serde_json::Value::from(words.concat());
         let object = format!(r#"{{"type":"indicator","id":"indicator--1","pattern":{pattern}}}"#);
         let loaded = check_load(object.as_bytes());
-        prop_assert!(loaded.indicators.len() + loaded.refused_count() + loaded.duplicates >= 1, "{pattern} was dropped");
+        prop_assert!(loaded.indicators.len() + loaded.feed.refused_count() + loaded.feed.duplicates >= 1, "{pattern} was dropped");
     }
 
     #[test]
@@ -109,11 +114,11 @@ proptest! {
 #[test]
 fn refusals_over_the_bound_are_counted() {
     let loaded = check_load("word\n".repeat(REFUSED_KEPT_MAX + 7).as_bytes());
-    assert_eq!((loaded.refused_unlisted, loaded.refused_count()), (7, REFUSED_KEPT_MAX + 7));
+    assert_eq!((loaded.feed.refused_unlisted, loaded.feed.refused_count()), (7, REFUSED_KEPT_MAX + 7));
 }
 
 #[test]
 fn json_nested_without_end_is_refused() {
     let loaded = check_load(format!("[{{\"a\":{}", "[".repeat(100_000)).as_bytes());
-    assert!(loaded.refused[0].reason.contains("recursion limit"), "{:?}", loaded.refused);
+    assert!(loaded.feed.refused[0].reason.contains("recursion limit"), "{:?}", loaded.feed.refused);
 }

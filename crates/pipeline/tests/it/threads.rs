@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
 use cresset_event::FieldNames;
 use cresset_ingest::Skipped;
-use cresset_pipeline::{Progress, Sink, Unreadable, Watch, WatchOptions, find_sources, load_indicators, load_rules};
+use cresset_pipeline::{Progress, Sink, Unreadable, Watch, WatchOptions, find_feeds, find_sources, load_rules};
 
 /// Everything that was passed on, as text in its order; fails after so many detections.
 struct Kept {
@@ -42,8 +42,9 @@ fn watch(threads: usize, detections_max: usize) -> (io::Result<u64>, Vec<String>
     let names = Arc::new(FieldNames::new());
     let (rules, _) = RuleSet::compile(load_rules(&path("rules")), &RuleFilter::default(), &names);
     let indicators = IndicatorSet::new(Warnings::Apply);
-    let feeds = load_indicators(&path("intel"));
-    feeds.into_iter().flat_map(|feed| feed.indicators).for_each(|indicator| indicators.add(indicator));
+    for feed in find_feeds(&path("intel")) {
+        assert_eq!(feed.read_into(&indicators).1, 0, "there is room for all");
+    }
     let detector = Detector::new(Arc::new(rules), Arc::new(indicators));
     let mut watch = Watch::new(names, detector, WatchOptions { threads, ..WatchOptions::default() });
     let mut kept = Kept { all: Vec::new(), detections_left: detections_max };

@@ -1,13 +1,14 @@
-//! What a feed gave: indicators, and everything that did not become one.
+//! What a feed gave: indicators, one by one, and everything that did not become one.
 //!
 //! Always: each entry of a feed is an indicator, a duplicate, refused (kept or counted) or an object of another kind.
 
 use std::collections::BTreeMap;
 
-use cresset_event::{Indicator, ObservableKind, Timestamp};
+use cresset_event::{Indicator, ObservableKind, Timestamp, Validity};
 
-/// Most indicators that one file gives: at about 500 bytes each they fill 2 GiB. The rest is counted as refused.
-pub const INDICATORS_MAX: usize = 4_000_000;
+/// Most indicators that one file gives: what is kept of each to tell duplicates comes to 50 bytes, and 800 MB for as many.
+/// The rest is counted as refused.
+pub const INDICATORS_MAX: usize = 1 << 24;
 /// Most refusals that are kept with their quote: more than a person reads. The rest is counted in
 /// [`Loaded::refused_unlisted`].
 pub const REFUSED_KEPT_MAX: usize = 1_000;
@@ -23,15 +24,15 @@ pub enum FeedKind {
     List,
 }
 
-/// What a feed gave.
+/// What a feed gave beside its indicators.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+pub struct Feed {
     /// What the caller named it.
     pub file: String,
     /// In what form it came.
     pub kind: FeedKind,
-    /// The indicators, in the order of the file. A STIX pattern of n comparisons gives n of the same id.
-    pub indicators: Vec<Indicator>,
+    /// How many indicators there are; those that took the place of another do not count again.
+    pub indicators: usize,
     /// What could not become one, in the order it was met, [`REFUSED_KEPT_MAX`] at most.
     pub refused: Vec<Refused>,
     /// How many more were refused.
@@ -43,6 +44,24 @@ pub struct Loaded {
     pub other_objects: BTreeMap<String, usize>,
     /// How many STIX indicators carry a marking, which is not kept yet.
     pub marked: usize,
+}
+
+/// An indicator of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The indicator. A STIX pattern of n comparisons gives n of the same id.
+    pub indicator: Indicator,
+    /// When the one counted whose place it takes: of the same feed, id and value, and no longer valid than this one.
+    pub replaces: Option<Validity>,
+}
+
+/// A small feed with all its indicators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The indicators, in the order of the file.
+    pub indicators: Vec<Indicator>,
+    /// Everything else.
+    pub feed: Feed,
 }
 
 /// An entry that was not taken.
@@ -73,12 +92,22 @@ pub struct Standing {
     pub revoked: usize,
 }
 
-impl Loaded {
+/// Indicators counted, by type and by what they are at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there are of each type.
+    pub kinds: BTreeMap<ObservableKind, usize>,
+    /// How many count.
+    pub standing: Standing,
+    moment: Timestamp,
+}
+
+impl Feed {
     pub(crate) fn new(file: &str, kind: FeedKind) -> Self {
         Self {
             file: file.to_owned(),
             kind,
-            indicators: Vec::new(),
+            indicators: 0,
             refused: Vec::new(),
             refused_unlisted: 0,
             duplicates: 0,
@@ -94,35 +123,37 @@ impl Loaded {
         Self { refused: vec![refused], ..Self::new(file, FeedKind::List) }
     }
 
-    /// Returns how many indicators there are of each type.
-    pub fn summary(&self) -> BTreeMap<ObservableKind, usize> {
-        let mut by_kind = BTreeMap::new();
-        for indicator in &self.indicators {
-            *by_kind.entry(indicator.matcher.kind()).or_default() += 1;
-        }
-        by_kind
-    }
-
     /// Returns how many entries were refused, listed or not.
     pub fn refused_count(&self) -> usize {
         self.refused.len() + self.refused_unlisted
     }
+}
 
-    /// Returns how many indicators count at `moment`, and why the others do not.
-    pub fn standing(&self, moment: Timestamp) -> Standing {
-        let mut standing = Standing::default();
-        for Indicator { validity, .. } in &self.indicators {
-            let place = if validity.revoked {
-                &mut standing.revoked
-            } else if validity.until_exclusive.is_some_and(|until| until <= moment) {
-                &mut standing.expired
-            } else if validity.holds_at(moment) {
-                &mut standing.in_force
-            } else {
-                &mut standing.not_yet
-            };
-            *place += 1;
+impl Tally {
+    /// Returns a count of nothing, as it is at `moment`.
+    pub fn new(moment: Timestamp) -> Self {
+        Self { kinds: BTreeMap::new(), standing: Standing::default(), moment }
+    }
+
+    /// Counts an indicator, and no longer the one whose place it takes.
+    pub fn add(&mut self, taken: &Taken) {
+        match taken.replaces {
+            Some(before) => *self.place(before) -= 1,
+            None => *self.kinds.entry(taken.indicator.matcher.kind()).or_default() += 1,
         }
-        standing
+        *self.place(taken.indicator.validity) += 1;
+    }
+
+    fn place(&mut self, validity: Validity) -> &mut usize {
+        let Self { standing, moment, .. } = self;
+        if validity.revoked {
+            &mut standing.revoked
+        } else if validity.until_exclusive.is_some_and(|until| until <= *moment) {
+            &mut standing.expired
+        } else if validity.holds_at(*moment) {
+            &mut standing.in_force
+        } else {
+            &mut standing.not_yet
+        }
     }
 }
