@@ -1,7 +1,7 @@
 //! The Event: one owned buffer, and a flat list of fields that point into it.
 //!
-//! The buffer begins with the raw record where there is one; what had to be decoded (escaped JSON, UTF-16 from EVTX) is
-//! appended once. A field is 24 bytes: name, kind, place. Members of an array are fields of the same name; what is
+//! The buffer begins with the raw record where there is one. A value that stands in it as it is lies there; what had to be
+//! decoded (escaped JSON, UTF-16 from EVTX) is appended once. A field is 24 bytes: name, kind, place. Members of an array are fields of the same name; what is
 //! nested has a dotted name. Fields that [`EventBuilder::alias`] adds are second names for a value that is already
 //! there: they are found by name and not shown, hashed or searched again.
 //!
@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::identity::{EventId, IdDigest, SourceIdentity};
@@ -287,7 +288,7 @@ impl Event {
 pub struct EventBuilder {
     names: Arc<FieldNames>,
     known: HashMap<Box<str>, FieldId>,
-    /// By field: its name.
+    /// By field: its name, where that can be expected.
     texts: Vec<Option<Arc<str>>>,
     /// By field and one more, 0 for the beginning: the field that stood behind it last.
     followers: Vec<Option<FieldId>>,
@@ -361,9 +362,14 @@ impl EventBuilder {
 
     /// Forgets what was pushed since the last event.
     pub fn clear(&mut self) {
-        self.buffer.clear();
-        self.fields.clear();
         self.raw_len = 0;
+        self.clear_fields();
+    }
+
+    /// Forgets the fields and keeps the raw record, for a reader that begins again.
+    pub fn clear_fields(&mut self) {
+        self.buffer.truncate(self.raw_len as usize);
+        self.fields.clear();
         self.fields_cut = 0;
         self.behind = 0;
         self.heads.clear();
@@ -376,12 +382,26 @@ impl EventBuilder {
         self.raw_len = u32::try_from(raw.len()).expect("readers bound a record below 4 GiB");
     }
 
+    /// Returns the raw record; empty where none was set.
+    pub fn raw(&self) -> &str {
+        &self.buffer[..self.raw_len as usize]
+    }
+
+    /// Returns the field that stood at this place of the record before, where `is` confirms its name; what is pushed next
+    /// stands behind it. Spares a reader that can compare in place from making a name first. No name with a quote, a backslash
+    /// or a control character is ever asked about: where there are escapes it does not stand as it is.
+    pub fn intern_expected(&mut self, is: impl FnOnce(&str) -> bool) -> Option<FieldId> {
+        let guess = self.followers[self.behind]?;
+        if !is(self.texts[guess.index()].as_deref()?) {
+            return None;
+        }
+        self.behind = guess.index() + 1;
+        Some(guess)
+    }
+
     /// Returns the number of `name`; `None` where the table of names is full.
     pub fn intern(&mut self, name: &str) -> Option<FieldId> {
-        if let Some(guess) = self.followers[self.behind]
-            && self.texts[guess.index()].as_deref() == Some(name)
-        {
-            self.behind = guess.index() + 1;
+        if let Some(guess) = self.intern_expected(|expected| expected == name) {
             return Some(guess);
         }
         let id = match self.known.get(name) {
@@ -400,7 +420,8 @@ impl EventBuilder {
             self.texts.resize(id.index() + 1, None);
             self.followers.resize(id.index() + 2, None);
         }
-        self.texts[id.index()] = Some(Arc::from(name));
+        let is_plain = !name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+        self.texts[id.index()] = is_plain.then(|| Arc::from(name));
         Some(id)
     }
 
@@ -420,12 +441,31 @@ impl EventBuilder {
         self.push_named(Name::Interned(id), value);
     }
 
+    /// Adds a field whose text is a range of the raw record: it is not copied.
+    ///
+    /// # Panics
+    ///
+    /// Where the range does not lie in the raw record, on the bounds of characters.
+    pub fn push_raw(&mut self, id: FieldId, range: Range<usize>) {
+        let len = self.raw()[range.clone()].len() as u32;
+        if self.has_room() {
+            let slot = Slot::Str(Span { start: range.start as u32, len });
+            self.add(RawField { name: Name::Interned(id), slot, alias: false });
+        }
+    }
+
+    /// Counts a field that is over the bound.
+    fn has_room(&mut self) -> bool {
+        let has_room = self.fields.len() < FIELDS_MAX;
+        self.fields_cut += u64::from(!has_room);
+        has_room
+    }
+
     fn push_named(&mut self, name: Name, value: Value<'_>) {
+        if !self.has_room() {
+            return;
+        }
         let slot = match value {
-            _ if self.fields.len() >= FIELDS_MAX => {
-                self.fields_cut += 1;
-                return;
-            }
             Value::Str(text) => Slot::Str(self.keep(text)),
             Value::Int(number) => Slot::Int(number),
             Value::Float(number) => Slot::Float(number),
@@ -451,10 +491,8 @@ impl EventBuilder {
             if field.name != Name::Interned(from) {
                 continue;
             }
-            if self.fields.len() < FIELDS_MAX {
+            if self.has_room() {
                 self.add(RawField { name: Name::Interned(to), slot: field.slot, alias: true });
-            } else {
-                self.fields_cut += 1;
             }
         }
         true
@@ -567,7 +605,7 @@ impl EventBuilder {
         self.spare = Some((event.buffer, event.fields));
     }
 
-    /// Puts `text` into the buffer. Text that lies at the raw record's place already is not searched for: one copy a value.
+    /// Puts `text` into the buffer. Whether the raw record has it is not searched for: one copy a value.
     fn keep(&mut self, text: &str) -> Span {
         let start = u32::try_from(self.buffer.len()).expect("readers bound a record below 4 GiB");
         let len = u32::try_from(text.len()).expect("readers bound a record below 4 GiB");
