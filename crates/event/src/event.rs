@@ -299,6 +299,8 @@ pub struct EventBuilder {
     fields: Vec<RawField>,
     fields_cut: u64,
     heads: Heads,
+    /// Memory for values that are derived.
+    derived: String,
     /// Memory of an event that nobody needs any more.
     spare: Option<(String, Vec<RawField>)>,
 }
@@ -349,6 +351,7 @@ impl EventBuilder {
             fields: Vec::new(),
             fields_cut: 0,
             heads: Heads::default(),
+            derived: String::new(),
             spare: None,
         };
         builder.clear();
@@ -506,6 +509,19 @@ impl EventBuilder {
         if let Some(field) = self.fields.get_mut(before) {
             field.alias = true;
         }
+    }
+
+    /// Derives a value from the first text of the field `from`, where `derive` writes one, and adds it as [`EventBuilder::derive`]
+    /// does.
+    pub fn derive_from(&mut self, from: FieldId, to: FieldId, derive: impl FnOnce(&str, &mut String) -> Option<()>) {
+        let mut derived = std::mem::take(&mut self.derived);
+        derived.clear();
+        if let Some(text) = self.get(from).and_then(Value::as_str)
+            && derive(text, &mut derived).is_some()
+        {
+            self.derive(to, Value::Str(&derived));
+        }
+        self.derived = derived;
     }
 
     /// Gives a new name to every field for which `rename` has one.
