@@ -9,9 +9,10 @@
 //! it was read (`tests/it/event.rs`).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::identity::{EventId, IdDigest, SourceIdentity};
 use crate::log_source::LogSource;
@@ -288,10 +289,12 @@ impl Event {
 pub struct EventBuilder {
     names: Arc<FieldNames>,
     known: HashMap<Box<str>, FieldId>,
-    /// By field: its name, where that can be expected.
-    texts: Vec<Option<Arc<str>>>,
-    /// By field and one more, 0 for the beginning: the field that stood behind it last.
-    followers: Vec<Option<FieldId>>,
+    /// The names that can be expected, one behind the other.
+    texts: Vec<u8>,
+    /// By field and one more, 0 for the beginning: the field that stood behind it last, with its name in `texts`.
+    followers: Vec<Option<(FieldId, Span)>>,
+    /// By field: its name in `texts`, where it is there.
+    places: Vec<Option<Span>>,
     /// Where the next name stands in `followers`.
     behind: usize,
     buffer: String,
@@ -321,6 +324,7 @@ impl Heads {
         });
     }
 
+    #[inline]
     fn see(&mut self, id: FieldId, at: usize) {
         if self.first.len() <= id.index() {
             self.first.resize(id.index() + 1, (0, 0));
@@ -331,6 +335,7 @@ impl Heads {
         }
     }
 
+    #[inline]
     fn get(&self, id: FieldId) -> Option<usize> {
         let first = self.first.get(id.index())?;
         (first.0 == self.round).then_some(first.1 as usize)
@@ -345,6 +350,7 @@ impl EventBuilder {
             known: HashMap::new(),
             texts: Vec::new(),
             followers: vec![None],
+            places: Vec::new(),
             behind: 0,
             buffer: String::new(),
             raw_len: 0,
@@ -393,9 +399,10 @@ impl EventBuilder {
     /// Returns the field that stood at this place of the record before, where `is` confirms its name; what is pushed next
     /// stands behind it. Spares a reader that can compare in place from making a name first. No name with a quote, a backslash
     /// or a control character is ever asked about: where there are escapes it does not stand as it is.
-    pub fn intern_expected(&mut self, is: impl FnOnce(&str) -> bool) -> Option<FieldId> {
-        let guess = self.followers[self.behind]?;
-        if !is(self.texts[guess.index()].as_deref()?) {
+    #[inline]
+    pub fn intern_expected(&mut self, is: impl FnOnce(&[u8]) -> bool) -> Option<FieldId> {
+        let (guess, Span { start, len }) = self.followers[self.behind]?;
+        if !is(&self.texts[start as usize..(start + len) as usize]) {
             return None;
         }
         self.behind = guess.index() + 1;
@@ -404,14 +411,14 @@ impl EventBuilder {
 
     /// Returns the number of `name`; `None` where the table of names is full.
     pub fn intern(&mut self, name: &str) -> Option<FieldId> {
-        if let Some(guess) = self.intern_expected(|expected| expected == name) {
+        if let Some(guess) = self.intern_expected(|expected| expected == name.as_bytes()) {
             return Some(guess);
         }
         let id = match self.known.get(name) {
             Some(id) => *id,
             None => self.learn(name)?,
         };
-        self.followers[self.behind] = Some(id);
+        self.followers[self.behind] = self.places[id.index()].map(|place| (id, place));
         self.behind = id.index() + 1;
         Some(id)
     }
@@ -419,12 +426,14 @@ impl EventBuilder {
     fn learn(&mut self, name: &str) -> Option<FieldId> {
         let id = self.names.intern(name)?;
         self.known.insert(name.into(), id);
-        if self.texts.len() <= id.index() {
-            self.texts.resize(id.index() + 1, None);
+        if self.places.len() <= id.index() {
+            self.places.resize(id.index() + 1, None);
             self.followers.resize(id.index() + 2, None);
         }
-        let is_plain = !name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
-        self.texts[id.index()] = is_plain.then(|| Arc::from(name));
+        if !name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
+            self.places[id.index()] = Some(Span { start: self.texts.len() as u32, len: name.len() as u32 });
+            self.texts.extend_from_slice(name.as_bytes());
+        }
         Some(id)
     }
 
@@ -440,6 +449,7 @@ impl EventBuilder {
     }
 
     /// Adds a field by its interned name.
+    #[inline]
     pub fn push_by_id(&mut self, id: FieldId, value: Value<'_>) {
         self.push_named(Name::Interned(id), value);
     }
@@ -449,6 +459,7 @@ impl EventBuilder {
     /// # Panics
     ///
     /// Where the range does not lie in the raw record, on the bounds of characters.
+    #[inline]
     pub fn push_raw(&mut self, id: FieldId, range: Range<usize>) {
         let len = self.raw()[range.clone()].len() as u32;
         if self.has_room() {
@@ -458,12 +469,16 @@ impl EventBuilder {
     }
 
     /// Counts a field that is over the bound.
+    #[inline]
     fn has_room(&mut self) -> bool {
-        let has_room = self.fields.len() < FIELDS_MAX;
-        self.fields_cut += u64::from(!has_room);
-        has_room
+        if self.fields.len() < FIELDS_MAX {
+            return true;
+        }
+        self.fields_cut += 1;
+        false
     }
 
+    #[inline]
     fn push_named(&mut self, name: Name, value: Value<'_>) {
         if !self.has_room() {
             return;
@@ -479,6 +494,7 @@ impl EventBuilder {
         self.add(RawField { name, slot, alias: false });
     }
 
+    #[inline]
     fn add(&mut self, field: RawField) {
         if let Name::Interned(id) = field.name {
             self.heads.see(id, self.fields.len());
