@@ -1,7 +1,7 @@
 //! The Event: one owned buffer, and a flat list of fields that point into it.
 //!
-//! The buffer begins with the raw record where there is one; what had to be decoded (escaped JSON, UTF-16 from EVTX) is
-//! appended once. A field is 24 bytes: name, kind, place. Members of an array are fields of the same name; what is
+//! The buffer begins with the raw record where there is one. A value that stands in it as it is lies there; what had to be
+//! decoded (escaped JSON, UTF-16 from EVTX) is appended once. A field is 24 bytes: name, kind, place. Members of an array are fields of the same name; what is
 //! nested has a dotted name. Fields that [`EventBuilder::alias`] adds are second names for a value that is already
 //! there: they are found by name and not shown, hashed or searched again.
 //!
@@ -9,9 +9,10 @@
 //! it was read (`tests/it/event.rs`).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::identity::{EventId, IdDigest, SourceIdentity};
 use crate::log_source::LogSource;
@@ -323,10 +324,12 @@ impl Event {
 pub struct EventBuilder {
     names: Arc<FieldNames>,
     known: HashMap<Box<str>, FieldId>,
-    /// By field: its name.
-    texts: Vec<Option<Arc<str>>>,
-    /// By field and one more, 0 for the beginning: the field that stood behind it last.
-    followers: Vec<Option<FieldId>>,
+    /// The names that can be expected, one behind the other.
+    texts: Vec<u8>,
+    /// By field and one more, 0 for the beginning: the field that stood behind it last, with its name in `texts`.
+    followers: Vec<Option<(FieldId, Span)>>,
+    /// By field: its name in `texts`, where it is there.
+    places: Vec<Option<Span>>,
     /// Where the next name stands in `followers`.
     behind: usize,
     buffer: String,
@@ -334,6 +337,8 @@ pub struct EventBuilder {
     fields: Vec<RawField>,
     fields_cut: u64,
     heads: Heads,
+    /// Memory for values that are derived.
+    derived: String,
     /// Memory of an event that nobody needs any more.
     spare: Option<(String, Vec<RawField>)>,
 }
@@ -354,6 +359,7 @@ impl Heads {
         });
     }
 
+    #[inline]
     fn see(&mut self, id: FieldId, at: usize) {
         if self.first.len() <= id.index() {
             self.first.resize(id.index() + 1, (0, 0));
@@ -364,6 +370,7 @@ impl Heads {
         }
     }
 
+    #[inline]
     fn get(&self, id: FieldId) -> Option<usize> {
         let first = self.first.get(id.index())?;
         (first.0 == self.round).then_some(first.1 as usize)
@@ -378,12 +385,14 @@ impl EventBuilder {
             known: HashMap::new(),
             texts: Vec::new(),
             followers: vec![None],
+            places: Vec::new(),
             behind: 0,
             buffer: String::new(),
             raw_len: 0,
             fields: Vec::new(),
             fields_cut: 0,
             heads: Heads::default(),
+            derived: String::new(),
             spare: None,
         };
         builder.clear();
@@ -397,9 +406,14 @@ impl EventBuilder {
 
     /// Forgets what was pushed since the last event.
     pub fn clear(&mut self) {
-        self.buffer.clear();
-        self.fields.clear();
         self.raw_len = 0;
+        self.clear_fields();
+    }
+
+    /// Forgets the fields and keeps the raw record, for a reader that begins again.
+    pub fn clear_fields(&mut self) {
+        self.buffer.truncate(self.raw_len as usize);
+        self.fields.clear();
         self.fields_cut = 0;
         self.behind = 0;
         self.heads.clear();
@@ -412,19 +426,34 @@ impl EventBuilder {
         self.raw_len = u32::try_from(raw.len()).expect("readers bound a record below 4 GiB");
     }
 
+    /// Returns the raw record; empty where none was set.
+    pub fn raw(&self) -> &str {
+        &self.buffer[..self.raw_len as usize]
+    }
+
+    /// Returns the field that stood at this place of the record before, where `is` confirms its name; what is pushed next
+    /// stands behind it. Spares a reader that can compare in place from making a name first. No name with a quote, a backslash
+    /// or a control character is ever asked about: where there are escapes it does not stand as it is.
+    #[inline]
+    pub fn intern_expected(&mut self, is: impl FnOnce(&[u8]) -> bool) -> Option<FieldId> {
+        let (guess, Span { start, len }) = self.followers[self.behind]?;
+        if !is(&self.texts[start as usize..(start + len) as usize]) {
+            return None;
+        }
+        self.behind = guess.index() + 1;
+        Some(guess)
+    }
+
     /// Returns the number of `name`; `None` where the table of names is full.
     pub fn intern(&mut self, name: &str) -> Option<FieldId> {
-        if let Some(guess) = self.followers[self.behind]
-            && self.texts[guess.index()].as_deref() == Some(name)
-        {
-            self.behind = guess.index() + 1;
+        if let Some(guess) = self.intern_expected(|expected| expected == name.as_bytes()) {
             return Some(guess);
         }
         let id = match self.known.get(name) {
             Some(id) => *id,
             None => self.learn(name)?,
         };
-        self.followers[self.behind] = Some(id);
+        self.followers[self.behind] = self.places[id.index()].map(|place| (id, place));
         self.behind = id.index() + 1;
         Some(id)
     }
@@ -432,11 +461,14 @@ impl EventBuilder {
     fn learn(&mut self, name: &str) -> Option<FieldId> {
         let id = self.names.intern(name)?;
         self.known.insert(name.into(), id);
-        if self.texts.len() <= id.index() {
-            self.texts.resize(id.index() + 1, None);
+        if self.places.len() <= id.index() {
+            self.places.resize(id.index() + 1, None);
             self.followers.resize(id.index() + 2, None);
         }
-        self.texts[id.index()] = Some(Arc::from(name));
+        if !name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
+            self.places[id.index()] = Some(Span { start: self.texts.len() as u32, len: name.len() as u32 });
+            self.texts.extend_from_slice(name.as_bytes());
+        }
         Some(id)
     }
 
@@ -452,16 +484,41 @@ impl EventBuilder {
     }
 
     /// Adds a field by its interned name.
+    #[inline]
     pub fn push_by_id(&mut self, id: FieldId, value: Value<'_>) {
         self.push_named(Name::Interned(id), value);
     }
 
+    /// Adds a field whose text is a range of the raw record: it is not copied.
+    ///
+    /// # Panics
+    ///
+    /// Where the range does not lie in the raw record, on the bounds of characters.
+    #[inline]
+    pub fn push_raw(&mut self, id: FieldId, range: Range<usize>) {
+        let len = self.raw()[range.clone()].len() as u32;
+        if self.has_room() {
+            let slot = Slot::Str(Span { start: range.start as u32, len });
+            self.add(RawField { name: Name::Interned(id), slot, alias: false });
+        }
+    }
+
+    /// Counts a field that is over the bound.
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        if self.fields.len() < FIELDS_MAX {
+            return true;
+        }
+        self.fields_cut += 1;
+        false
+    }
+
+    #[inline]
     fn push_named(&mut self, name: Name, value: Value<'_>) {
+        if !self.has_room() {
+            return;
+        }
         let slot = match value {
-            _ if self.fields.len() >= FIELDS_MAX => {
-                self.fields_cut += 1;
-                return;
-            }
             Value::Str(text) => Slot::Str(self.keep(text)),
             Value::Int(number) => Slot::Int(number),
             Value::Float(number) => Slot::Float(number),
@@ -472,6 +529,7 @@ impl EventBuilder {
         self.add(RawField { name, slot, alias: false });
     }
 
+    #[inline]
     fn add(&mut self, field: RawField) {
         if let Name::Interned(id) = field.name {
             self.heads.see(id, self.fields.len());
@@ -487,10 +545,8 @@ impl EventBuilder {
             if field.name != Name::Interned(from) {
                 continue;
             }
-            if self.fields.len() < FIELDS_MAX {
+            if self.has_room() {
                 self.add(RawField { name: Name::Interned(to), slot: field.slot, alias: true });
-            } else {
-                self.fields_cut += 1;
             }
         }
         true
@@ -504,6 +560,19 @@ impl EventBuilder {
         if let Some(field) = self.fields.get_mut(before) {
             field.alias = true;
         }
+    }
+
+    /// Derives a value from the first text of the field `from`, where `derive` writes one, and adds it as [`EventBuilder::derive`]
+    /// does.
+    pub fn derive_from(&mut self, from: FieldId, to: FieldId, derive: impl FnOnce(&str, &mut String) -> Option<()>) {
+        let mut derived = std::mem::take(&mut self.derived);
+        derived.clear();
+        if let Some(text) = self.get(from).and_then(Value::as_str)
+            && derive(text, &mut derived).is_some()
+        {
+            self.derive(to, Value::Str(&derived));
+        }
+        self.derived = derived;
     }
 
     /// Gives a new name to every field for which `rename` has one.
@@ -603,7 +672,7 @@ impl EventBuilder {
         self.spare = Some((event.buffer, event.fields));
     }
 
-    /// Puts `text` into the buffer. Text that lies at the raw record's place already is not searched for: one copy a value.
+    /// Puts `text` into the buffer. Whether the raw record has it is not searched for: one copy a value.
     fn keep(&mut self, text: &str) -> Span {
         let start = u32::try_from(self.buffer.len()).expect("readers bound a record below 4 GiB");
         let len = u32::try_from(text.len()).expect("readers bound a record below 4 GiB");

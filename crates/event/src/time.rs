@@ -31,6 +31,13 @@ impl Timestamp {
     /// Parses an RFC 3339 time (a `T` or a space between date and time; without an offset it is taken as UTC).
     pub fn parse_rfc3339(text: &str) -> Result<Self, UnknownTime> {
         let text = text.trim();
+        if let Some(moment) = parse_plain(text.as_bytes()) {
+            return Ok(moment);
+        }
+        Self::parse_by_jiff(text)
+    }
+
+    fn parse_by_jiff(text: &str) -> Result<Self, UnknownTime> {
         if let Ok(moment) = text.parse::<jiff::Timestamp>() {
             return Self::from_jiff(moment);
         }
@@ -91,6 +98,50 @@ impl Timestamp {
     }
 }
 
+/// Parses a time as nearly all logs write it, `2020-04-30T00:06:39.82437Z`, with `T` or a space, with `Z` or nothing; `None`
+/// is for `jiff` to decide. Leap seconds are, and years at the ends of the range.
+fn parse_plain(text: &[u8]) -> Option<Timestamp> {
+    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b' ', h1, h2, b':', n1, n2, b':', s1, s2], rest) =
+        text.split_first_chunk()?
+    else {
+        return None;
+    };
+    let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?);
+    let (hour, minute, second) = (number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?);
+    if !(1700..2200).contains(&year) || !(1..=days_in(year, usize::try_from(month).ok()?)?).contains(&day) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanos = match rest.strip_suffix(b"Z").unwrap_or(rest) {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => number(digits)? * 10_i64.pow(9 - digits.len() as u32),
+        _ => return None,
+    };
+    let seconds = ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    Some(Timestamp(seconds * 1_000_000_000 + nanos))
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
+}
+
+/// How many days a month has, counted from 1; `None` where there is no such month.
+fn days_in(year: i64, month: usize) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let february = if is_leap { 29 } else { 28 };
+    [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].get(month.wrapping_sub(1)).copied()
+}
+
+/// Counts years from March, so that a leap day is the last of its year (Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", `days_from_civil`).
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, with as much of a fraction as there is: `2020-04-30T00:06:39.82437Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,7 +200,40 @@ impl fmt::Display for UnknownTime {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Checks that the parser of plain times leaves a text to `jiff`, or says what it says.
+    #[track_caller]
+    fn check_as_jiff(text: &str) {
+        let plain = parse_plain(text.as_bytes());
+        assert!(plain.is_none() || plain.map(Ok) == Some(Timestamp::parse_by_jiff(text)), "{text:?}");
+    }
+
+    #[test]
+    fn every_day_is_the_one_it_is_to_jiff() {
+        for year in 1699..=2200 {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                check_as_jiff(&format!("{year:04}-{month:02}-{day:02}T12:34:56Z"));
+            }
+        }
+        assert!(parse_plain(b"2000-02-29 12:34:56.7").is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn plain_times_are_what_they_are_to_jiff(
+            text in "(1[6-9]|2[0-2])[0-9]{2}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,10})?Z?",
+            spoilt in any::<prop::sample::Index>(),
+            with in "[-+:.TZtz 0-9é]",
+        ) {
+            check_as_jiff(&text);
+            let at = spoilt.index(text.len());
+            check_as_jiff(&format!("{}{with}{}", &text[..at], &text[at + 1..]));
+            check_as_jiff(&format!("{}{with}{}", &text[..at], &text[at..]));
+        }
+    }
 
     #[test]
     fn epoch_seconds_keep_every_digit_that_fits() {

@@ -10,7 +10,7 @@ use cresset_event::{Event, EventBuilder, EventTime, FieldId, FieldNames, LogSour
 
 use crate::format::FormatInfo;
 use crate::input::Input;
-use crate::json::read_object;
+use crate::json::{Scratch, read_object};
 use crate::lines::{Line, Lines, Place};
 use crate::objects::{OBJECT_BYTES_MAX, Objects, Told, cut_wrapper, tell};
 use crate::reader::{Reader, Record};
@@ -92,8 +92,7 @@ pub(crate) struct JsonShapes {
     shapes: Vec<Box<dyn Shape>>,
     /// Format of the last record.
     format: &'static str,
-    /// Memory for the names of nested fields.
-    path: String,
+    scratch: Scratch,
 }
 
 impl JsonShapes {
@@ -104,16 +103,16 @@ impl JsonShapes {
             Box::new(Zeek::new(names, taxonomy)),
             Box::new(General::new(names, taxonomy)),
         ];
-        Self { shapes, format: INFO.name, path: String::new() }
+        Self { shapes, format: INFO.name, scratch: Scratch::default() }
     }
 
-    /// Reads one object into the builder, which must be clear, but for a raw record.
+    /// Reads one object into the builder, which must be clear, or hold the object as the raw record.
     pub(crate) fn read(
         &mut self,
         object: &str,
         builder: &mut EventBuilder,
     ) -> Result<(EventTime, Arc<LogSource>), serde_json::Error> {
-        read_object(object, &mut self.path, builder)?;
+        read_object(object, &mut self.scratch, builder)?;
         let shape = self.shapes.iter_mut().find(|shape| shape.is(builder)).expect("the general shape fits all");
         self.format = shape.format();
         Ok(shape.finish(builder))

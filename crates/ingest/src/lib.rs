@@ -35,5 +35,7 @@ mod zeek;
 mod zeek_tsv;
 
 pub use format::FormatInfo;
+#[cfg(any(test, fuzzing))]
+pub use json::check_json_readers_agree;
 pub use opener::{OpenError, Opener};
 pub use reader::{Reader, Record, Skipped};

@@ -130,7 +130,6 @@ pub(crate) enum Line {
 pub(crate) struct Lines {
     input: Input,
     bytes: Vec<u8>,
-    text: String,
     number: u64,
     offset: u64,
     ended: bool,
@@ -138,7 +137,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
-        Self { input, bytes: Vec::new(), text: String::new(), number: 0, offset: 0, ended: false }
+        Self { input, bytes: Vec::new(), number: 0, offset: 0, ended: false }
     }
 
     pub(crate) fn bytes_taken(&self) -> u64 {
@@ -183,7 +182,7 @@ impl Lines {
             let reason = format!("a line of {length} bytes; the longest that is read has {LINE_BYTES_MAX}");
             return Some(Line::Bad(self.skipped(at.number, reason, &self.bytes)));
         }
-        self.decode();
+        self.cut_end();
         Some(Line::Text(at))
     }
 
@@ -215,11 +214,12 @@ impl Lines {
 
     /// Takes the line out, so that the reader itself can be used meanwhile; [`Lines::give_back`] saves the allocation.
     pub(crate) fn take_text(&mut self) -> String {
-        std::mem::take(&mut self.text)
+        let bytes = std::mem::take(&mut self.bytes);
+        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
     pub(crate) fn give_back(&mut self, text: String) {
-        self.text = text;
+        self.bytes = text.into_bytes();
     }
 
     /// Takes bytes up to the end of the line; keeps no more than a bounded head of one that is too long.
@@ -246,17 +246,14 @@ impl Lines {
         }
     }
 
-    fn decode(&mut self) {
-        let mut line: &[u8] = &self.bytes;
-        line = line.strip_suffix(b"\n").unwrap_or(line);
-        line = line.strip_suffix(b"\r").unwrap_or(line);
-        if self.number == 1 {
-            line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    /// Takes off the end of the line, and the byte order mark of a first one.
+    fn cut_end(&mut self) {
+        for end in [b'\n', b'\r'] {
+            self.bytes.pop_if(|last| *last == end);
         }
-        self.text.clear();
-        match std::str::from_utf8(line) {
-            Ok(text) => self.text.push_str(text),
-            Err(_) => self.text.push_str(&String::from_utf8_lossy(line)),
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        if self.number == 1 && self.bytes.starts_with(MARK) {
+            self.bytes.drain(..MARK.len());
         }
     }
 }

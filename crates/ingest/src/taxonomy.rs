@@ -3,12 +3,15 @@
 //! A table and no code, so that a source is added or corrected without touching a parser. The built-in table is checked
 //! when it is compiled; a fault in it is ours, and every test meets it.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cresset_event::{EventBuilder, FieldId, FieldNames, LogSource, Value};
+use cresset_event::{EventBuilder, FieldId, FieldNames, LogSource};
+use foldhash::{HashMap, HashMapExt};
 use serde::Deserialize;
+
+/// Longest name of a channel that is looked up: Windows allows 255 characters, and all that are known are ASCII.
+const CHANNEL_BYTES_MAX: usize = 255;
 
 /// What one kind of record is.
 #[derive(Debug)]
@@ -38,41 +41,43 @@ impl Class {
     /// Gives the record's fields their second names.
     pub(crate) fn apply(&self, builder: &mut EventBuilder) {
         add_names(&self.aliases, builder);
-        for derived in &self.derived {
-            let value = builder.get(derived.from).and_then(Value::as_str).and_then(|text| derived.how.apply(text));
-            if let Some(value) = value.map(Cow::into_owned) {
-                builder.derive(derived.to, Value::Str(&value));
-            }
+        for Derived { from, to, how } in &self.derived {
+            builder.derive_from(*from, *to, |text, derived| how.apply(text, derived));
         }
     }
 }
 
-/// Gives second names, as (from, to), where the record lacks them.
+/// Gives second names, as (from, to), where the record lacks them. It has few of the first, so that they are asked for first.
 pub(crate) fn add_names(names: &[(FieldId, FieldId)], builder: &mut EventBuilder) {
     for (from, to) in names {
-        if !builder.has(*to) {
+        if builder.has(*from) && !builder.has(*to) {
             builder.alias(*from, *to);
         }
     }
 }
 
 impl How {
-    /// Returns the derived value, where there is another than the one it is derived from.
-    fn apply<'t>(&'t self, text: &'t str) -> Option<Cow<'t, str>> {
+    /// Writes the derived value, where there is another than the one it is derived from.
+    fn apply(&self, text: &str, derived: &mut String) -> Option<()> {
         match self {
-            Self::Values(values) => values.get(text).map(|value| Cow::Borrowed(value.as_str())),
-            Self::DrivePath => drive_path(text).map(Cow::Owned),
-            Self::Trimmed => Some(text.trim()).filter(|trimmed| trimmed.len() < text.len()).map(Cow::Borrowed),
+            Self::Values(values) => derived.push_str(values.get(text)?),
+            Self::DrivePath => {
+                derived.push_str("C:");
+                derived.push_str(path_on_device(text)?);
+            }
+            Self::Trimmed if text.trim().len() < text.len() => derived.push_str(text.trim()),
+            Self::Trimmed => return None,
         }
+        Some(())
     }
 }
 
-/// `\device\harddiskvolume2\a.exe` as `C:\a.exe`: which drive the volume is the log does not say, and rules name C: alone.
-fn drive_path(path: &str) -> Option<String> {
+/// `\a.exe` of `\device\harddiskvolume2\a.exe`: which drive the volume is the log does not say, and rules name C: alone.
+fn path_on_device(path: &str) -> Option<&str> {
     const DEVICE: &str = r"\device\harddiskvolume";
     let volume = path.get(..DEVICE.len()).filter(|start| start.eq_ignore_ascii_case(DEVICE))?;
     let rest = path[volume.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
-    rest.starts_with('\\').then(|| format!("C:{rest}"))
+    rest.starts_with('\\').then_some(rest)
 }
 
 /// Several kinds of record of one source, told by a word: an event type, a log, a program.
@@ -137,7 +142,8 @@ impl Taxonomy {
 /// The classes of Windows events: by channel, and within it by event id.
 #[derive(Debug)]
 pub(crate) struct WindowsClasses {
-    channels: HashMap<String, Channel>,
+    /// By name in lower case.
+    channels: HashMap<Vec<u8>, Channel>,
     providers: HashMap<String, String>,
     other: Arc<Class>,
 }
@@ -151,9 +157,16 @@ struct Channel {
 impl WindowsClasses {
     /// Returns what an event with this id in this channel is.
     pub(crate) fn get(&self, channel: &str, event_id: Option<i64>) -> &Arc<Class> {
-        let found = self.channels.get(channel).or_else(|| self.channels.get(&channel.to_ascii_lowercase()));
-        let Some(found) = found else { return &self.other };
+        let Some(found) = self.channel(channel) else { return &self.other };
         event_id.and_then(|id| found.by_id.get(&id)).unwrap_or(&found.other)
+    }
+
+    fn channel(&self, name: &str) -> Option<&Channel> {
+        let mut lower = [0; CHANNEL_BYTES_MAX];
+        let lower = lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        self.channels.get(&*lower)
     }
 
     /// Returns the channel that a provider writes to.
@@ -180,9 +193,9 @@ impl WindowsClasses {
             }
             for name in in_channels {
                 let other = class(Some(service), ClassRow::default());
-                let channel = || Channel { by_id: by_id.clone(), other: Arc::clone(&other) };
-                channels.insert(name.clone(), channel());
-                channels.insert(name.to_ascii_lowercase(), channel());
+                assert!(name.len() <= CHANNEL_BYTES_MAX, "`{name}` is longer than a channel's name may be");
+                let channel = Channel { by_id: by_id.clone(), other };
+                channels.insert(name.to_ascii_lowercase().into_bytes(), channel);
             }
         }
         Self { channels, providers: table.providers.into_iter().collect(), other: class(None, ClassRow::default()) }

@@ -12,7 +12,7 @@ use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, LogSource, Val
 
 use crate::format::FormatInfo;
 use crate::json_lines::{Shape, intern_all, time_of};
-use crate::taxonomy::{Taxonomy, add_names};
+use crate::taxonomy::{Class, Taxonomy, add_names};
 
 pub(crate) const INFO: FormatInfo = FormatInfo {
     name: "windows-json",
@@ -139,6 +139,8 @@ pub(crate) struct Windows {
     flat: Vec<(FieldId, FieldId)>,
     ecs: Vec<(FieldId, FieldId)>,
     named_data: Vec<(FieldId, FieldId)>,
+    /// Memory for a list of hashes.
+    hashes: String,
     times: Vec<FieldId>,
     ids: Ids,
 }
@@ -174,6 +176,7 @@ impl Windows {
             flat: pairs(FLAT),
             ecs: pairs(ECS),
             named_data: pairs(NAMED_DATA).into_iter().chain(data_inside).collect(),
+            hashes: String::new(),
             times: intern_all(names, &["TimeCreated", "@timestamp", "SystemTime", "UtcTime", "EventTime", "timestamp"]),
             ids: Ids {
                 event_id: intern("EventID"),
@@ -205,12 +208,31 @@ impl Windows {
         });
     }
 
+    /// Returns what the event is, by its channel and number.
+    fn class(&self, builder: &EventBuilder) -> Arc<Class> {
+        let classes = &self.taxonomy.windows;
+        let number = match builder.get(self.ids.event_id) {
+            Some(Value::Int(number)) => Some(number),
+            other => other.and_then(Value::to_text).and_then(|text| text.trim().parse().ok()),
+        };
+        let text = |id| builder.get(id).and_then(Value::to_text);
+        let class = match (text(self.ids.channel), text(self.ids.provider)) {
+            (Some(channel), _) => classes.get(&channel, number),
+            (None, Some(provider)) => classes.get(classes.channel_of_provider(&provider).unwrap_or_default(), number),
+            (None, None) => classes.get("", number),
+        };
+        Arc::clone(class)
+    }
+
     /// Adds the single hashes of Sysmon's list.
-    fn add_hashes(&self, builder: &mut EventBuilder) {
-        let hashes = builder.get(self.ids.hashes).and_then(Value::to_text).map(|text| text.into_owned());
-        for part in hashes.iter().flat_map(|hashes| hashes.split(',')) {
+    fn add_hashes(&mut self, builder: &mut EventBuilder) {
+        let Self { ids, hashes, .. } = self;
+        let Some(text) = builder.get(ids.hashes).and_then(Value::to_text) else { return };
+        hashes.clear();
+        hashes.push_str(&text);
+        for part in hashes.split(',') {
             let Some((name, hex)) = part.split_once('=') else { continue };
-            if let Some((_, id)) = self.ids.digests.iter().find(|(known, _)| *known == name) {
+            if let Some((_, id)) = ids.digests.iter().find(|(known, _)| *known == name) {
                 builder.derive(*id, Value::Str(hex));
             }
         }
@@ -233,14 +255,7 @@ impl Shape for Windows {
         }
         self.rename(builder);
         add_names(&self.flat, builder);
-        let number = builder.get(self.ids.event_id).and_then(Value::to_text).and_then(|text| text.trim().parse().ok());
-        let channel = builder.get(self.ids.channel).and_then(Value::to_text).map(|text| text.into_owned());
-        let classes = &self.taxonomy.windows;
-        let channel = channel.or_else(|| {
-            let provider = builder.get(self.ids.provider).and_then(Value::to_text)?;
-            classes.channel_of_provider(&provider).map(Into::into)
-        });
-        let class = Arc::clone(classes.get(channel.as_deref().unwrap_or_default(), number));
+        let class = self.class(builder);
         class.apply(builder);
         self.add_hashes(builder);
         add_names(&self.ecs, builder);

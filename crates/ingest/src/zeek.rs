@@ -9,7 +9,7 @@ use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, LogSource, Val
 
 use crate::format::FormatInfo;
 use crate::json_lines::{Shape, intern_all, time_of};
-use crate::taxonomy::Taxonomy;
+use crate::taxonomy::{Taxonomy, add_names};
 
 pub(crate) const INFO: FormatInfo = FormatInfo {
     name: "zeek-json",
@@ -65,11 +65,7 @@ impl Zeek {
 
     /// Finishes a record of the log `path`.
     pub(crate) fn finish_as(&self, path: &str, builder: &mut EventBuilder) -> (EventTime, Arc<LogSource>) {
-        for (from, to) in &self.spellings {
-            if !builder.has(*to) {
-                builder.alias(*from, *to);
-            }
-        }
+        add_names(&self.spellings, builder);
         let class = Arc::clone(self.taxonomy.zeek.get(path));
         class.apply(builder);
         (time_of(builder, &self.times), Arc::clone(&class.log_source))
