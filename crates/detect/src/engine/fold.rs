@@ -50,9 +50,9 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
     }
 }
 
-/// Returns whether a text whose ASCII letters are in lower case is folded.
-pub(crate) fn is_folded_but_for_ascii(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii() || fold_char(c) == c)
+/// Returns whether a text whose ASCII letters are in lower case is folded in whole.
+pub(crate) fn is_folded(lower: &str) -> bool {
+    lower.is_ascii() || lower.chars().all(|c| c.is_ascii() || fold_char(c) == c)
 }
 
 /// Returns the folded text.

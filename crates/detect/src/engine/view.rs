@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use cresset_event::{Entry, Event, FieldId, Value};
 
-use super::fold::{fold_into, is_folded_but_for_ascii};
+use super::fold::{fold_into, is_folded};
 use super::test::Case;
 
 /// Stands for "none" in a chain of entries.
@@ -81,7 +81,7 @@ impl Lookup {
     pub(crate) fn add(&mut self, at: usize, entry: Entry<'_>, reads: Reads) {
         if reads == Reads::Texts {
             self.spans[at] = match entry.text_range() {
-                Some(range) if self.is_ascii || is_folded_but_for_ascii(&self.folded[range.clone()]) => {
+                Some(range) if self.is_ascii || is_folded(&self.folded[range.clone()]) => {
                     (range.start as u32, range.end as u32)
                 }
                 _ => self.append(entry.value()),
