@@ -6,14 +6,16 @@
 
 use std::sync::Arc;
 
-use cresset_event::{Event, EventBuilder, EventTime, FieldId, FieldNames, LogSource, Timestamp, UnknownTime, Value};
+use cresset_event::{
+    Event, EventBuilder, EventTime, FieldId, FieldNames, LogSource, Origin, Timestamp, UnknownTime, Value,
+};
 
 use crate::format::FormatInfo;
 use crate::input::Input;
 use crate::json::{Scratch, read_object};
-use crate::lines::{Line, Lines, Place};
+use crate::lines::{Block, Lines, Place};
 use crate::objects::{OBJECT_BYTES_MAX, Objects, Told, cut_wrapper, tell};
-use crate::reader::{Reader, Record};
+use crate::reader::{Decoder, Decoders, Reader, Record, Skipped};
 use crate::suricata::Suricata;
 use crate::taxonomy::Taxonomy;
 use crate::windows::Windows;
@@ -205,81 +207,164 @@ fn scaled(text: &str, nanos_each: i64) -> Result<Timestamp, UnknownTime> {
     whole.checked_mul(nanos_each).map(Timestamp::from_nanos).ok_or(UnknownTime::OutOfRange)
 }
 
-/// Reads a source of JSON objects.
-pub(crate) struct JsonReader {
-    lines: Lines,
+/// Decodes objects, on whichever thread.
+struct JsonDecoder {
     shapes: JsonShapes,
     builder: EventBuilder,
-    framing: Framing,
-    records: u64,
-    /// What of a stream was read and not yet cut into objects.
-    pending: Objects,
     /// Objects of a line that is a wrapper of many.
     wrapped: std::vec::IntoIter<(String, u64)>,
     wrapper: Place,
 }
 
-impl JsonReader {
-    pub(crate) fn new(input: Input, names: Arc<FieldNames>, taxonomy: &Arc<Taxonomy>, framing: Framing) -> Self {
-        let shapes = JsonShapes::new(&names, taxonomy);
+impl JsonDecoder {
+    fn new(names: &Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
         Self {
-            lines: Lines::new(input),
-            shapes,
-            builder: EventBuilder::new(names),
-            framing,
-            records: 0,
-            pending: Objects::default(),
+            shapes: JsonShapes::new(names, taxonomy),
+            builder: EventBuilder::new(Arc::clone(names)),
             wrapped: Vec::new().into_iter(),
             wrapper: Place { number: 0, offset: 0 },
         }
     }
 
-    fn read(&mut self, object: &str, at: Place) -> Record {
+    /// Reads one object; `origin` says where it is from. `Err` says what is wrong with it.
+    fn read(
+        &mut self,
+        object: &str,
+        origin: impl FnOnce(EventTime, Arc<LogSource>) -> Origin,
+    ) -> Result<Event, String> {
         self.builder.clear();
         self.builder.set_raw(object);
         match self.shapes.read(object, &mut self.builder) {
-            Ok((time, log_source)) => Record::Event(self.builder.finish(self.lines.origin(at, time, log_source))),
-            Err(cause) => {
-                let reason = format!("not a JSON object that can be read: {cause}");
-                Record::Skipped(self.lines.skipped(at.number, reason, object.as_bytes()))
-            }
+            Ok((time, log_source)) => Ok(self.builder.finish(origin(time, log_source))),
+            Err(cause) => Err(format!("not a JSON object that can be read: {cause}")),
         }
     }
 
-    fn next_line_record(&mut self) -> Option<Record> {
+    fn read_from(&mut self, object: &str, at: Place, block: &Block) -> Record {
+        match self.read(object, |time, log_source| block.origin(at, time, log_source)) {
+            Ok(event) => Record::Event(event),
+            Err(reason) => Record::Skipped(block.skipped(at.number, reason, object.as_bytes())),
+        }
+    }
+}
+
+impl Decoder for JsonDecoder {
+    fn next_record(&mut self, block: &mut Block) -> Option<Record> {
         loop {
             if let Some((object, offset)) = self.wrapped.next() {
                 let at = Place { offset: self.wrapper.offset + offset, ..self.wrapper };
-                return Some(self.read(&object, at));
+                return Some(self.read_from(&object, at, block));
             }
-            match self.lines.next_line()? {
-                Line::Bad(skipped) => return Some(Record::Skipped(skipped)),
-                Line::Text(at) => {
-                    let line = self.lines.take_text();
-                    let record = self.read_line(&line, at);
-                    self.lines.give_back(line);
-                    if record.is_some() {
-                        return record;
-                    }
+            let (at, line) = block.next_line()?;
+            let line = block.text(line);
+            if line.trim().is_empty() {
+                continue;
+            }
+            match cut_wrapper(&line) {
+                Some(objects) => {
+                    self.wrapped = objects.into_iter();
+                    self.wrapper = at;
                 }
+                None => return Some(self.read_from(&line, at, block)),
             }
         }
     }
 
-    /// Reads a line that is an object; one that is a wrapper of several is put by.
-    fn read_line(&mut self, line: &str, at: Place) -> Option<Record> {
-        if line.trim().is_empty() {
-            return None;
-        }
-        if let Some(objects) = cut_wrapper(line) {
-            self.wrapped = objects.into_iter();
-            self.wrapper = at;
-            return None;
-        }
-        Some(self.read(line, at))
+    fn recycle(&mut self, event: Event) {
+        self.builder.recycle(event);
     }
 
-    fn next_stream_record(&mut self) -> Option<Record> {
+    fn format(&self) -> &'static str {
+        self.shapes.format()
+    }
+}
+
+/// Reads a source of JSON objects, one a line.
+pub(crate) struct JsonLinesReader {
+    lines: Lines,
+    decoder: JsonDecoder,
+    block: Option<Block>,
+    decoders: Decoders,
+}
+
+impl JsonLinesReader {
+    pub(crate) fn new(input: Input, names: Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
+        let decoder = JsonDecoder::new(&names, taxonomy);
+        let taxonomy = Arc::clone(taxonomy);
+        let decoders: Decoders = Arc::new(move || Box::new(JsonDecoder::new(&names, &taxonomy)));
+        Self { lines: Lines::new(input), decoder, block: None, decoders }
+    }
+}
+
+impl Reader for JsonLinesReader {
+    fn next_record(&mut self) -> Option<Record> {
+        loop {
+            if let Some(block) = &mut self.block {
+                if let Some(record) = self.decoder.next_record(block) {
+                    return Some(record);
+                }
+                self.block.take().into_iter().for_each(|block| self.lines.reuse(block));
+            }
+            match self.lines.next_block()? {
+                Ok(block) => self.block = Some(block),
+                Err(skipped) => return Some(Record::Skipped(skipped)),
+            }
+        }
+    }
+
+    fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
+        self.lines.next_block()
+    }
+
+    fn decoders(&self) -> Option<Decoders> {
+        Some(Arc::clone(&self.decoders))
+    }
+
+    fn recycle(&mut self, event: Event) {
+        self.decoder.recycle(event);
+    }
+
+    fn format(&self) -> &'static str {
+        self.decoder.format()
+    }
+
+    fn bytes_taken(&self) -> u64 {
+        self.lines.bytes_taken()
+    }
+}
+
+/// Reads a source of JSON objects over several lines.
+pub(crate) struct JsonStreamReader {
+    lines: Lines,
+    decoder: JsonDecoder,
+    records: u64,
+    /// What was read and not yet cut into objects.
+    pending: Objects,
+}
+
+impl JsonStreamReader {
+    pub(crate) fn new(input: Input, names: Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
+        let decoder = JsonDecoder::new(&names, taxonomy);
+        Self { lines: Lines::new(input), decoder, records: 0, pending: Objects::default() }
+    }
+
+    fn read(&mut self, object: &str, at: Place) -> Record {
+        match self.decoder.read(object, |time, log_source| self.lines.origin(at, time, log_source)) {
+            Ok(event) => Record::Event(event),
+            Err(reason) => Record::Skipped(self.lines.skipped(at.number, reason, object.as_bytes())),
+        }
+    }
+
+    /// Reports what is pending as bad, and reads on behind it.
+    fn give_up(&mut self, reason: String) -> Record {
+        self.records += 1;
+        let bad = self.pending.give_up();
+        Record::Skipped(self.lines.skipped(self.records, reason, &bad))
+    }
+}
+
+impl Reader for JsonStreamReader {
+    fn next_record(&mut self) -> Option<Record> {
         loop {
             if let Some((object, offset)) = self.pending.take() {
                 self.records += 1;
@@ -304,28 +389,12 @@ impl JsonReader {
         }
     }
 
-    /// Reports what is pending as bad, and reads on behind it.
-    fn give_up(&mut self, reason: String) -> Record {
-        self.records += 1;
-        let bad = self.pending.give_up();
-        Record::Skipped(self.lines.skipped(self.records, reason, &bad))
-    }
-}
-
-impl Reader for JsonReader {
-    fn next_record(&mut self) -> Option<Record> {
-        match self.framing {
-            Framing::Lines => self.next_line_record(),
-            Framing::Stream => self.next_stream_record(),
-        }
-    }
-
     fn recycle(&mut self, event: Event) {
-        self.builder.recycle(event);
+        self.decoder.recycle(event);
     }
 
     fn format(&self) -> &'static str {
-        self.shapes.format()
+        self.decoder.format()
     }
 
     fn bytes_taken(&self) -> u64 {

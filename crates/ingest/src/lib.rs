@@ -37,5 +37,6 @@ mod zeek_tsv;
 pub use format::FormatInfo;
 #[cfg(any(test, fuzzing))]
 pub use json::check_json_readers_agree;
+pub use lines::Block;
 pub use opener::{OpenError, Opener};
-pub use reader::{Reader, Record, Skipped};
+pub use reader::{Decoder, Decoders, Reader, Record, Skipped};

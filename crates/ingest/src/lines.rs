@@ -3,17 +3,22 @@
 //! A line may be as long as [`LINE_BYTES_MAX`]; a longer one is counted, quoted and passed over without being kept.
 //! Bytes that are not UTF-8 are shown as U+FFFD. An error of the source ends it with a report; what was read stays.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Timestamp};
+use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Source, Timestamp};
 
 use crate::input::Input;
 use crate::reader::{Reader, Record, Skipped};
 
 /// Longest line that is read. A PowerShell script block as JSON has at most about 200 KiB.
 pub(crate) const LINE_BYTES_MAX: usize = 4 << 20;
+
+/// Most bytes of one block, unless a single line has more: enough to hand to another thread, little to wait for.
+const BLOCK_BYTES_MAX: usize = 1 << 18;
 
 /// One format whose records are lines.
 pub(crate) trait LineFormat: Send {
@@ -132,12 +137,66 @@ pub(crate) struct Lines {
     bytes: Vec<u8>,
     number: u64,
     offset: u64,
+    /// Bytes that can be had without waiting for more.
+    buffered: usize,
     ended: bool,
+}
+
+/// Lines of a source that were read and not decoded yet.
+#[derive(Debug)]
+pub struct Block {
+    bytes: Vec<u8>,
+    /// Where in `bytes` the next line begins, and its place in the source.
+    next: usize,
+    at: Place,
+    source: Arc<Source>,
+    arrived: Timestamp,
+}
+
+impl Block {
+    /// Returns how many bytes it has.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Moves to the next line and says where it is, in the source and for [`Block::text`].
+    pub(crate) fn next_line(&mut self) -> Option<(Place, Range<usize>)> {
+        let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
+        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let (at, inner) = (self.at, inner(&rest[..length], self.at.number));
+        let range = self.next + inner.start..self.next + inner.end;
+        self.next += length;
+        self.at = Place { number: at.number + 1, offset: at.offset + length as u64 };
+        Some((at, range))
+    }
+
+    /// Returns a line, without its end.
+    pub(crate) fn text(&self, line: Range<usize>) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes[line])
+    }
+
+    pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
+        Skipped::new(&self.source, record, reason, bytes)
+    }
+
+    pub(crate) fn origin(&self, at: Place, time: EventTime, log_source: Arc<LogSource>) -> Origin {
+        let (source, arrived) = (Arc::clone(&self.source), self.arrived);
+        Origin { source, record: at.number, offset: at.offset, log_source, time, arrived }
+    }
+}
+
+/// What of a line is left without its end, and a first one without the byte order mark.
+fn inner(line: &[u8], number: u64) -> Range<usize> {
+    let rest = line.strip_suffix(b"\n").unwrap_or(line);
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+    let mark = "\u{feff}".as_bytes();
+    let start = if number == 1 && rest.starts_with(mark) { mark.len() } else { 0 };
+    start..rest.len()
 }
 
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
-        Self { input, bytes: Vec::new(), number: 0, offset: 0, ended: false }
+        Self { input, bytes: Vec::new(), number: 0, offset: 0, buffered: 0, ended: false }
     }
 
     pub(crate) fn bytes_taken(&self) -> u64 {
@@ -149,18 +208,53 @@ impl Lines {
     }
 
     pub(crate) fn origin(&self, at: Place, time: EventTime, log_source: Arc<LogSource>) -> Origin {
-        Origin {
-            source: Arc::clone(&self.input.source),
-            record: at.number,
-            offset: at.offset,
-            log_source,
-            time,
-            arrived: self.input.arrived,
-        }
+        let (source, arrived) = (Arc::clone(&self.input.source), self.input.arrived);
+        Origin { source, record: at.number, offset: at.offset, log_source, time, arrived }
     }
 
     /// Moves to the next line; `None` at the end.
     pub(crate) fn next_line(&mut self) -> Option<Line> {
+        Some(match self.fill()? {
+            Ok(at) => {
+                let inner = inner(&self.bytes, at.number);
+                self.bytes.truncate(inner.end);
+                self.bytes.drain(..inner.start);
+                Line::Text(at)
+            }
+            Err(skipped) => Line::Bad(skipped),
+        })
+    }
+
+    /// Moves to the next line and gives it with all whole lines behind it that are there without waiting; `None` at the end.
+    pub(crate) fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
+        let at = match self.fill()? {
+            Ok(at) => at,
+            Err(skipped) => return Some(Err(skipped)),
+        };
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if self.buffered > 0
+            && let Ok(more) = self.input.bytes.fill_buf()
+        {
+            let room = BLOCK_BYTES_MAX.saturating_sub(bytes.len()).min(more.len());
+            let length = memchr::memrchr(b'\n', &more[..room]).map_or(0, |end| end + 1);
+            let lines = &more[..length];
+            bytes.extend_from_slice(lines);
+            self.number += memchr::memchr_iter(b'\n', lines).count() as u64;
+            self.offset += length as u64;
+            self.buffered = more.len() - length;
+            self.input.bytes.consume(length);
+        }
+        let (source, arrived) = (Arc::clone(&self.input.source), self.input.arrived);
+        Some(Ok(Block { bytes, next: 0, at, source, arrived }))
+    }
+
+    /// Takes back a block that was decoded, to use its memory again.
+    pub(crate) fn reuse(&mut self, block: Block) {
+        self.bytes = block.bytes;
+    }
+
+    /// Reads the next line into `bytes`, with its end.
+    fn fill(&mut self) -> Option<Result<Place, Skipped>> {
         if self.ended {
             return None;
         }
@@ -172,7 +266,7 @@ impl Lines {
         if let Some(cause) = error {
             self.ended = true;
             let reason = format!("the source could not be read further: {cause}");
-            return Some(Line::Bad(self.skipped(at.number, reason, &self.bytes)));
+            return Some(Err(self.skipped(at.number, reason, &self.bytes)));
         }
         if length == 0 {
             self.ended = true;
@@ -180,10 +274,9 @@ impl Lines {
         }
         if length > LINE_BYTES_MAX as u64 {
             let reason = format!("a line of {length} bytes; the longest that is read has {LINE_BYTES_MAX}");
-            return Some(Line::Bad(self.skipped(at.number, reason, &self.bytes)));
+            return Some(Err(self.skipped(at.number, reason, &self.bytes)));
         }
-        self.cut_end();
-        Some(Line::Text(at))
+        Some(Ok(at))
     }
 
     /// Gives `take` the next bytes as they come, whatever lines they are, with their offset; `None` at the end.
@@ -238,22 +331,12 @@ impl Lines {
             let taken = end.map_or(chunk.len(), |end| end + 1);
             let room = LINE_BYTES_MAX.saturating_sub(self.bytes.len());
             self.bytes.extend_from_slice(&chunk[..taken.min(room)]);
+            self.buffered = chunk.len() - taken;
             self.input.bytes.consume(taken);
             length += taken as u64;
             if end.is_some() {
                 return (length, None);
             }
-        }
-    }
-
-    /// Takes off the end of the line, and the byte order mark of a first one.
-    fn cut_end(&mut self) {
-        for end in [b'\n', b'\r'] {
-            self.bytes.pop_if(|last| *last == end);
-        }
-        const MARK: &[u8] = "\u{feff}".as_bytes();
-        if self.number == 1 && self.bytes.starts_with(MARK) {
-            self.bytes.drain(..MARK.len());
         }
     }
 }

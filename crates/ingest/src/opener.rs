@@ -11,6 +11,7 @@ use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 use crate::compressed::{HEAD_BYTES, unpack};
 use crate::format::{self, FormatInfo};
 use crate::input::Input;
+use crate::json_lines::{Framing, JsonLinesReader, JsonStreamReader};
 use crate::lines::LineReader;
 use crate::reader::Reader;
 use crate::taxonomy::Taxonomy;
@@ -122,7 +123,8 @@ impl Opener {
         let taxonomy = &self.taxonomy;
         Ok(match format {
             Told::Evtx => Box::new(evtx::EvtxReader::open(input, names, taxonomy).map_err(io_error)?),
-            Told::Json(framing) => Box::new(json_lines::JsonReader::new(input, names, taxonomy, framing)),
+            Told::Json(Framing::Lines) => Box::new(JsonLinesReader::new(input, names, taxonomy)),
+            Told::Json(Framing::Stream) => Box::new(JsonStreamReader::new(input, names, taxonomy)),
             Told::ZeekTsv => Box::new(LineReader::new(input, names, zeek_tsv::ZeekTsv::new(taxonomy))),
             Told::Syslog => Box::new(LineReader::new(input, names, syslog::Syslog::new(taxonomy))),
             Told::AccessLog => Box::new(LineReader::new(input, names, access_log::AccessLog::new(taxonomy))),
@@ -132,7 +134,7 @@ impl Opener {
 
 enum Told {
     Evtx,
-    Json(json_lines::Framing),
+    Json(Framing),
     ZeekTsv,
     Syslog,
     AccessLog,

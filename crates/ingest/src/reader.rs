@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use cresset_event::{Event, Source};
 
+use crate::lines::Block;
+
 /// Most bytes of a bad record that are shown in its report.
 const QUOTE_BYTES_MAX: usize = 120;
 
@@ -12,6 +14,17 @@ const QUOTE_BYTES_MAX: usize = 120;
 pub trait Reader: Send {
     /// Returns the next record; `None` at the end, and from then on.
     fn next_record(&mut self) -> Option<Record>;
+
+    /// Returns what makes decoders, where records can be decoded apart from the reading: then [`Reader::next_block`] may be
+    /// called in place of [`Reader::next_record`], and its blocks, decoded in their order, give the same.
+    fn decoders(&self) -> Option<Decoders> {
+        None
+    }
+
+    /// Returns the next lines, undecoded; `None` at the end, and where there is nothing that makes decoders.
+    fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
+        None
+    }
 
     /// Takes an event back that nobody needs any more, so that its memory is used again.
     fn recycle(&mut self, event: Event);
@@ -22,6 +35,21 @@ pub trait Reader: Send {
     /// Returns how many bytes of the source, as it lies on disk, were taken so far: for progress.
     fn bytes_taken(&self) -> u64;
 }
+
+/// Decodes lines that a reader has read, on any thread.
+pub trait Decoder: Send {
+    /// Returns the next record of a block; `None` at its end. A block is decoded to its end before the next is begun.
+    fn next_record(&mut self, block: &mut Block) -> Option<Record>;
+
+    /// Takes an event back that nobody needs any more, so that its memory is used again.
+    fn recycle(&mut self, event: Event);
+
+    /// Returns the format of the last record.
+    fn format(&self) -> &'static str;
+}
+
+/// Makes decoders for the blocks of a reader.
+pub type Decoders = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
 
 /// What one step of a [`Reader`] gives.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! A crew of threads: one reads, several match, and the caller's own takes what comes of it in the order of reading.
+//! A crew of threads: one reads, several decode and match, and the caller's own takes what comes of it in the order of
+//! reading. Where records cannot be decoded apart from the reading the one that reads decodes them.
 //!
 //! Steps go from thread to thread in batches. At most [`IN_FLIGHT_MAX`] batches are between reading and taking, whatever
 //! hangs: the reader waits for a slot, and a slot is given back when a batch has been taken.
@@ -12,24 +13,24 @@ use cresset_event::Event;
 use cresset_ingest::Opener;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::read::{Pace, Step, read_all};
+use crate::read::{Pace, Piece, Step, read_all};
 use crate::sources::SourcePath;
+use crate::worker::{Take, Worker};
 
 /// Most batches that were read and not taken. With the bounds below a few megabytes, and at the worst a record of the
 /// longest kind in each.
 const IN_FLIGHT_MAX: usize = 16;
-/// A batch is handed on at so many steps or bytes of text.
-const BATCH_STEPS: usize = 256;
+/// A batch is handed on at so many pieces or bytes of text.
+const BATCH_PARTS: usize = 256;
 const BATCH_BYTES: usize = 1 << 18;
 
 /// A step, and what fits the event in it; `None` where it has none that is looked at.
 type Looked = (Step, Option<Matches>);
 
-/// Steps that go together, and their place in the order.
-struct Batch {
+/// Pieces or steps that go together, and their place in the order.
+struct Batch<T> {
     number: u64,
-    steps: Vec<Looked>,
-    bytes: usize,
+    parts: Vec<T>,
 }
 
 /// Nobody takes anything any more.
@@ -40,25 +41,26 @@ pub(crate) fn run(
     opener: &Opener,
     sources: &[SourcePath],
     matchers: Vec<EventMatcher>,
-    wants: &(impl Fn(&Event) -> bool + Sync),
-    take: &mut dyn FnMut(Step, Option<Matches>) -> io::Result<Option<Event>>,
+    wants: &(dyn Fn(&Event) -> bool + Sync),
+    take: &mut Take<'_>,
 ) -> io::Result<()> {
     let (slots, free) = bounded(IN_FLIGHT_MAX);
     let (read, to_match) = unbounded();
     let (matched, to_take) = unbounded();
     let (used, spare) = bounded(IN_FLIGHT_MAX);
     thread::scope(|scope| {
-        let mut outlet = Outlet { slots, read, spare, spares: Vec::new(), batch: Batch::new(0) };
+        let mut outlet = Outlet { slots, read, spares: Spares::new(&spare), batch: Batch::new(0), bytes: 0 };
         scope.spawn(move || {
             // An error says that nobody takes steps any more, and whoever stopped knows why.
-            let _ = read_all(opener, sources, &mut |step, pace| outlet.put(step, pace));
+            let _ = read_all(opener, sources, &mut |piece, pace| outlet.put(piece, pace));
             let _ = outlet.hand_on();
         });
         for matcher in matchers {
             let (to_match, matched) = (to_match.clone(), matched.clone());
-            scope.spawn(move || match_batches(matcher, wants, &to_match, &matched));
+            let (worker, spares) = (Worker::new(matcher, wants), Spares::new(&spare));
+            scope.spawn(move || work(worker, spares, &to_match, &matched));
         }
-        drop((to_match, matched));
+        drop((to_match, matched, spare));
         take_in_order(to_take, free, used, take)
     })
 }
@@ -66,48 +68,66 @@ pub(crate) fn run(
 /// The reader's end.
 struct Outlet {
     slots: Sender<()>,
-    read: Sender<Batch>,
-    spare: Receiver<Vec<Event>>,
-    /// Events whose memory can be used again.
-    spares: Vec<Event>,
-    batch: Batch,
+    read: Sender<Batch<Piece>>,
+    spares: Spares,
+    batch: Batch<Piece>,
+    /// How much text is in the batch.
+    bytes: usize,
+}
+
+/// Events whose memory can be used again.
+struct Spares {
+    more: Receiver<Vec<Event>>,
+    events: Vec<Event>,
+}
+
+impl Spares {
+    fn new(more: &Receiver<Vec<Event>>) -> Self {
+        Self { more: more.clone(), events: Vec::new() }
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        if self.events.is_empty()
+            && let Ok(more) = self.more.try_recv()
+        {
+            self.events = more;
+        }
+        self.events.pop()
+    }
 }
 
 impl Outlet {
-    fn put(&mut self, step: Step, pace: Pace) -> Result<Option<Event>, Gone> {
-        self.batch.bytes += match &step {
-            Step::Event(event, _) => event.byte_len(),
-            _ => 0,
+    fn put(&mut self, piece: Piece, pace: Pace) -> Result<Option<Event>, Gone> {
+        self.bytes += match &piece {
+            Piece::Step(Step::Event(event, _)) => event.byte_len(),
+            Piece::Step(_) => 0,
+            Piece::Block(block, _) => block.byte_len(),
         };
-        self.batch.steps.push((step, None));
+        self.batch.parts.push(piece);
         // What comes live is not kept waiting for more.
-        if pace == Pace::Live || self.batch.steps.len() >= BATCH_STEPS || self.batch.bytes >= BATCH_BYTES {
+        if pace == Pace::Live || self.batch.parts.len() >= BATCH_PARTS || self.bytes >= BATCH_BYTES {
             self.hand_on()?;
         }
-        if self.spares.is_empty()
-            && let Ok(spares) = self.spare.try_recv()
-        {
-            self.spares = spares;
-        }
-        Ok(self.spares.pop())
+        Ok(self.spares.take())
     }
 
     fn hand_on(&mut self) -> Result<(), Gone> {
         let next = Batch::new(self.batch.number + 1);
         let batch = std::mem::replace(&mut self.batch, next);
+        self.bytes = 0;
         self.slots.send(()).map_err(|_| Gone)?;
         self.read.send(batch).map_err(|_| Gone)
     }
 }
 
-impl Batch {
+impl<T> Batch<T> {
     fn new(number: u64) -> Self {
-        Self { number, steps: Vec::new(), bytes: 0 }
+        Self { number, parts: Vec::new() }
     }
 }
 
 /// Tells the taker that a thread is lost, so that it does not wait for what that thread had.
-struct Alarm<'a>(&'a Sender<Option<Batch>>);
+struct Alarm<'a>(&'a Sender<Option<Batch<Looked>>>);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
@@ -118,22 +138,24 @@ impl Drop for Alarm<'_> {
     }
 }
 
-fn match_batches(
-    mut matcher: EventMatcher,
-    wants: &impl Fn(&Event) -> bool,
-    to_match: &Receiver<Batch>,
-    matched: &Sender<Option<Batch>>,
+fn work(
+    mut worker: Worker<'_>,
+    mut spares: Spares,
+    to_match: &Receiver<Batch<Piece>>,
+    matched: &Sender<Option<Batch<Looked>>>,
 ) {
     let _alarm = Alarm(matched);
-    for mut batch in to_match {
-        for (step, matches) in &mut batch.steps {
-            if let Step::Event(event, _) = step
-                && wants(event)
-            {
-                *matches = Some(matcher.matches(event));
-            }
+    for batch in to_match {
+        let mut looked = Batch::new(batch.number);
+        for piece in batch.parts {
+            let mut take = |step, matches| {
+                looked.parts.push((step, matches));
+                Ok(spares.take())
+            };
+            // What is kept is no error; a spare that a reader could use another one will.
+            let _ = worker.look(piece, &mut take);
         }
-        if matched.send(Some(batch)).is_err() {
+        if matched.send(Some(looked)).is_err() {
             return;
         }
     }
@@ -141,10 +163,10 @@ fn match_batches(
 
 /// Takes its ends of the channels with it, whatever it ends with: that stops the other threads.
 fn take_in_order(
-    matched: Receiver<Option<Batch>>,
+    matched: Receiver<Option<Batch<Looked>>>,
     free: Receiver<()>,
     used: Sender<Vec<Event>>,
-    take: &mut dyn FnMut(Step, Option<Matches>) -> io::Result<Option<Event>>,
+    take: &mut Take<'_>,
 ) -> io::Result<()> {
     let mut waiting = BTreeMap::new();
     let mut next = 0;
@@ -152,8 +174,8 @@ fn take_in_order(
         let batch = batch.ok_or_else(|| io::Error::other("a thread that matches events was lost"))?;
         waiting.insert(batch.number, batch);
         while let Some(batch) = waiting.remove(&next) {
-            let mut spares = Vec::with_capacity(batch.steps.len());
-            for (step, matches) in batch.steps {
+            let mut spares = Vec::with_capacity(batch.parts.len());
+            for (step, matches) in batch.parts {
                 spares.extend(take(step, matches)?);
             }
             next += 1;

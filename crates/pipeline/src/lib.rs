@@ -9,6 +9,7 @@ mod read;
 mod report;
 mod sources;
 mod watch;
+mod worker;
 
 pub use load::{FeedSource, find_feeds, load_rules};
 pub use report::{Report, Unreadable};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cresset_event::Event;
-use cresset_ingest::{OpenError, Opener, Reader, Record, Skipped};
+use cresset_ingest::{Block, Decoders, OpenError, Opener, Reader, Record, Skipped};
 
 use crate::report::Unreadable;
 use crate::sources::SourcePath;
@@ -27,6 +27,13 @@ pub(crate) enum Step {
     SourceEnd,
 }
 
+/// What is read at once.
+pub(crate) enum Piece {
+    Step(Step),
+    /// Records that are still to be decoded, and what makes decoders for them.
+    Block(Block, Decoders),
+}
+
 /// Whether more of a source is there already, or may be long in coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -34,8 +41,8 @@ pub(crate) enum Pace {
     Live,
 }
 
-/// Takes steps. Gives back an event that nobody needs any more, so that its memory is used again; an error ends the reading.
-pub(crate) type Emit<'e, E> = dyn FnMut(Step, Pace) -> Result<Option<Event>, E> + 'e;
+/// Takes pieces. Gives back an event that nobody needs any more, so that its memory is used again; an error ends the reading.
+pub(crate) type Emit<'e, E> = dyn FnMut(Piece, Pace) -> Result<Option<Event>, E> + 'e;
 
 /// Reads every source to its end.
 pub(crate) fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Emit<'_, E>) -> Result<(), E> {
@@ -43,12 +50,22 @@ pub(crate) fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Em
     for source in sources {
         let (name, pace, opened) = open(opener, source);
         match opened {
-            Ok(reader) => bytes += read_one(&name, pace, reader, bytes, emit)?,
+            Ok(mut reader) => {
+                let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(&name), bytes + read));
+                match reader.decoders() {
+                    Some(decoders) => read_blocks(&mut *reader, &decoders, pace, &mut progress, emit)?,
+                    None => read_records(&mut *reader, pace, &mut progress, emit)?,
+                }
+                emit(progress(reader.bytes_taken()), pace)?;
+                emit(Piece::Step(Step::SourceEnd), pace)?;
+                bytes += reader.bytes_taken();
+            }
             // An empty log is read to its end.
-            Err(OpenError::Empty { .. }) => drop(emit(Step::SourceEnd, pace)?),
+            Err(OpenError::Empty { .. }) => drop(emit(Piece::Step(Step::SourceEnd), pace)?),
             Err(error) => {
                 let reason = reason(&error);
-                emit(Step::Unreadable(Unreadable { source: name.to_string(), reason }), pace)?;
+                let unreadable = Step::Unreadable(Unreadable { source: name.to_string(), reason });
+                emit(Piece::Step(unreadable), pace)?;
             }
         }
     }
@@ -66,31 +83,54 @@ fn open(opener: &Opener, source: &SourcePath) -> (Arc<str>, Pace, Result<Box<dyn
     }
 }
 
-/// Reads one source, and returns how many bytes it had.
-fn read_one<E>(
-    name: &Arc<str>,
+/// Reads one source. `progress` makes a piece of the bytes that were read.
+fn read_records<E>(
+    reader: &mut dyn Reader,
     pace: Pace,
-    mut reader: Box<dyn Reader>,
-    bytes_before: u64,
+    progress: &mut impl FnMut(u64) -> Piece,
     emit: &mut Emit<'_, E>,
-) -> Result<u64, E> {
+) -> Result<(), E> {
     let mut records = 0;
     while let Some(record) = reader.next_record() {
-        let step = match record {
-            Record::Event(event) => Step::Event(event, reader.format()),
-            Record::Skipped(skipped) => Step::Skipped(skipped),
-        };
-        if let Some(event) = emit(step, pace)? {
+        let step = Step::of(record, reader.format());
+        if let Some(event) = emit(Piece::Step(step), pace)? {
             reader.recycle(event);
         }
         records += 1;
         if records % RECORDS_A_STEP == 0 {
-            emit(Step::Progress(Arc::clone(name), bytes_before + reader.bytes_taken()), pace)?;
+            emit(progress(reader.bytes_taken()), pace)?;
         }
     }
-    emit(Step::Progress(Arc::clone(name), bytes_before + reader.bytes_taken()), pace)?;
-    emit(Step::SourceEnd, pace)?;
-    Ok(reader.bytes_taken())
+    Ok(())
+}
+
+/// Reads one source without decoding it.
+fn read_blocks<E>(
+    reader: &mut dyn Reader,
+    decoders: &Decoders,
+    pace: Pace,
+    progress: &mut impl FnMut(u64) -> Piece,
+    emit: &mut Emit<'_, E>,
+) -> Result<(), E> {
+    while let Some(block) = reader.next_block() {
+        let piece = match block {
+            Ok(block) => Piece::Block(block, Arc::clone(decoders)),
+            Err(skipped) => Piece::Step(Step::Skipped(skipped)),
+        };
+        emit(piece, pace)?;
+        emit(progress(reader.bytes_taken()), pace)?;
+    }
+    Ok(())
+}
+
+impl Step {
+    /// Returns the step that a record is.
+    pub(crate) fn of(record: Record, format: &'static str) -> Self {
+        match record {
+            Record::Event(event) => Self::Event(event, format),
+            Record::Skipped(skipped) => Self::Skipped(skipped),
+        }
+    }
 }
 
 /// An error with its cause, for a person.

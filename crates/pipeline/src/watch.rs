@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cresset_detect::{Detection, Detector, Matches};
+use cresset_detect::{Detection, Detector, EventMatcher, Matches};
 use cresset_event::{Event, FieldNames, Timestamp};
 use cresset_ingest::{Opener, Skipped};
 
@@ -14,6 +14,7 @@ use crate::crew;
 use crate::read::{Step, read_all};
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
+use crate::worker::Worker;
 
 /// Where everything goes that a watch finds. The watch ends where it cannot be taken any more.
 pub trait Sink {
@@ -86,20 +87,15 @@ impl Watch {
         let began = Instant::now();
         let Self { opener, detector, options } = self;
         let wants = |event: &Event| options.wants(event);
-        let mut matcher = detector.matcher();
-        let more: Vec<_> = (1..options.threads).map(|_| detector.matcher()).collect();
+        let matchers: Vec<_> = (0..options.threads.max(1)).map(|_| detector.matcher()).collect();
         let mut teller = Teller { detector, sink, report: Report::default() };
-        if more.is_empty() {
-            read_all(opener, sources, &mut |step, _| {
-                let matches = match &step {
-                    Step::Event(event, _) if wants(event) => Some(matcher.matches(event)),
-                    _ => None,
-                };
-                teller.take(step, matches)
-            })?;
-        } else {
-            let matchers = more.into_iter().chain([matcher]).collect();
-            crew::run(opener, sources, matchers, &wants, &mut |step, matches| teller.take(step, matches))?;
+        let mut take = |step, matches| teller.take(step, matches);
+        match <[EventMatcher; 1]>::try_from(matchers) {
+            Ok([matcher]) => {
+                let mut worker = Worker::new(matcher, &wants);
+                read_all(opener, sources, &mut |piece, _| worker.look(piece, &mut take))?;
+            }
+            Err(matchers) => crew::run(opener, sources, matchers, &wants, &mut take)?,
         }
         let mut report = teller.report;
         report.took = began.elapsed();
