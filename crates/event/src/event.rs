@@ -339,8 +339,8 @@ pub struct EventBuilder {
     heads: Heads,
     /// Memory for values that are derived.
     derived: String,
-    /// Memory of an event that nobody needs any more.
-    spare: Option<(String, Vec<RawField>)>,
+    /// An event that nobody needs any more: its memory, and its share of the table of names.
+    spare: Option<Event>,
 }
 
 /// The first value of each field. Cleared by counting on.
@@ -493,12 +493,16 @@ impl EventBuilder {
     ///
     /// # Panics
     ///
-    /// Where the range does not lie in the raw record, on the bounds of characters.
+    /// Where the range does not lie in the raw record. One that is not on the bounds of characters panics when it is read.
     #[inline]
     pub fn push_raw(&mut self, id: FieldId, range: Range<usize>) {
-        let len = self.raw()[range.clone()].len() as u32;
+        let is_text = self.buffer.is_char_boundary(range.start) && self.buffer.is_char_boundary(range.end);
+        assert!(
+            range.start <= range.end && range.end <= self.raw_len as usize && is_text,
+            "not a text of the raw record"
+        );
         if self.has_room() {
-            let slot = Slot::Str(Span { start: range.start as u32, len });
+            let slot = Slot::Str(Span { start: range.start as u32, len: range.len() as u32 });
             self.add(RawField { name: Name::Interned(id), slot, alias: false });
         }
     }
@@ -654,22 +658,27 @@ impl EventBuilder {
 
     /// Returns the event and starts the next one.
     pub fn finish(&mut self, origin: Origin) -> Event {
-        let (buffer, fields) = self.spare.take().unwrap_or_default();
+        let (buffer, fields, names) = match self.spare.take() {
+            Some(spare) => (spare.buffer, spare.fields, spare.names),
+            None => (String::new(), Vec::new(), Arc::clone(&self.names)),
+        };
         let event = Event {
             buffer: std::mem::replace(&mut self.buffer, buffer),
             raw_len: self.raw_len,
             fields: std::mem::replace(&mut self.fields, fields),
             fields_cut: self.fields_cut,
-            names: Arc::clone(&self.names),
+            names,
             origin,
         };
         self.clear();
         event
     }
 
-    /// Takes an event that nobody needs any more, to use its memory again.
+    /// Takes an event that nobody needs any more, to use its memory again; one that another table's numbers are in is dropped.
     pub fn recycle(&mut self, event: Event) {
-        self.spare = Some((event.buffer, event.fields));
+        if Arc::ptr_eq(&event.names, &self.names) {
+            self.spare = Some(event);
+        }
     }
 
     /// Puts `text` into the buffer. Whether the raw record has it is not searched for: one copy a value.

@@ -98,7 +98,7 @@ pub(crate) struct JsonShapes {
 }
 
 impl JsonShapes {
-    pub(crate) fn new(names: &FieldNames, taxonomy: &Arc<Taxonomy>) -> Self {
+    pub(crate) fn new(names: &Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
         let shapes: Vec<Box<dyn Shape>> = vec![
             Box::new(Windows::new(names, taxonomy)),
             Box::new(Suricata::new(names, taxonomy)),

@@ -132,6 +132,7 @@ const ECS: &[(&str, &str)] = &[
 
 /// Tells and finishes Windows events.
 pub(crate) struct Windows {
+    names: Arc<FieldNames>,
     taxonomy: Arc<Taxonomy>,
     renamed: HashMap<FieldId, FieldId>,
     /// By field: what it is renamed to, where that is worked out.
@@ -159,7 +160,7 @@ struct Ids {
 }
 
 impl Windows {
-    pub(crate) fn new(names: &FieldNames, taxonomy: &Arc<Taxonomy>) -> Self {
+    pub(crate) fn new(names: &Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
         let intern = |name: &str| names.intern(name).expect("names of the built-in shapes come first");
         let pairs = |table: &[(&str, &str)]| -> Vec<(FieldId, FieldId)> {
             table.iter().map(|(from, to)| (intern(from), intern(to))).collect()
@@ -170,6 +171,7 @@ impl Windows {
         let data_inside =
             NAMED_DATA.iter().filter_map(|(name, text)| Some((intern(inner(name)?), intern(inner(text)?))));
         Self {
+            names: Arc::clone(names),
             taxonomy: Arc::clone(taxonomy),
             renamed: pairs(RENAMED).into_iter().chain(renamed_inside).collect(),
             plain: Vec::new(),
@@ -198,30 +200,30 @@ impl Windows {
 
     /// Gives nested and winlogbeat's fields their plain names. What a name becomes is worked out once.
     fn rename(&mut self, builder: &mut EventBuilder) {
-        let names = Arc::clone(builder.names());
-        let Self { renamed, plain, .. } = self;
-        builder.rename(|id| {
-            if plain.len() <= id.index() {
-                plain.resize(id.index() + 1, None);
+        let Self { names, renamed, plain, .. } = self;
+        builder.rename(|id| match plain.get(id.index()) {
+            Some(Some(known)) => *known,
+            _ => {
+                plain.resize(plain.len().max(id.index() + 1), None);
+                *plain[id.index()].insert(renamed.get(&id).copied().or_else(|| plain_name(names, id)))
             }
-            *plain[id.index()].get_or_insert_with(|| renamed.get(&id).copied().or_else(|| plain_name(&names, id)))
         });
     }
 
     /// Returns what the event is, by its channel and number.
-    fn class(&self, builder: &EventBuilder) -> Arc<Class> {
+    fn class(&self, builder: &EventBuilder) -> &Class {
         let classes = &self.taxonomy.windows;
         let number = match builder.get(self.ids.event_id) {
             Some(Value::Int(number)) => Some(number),
             other => other.and_then(Value::to_text).and_then(|text| text.trim().parse().ok()),
         };
         let text = |id| builder.get(id).and_then(Value::to_text);
-        let class = match (text(self.ids.channel), text(self.ids.provider)) {
-            (Some(channel), _) => classes.get(&channel, number),
-            (None, Some(provider)) => classes.get(classes.channel_of_provider(&provider).unwrap_or_default(), number),
-            (None, None) => classes.get("", number),
-        };
-        Arc::clone(class)
+        if let Some(channel) = text(self.ids.channel) {
+            return classes.get(&channel, number);
+        }
+        let provider = text(self.ids.provider);
+        let channel = provider.and_then(|provider| classes.channel_of_provider(&provider));
+        classes.get(channel.unwrap_or_default(), number)
     }
 
     /// Adds the single hashes of Sysmon's list.
@@ -257,9 +259,10 @@ impl Shape for Windows {
         add_names(&self.flat, builder);
         let class = self.class(builder);
         class.apply(builder);
+        let log_source = Arc::clone(&class.log_source);
         self.add_hashes(builder);
         add_names(&self.ecs, builder);
-        (time_of(builder, &self.times), Arc::clone(&class.log_source))
+        (time_of(builder, &self.times), log_source)
     }
 }
 

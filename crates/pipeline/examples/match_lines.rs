@@ -2,6 +2,7 @@
 //! a process that does nothing else.
 //!
 //!     cargo run --release -p cresset-pipeline --example match_lines -- RULES LINES.ndjson 20
+#![expect(clippy::print_stdout, reason = "what it is for")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,8 +22,9 @@ fn main() {
     let mut detector = Detector::new(Arc::new(set), Arc::new(IndicatorSet::default()));
     let text = std::fs::read(lines).expect("the lines can be read");
     for _ in 0..rounds.parse().expect("a number of rounds") {
+        let text = text.clone();
         let began = Instant::now();
-        let (events, found) = run(&opener, &mut detector, text.clone());
+        let (events, found) = run(&opener, &mut detector, text);
         let nanos = began.elapsed().as_nanos() / u128::from(events.max(1));
         println!("{events} events, {found} detections, {nanos} ns an event");
     }

@@ -125,7 +125,7 @@ impl<'a> Quick<'a> {
         Some(rest)
     }
 
-    #[inline]
+    #[inline(always)]
     fn text_value(&mut self, rest: &'a [u8], field: Field<'a>) -> Option<&'a [u8]> {
         let (text, behind) = rest.split_at_checked(plain_len(rest))?;
         match behind.split_first()? {
@@ -143,7 +143,7 @@ impl<'a> Quick<'a> {
     }
 
     /// A number behind its first digit.
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, first: u8, rest: &'a [u8], field: Field<'a>) -> Option<&'a [u8]> {
         let mut number = i64::from(first - b'0');
         let mut len = 0;
@@ -275,9 +275,17 @@ fn take(rest: &[u8], wanted: u8) -> Option<&[u8]> {
     (byte == wanted).then_some(rest)
 }
 
-/// Steps over the next byte that is not a space, and returns it.
+/// Steps over the next byte that is not a space, and returns it. Before most there is none, or one.
 #[inline]
-fn next(mut rest: &[u8]) -> Option<(u8, &[u8])> {
+fn next(rest: &[u8]) -> Option<(u8, &[u8])> {
+    match rest {
+        [byte, behind @ ..] | [b' ', byte, behind @ ..] if *byte > b' ' => Some((*byte, behind)),
+        _ => next_behind_spaces(rest),
+    }
+}
+
+#[inline(never)]
+fn next_behind_spaces(mut rest: &[u8]) -> Option<(u8, &[u8])> {
     loop {
         let (byte, behind) = rest.split_first()?;
         if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
