@@ -36,6 +36,13 @@ pub struct Matches {
     indicators: Vec<IndicatorMatch>,
 }
 
+impl Matches {
+    /// Returns whether nothing fits.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.indicators.is_empty()
+    }
+}
+
 impl EventMatcher {
     fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
         Self { rules, indicators, scratch: MatchScratch::default(), look_up: LookUpScratch::default() }

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::thread;
 
-use cresset_detect::{EventMatcher, Matches};
+use cresset_detect::EventMatcher;
 use cresset_event::Event;
 use cresset_ingest::Opener;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::read::{Pace, Piece, Step, read_all};
+use crate::report::Report;
 use crate::sources::SourcePath;
-use crate::worker::{Take, Worker};
+use crate::worker::{Take, Work, Worker};
 
 /// Most batches that were read and not taken. With the bounds below a few megabytes, and at the worst a record of the
 /// longest kind in each.
@@ -23,9 +24,6 @@ const IN_FLIGHT_MAX: usize = 16;
 /// A batch is handed on at so many pieces or bytes of text.
 const BATCH_PARTS: usize = 256;
 const BATCH_BYTES: usize = 1 << 18;
-
-/// A step, and what fits the event in it; `None` where it has none that is looked at.
-type Looked = (Step, Option<Matches>);
 
 /// Pieces or steps that go together, and their place in the order.
 struct Batch<T> {
@@ -41,9 +39,9 @@ pub(crate) fn run(
     opener: &Opener,
     sources: &[SourcePath],
     matchers: Vec<EventMatcher>,
-    wants: &(dyn Fn(&Event) -> bool + Sync),
+    work: &Work<'_>,
     take: &mut Take<'_>,
-) -> io::Result<()> {
+) -> io::Result<Report> {
     let (slots, free) = bounded(IN_FLIGHT_MAX);
     let (read, to_match) = unbounded();
     let (matched, to_take) = unbounded();
@@ -55,13 +53,21 @@ pub(crate) fn run(
             let _ = read_all(opener, sources, &mut |piece, pace| outlet.put(piece, pace));
             let _ = outlet.hand_on();
         });
-        for matcher in matchers {
-            let (to_match, matched) = (to_match.clone(), matched.clone());
-            let (worker, spares) = (Worker::new(matcher, wants), Spares::new(&spare));
-            scope.spawn(move || work(worker, spares, &to_match, &matched));
-        }
+        let workers: Vec<_> = matchers
+            .into_iter()
+            .map(|matcher| {
+                let (to_match, matched, used) = (to_match.clone(), matched.clone(), used.clone());
+                let (worker, spares) = (Worker::new(work, matcher), Spares::new(&spare));
+                scope.spawn(move || run_worker(worker, spares, &to_match, &matched, &used))
+            })
+            .collect();
         drop((to_match, matched, spare));
-        take_in_order(to_take, free, used, take)
+        take_in_order(to_take, free, used, take)?;
+        let mut report = Report::default();
+        for worker in workers {
+            report.merge(worker.join().map_err(|_| lost())?);
+        }
+        Ok(report)
     })
 }
 
@@ -99,7 +105,7 @@ impl Spares {
 impl Outlet {
     fn put(&mut self, piece: Piece, pace: Pace) -> Result<Option<Event>, Gone> {
         self.bytes += match &piece {
-            Piece::Step(Step::Event(event, _)) => event.byte_len(),
+            Piece::Event(event, _) => event.byte_len(),
             Piece::Step(_) => 0,
             Piece::Block(block, _) => block.byte_len(),
         };
@@ -127,7 +133,7 @@ impl<T> Batch<T> {
 }
 
 /// Tells the taker that a thread is lost, so that it does not wait for what that thread had.
-struct Alarm<'a>(&'a Sender<Option<Batch<Looked>>>);
+struct Alarm<'a>(&'a Sender<Option<Batch<Step>>>);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
@@ -138,32 +144,41 @@ impl Drop for Alarm<'_> {
     }
 }
 
-fn work(
+fn lost() -> io::Error {
+    io::Error::other("a thread that matches events was lost")
+}
+
+fn run_worker(
     mut worker: Worker<'_>,
     mut spares: Spares,
     to_match: &Receiver<Batch<Piece>>,
-    matched: &Sender<Option<Batch<Looked>>>,
-) {
+    matched: &Sender<Option<Batch<Step>>>,
+    used: &Sender<Vec<Event>>,
+) -> Report {
     let _alarm = Alarm(matched);
     for batch in to_match {
-        let mut looked = Batch::new(batch.number);
+        let mut steps = Batch::new(batch.number);
+        let mut unused = Vec::new();
         for piece in batch.parts {
-            let mut take = |step, matches| {
-                looked.parts.push((step, matches));
+            let mut take = |step| {
+                steps.parts.push(step);
                 Ok(spares.take())
             };
-            // What is kept is no error; a spare that a reader could use another one will.
-            let _ = worker.look(piece, &mut take);
+            // Nothing fails in `take`.
+            unused.extend(worker.look(piece, &mut take).into_iter().flatten());
         }
-        if matched.send(Some(looked)).is_err() {
-            return;
+        // A reader that has spares enough lets these go.
+        let _ = used.try_send(unused);
+        if matched.send(Some(steps)).is_err() {
+            break;
         }
     }
+    worker.into_report()
 }
 
 /// Takes its ends of the channels with it, whatever it ends with: that stops the other threads.
 fn take_in_order(
-    matched: Receiver<Option<Batch<Looked>>>,
+    matched: Receiver<Option<Batch<Step>>>,
     free: Receiver<()>,
     used: Sender<Vec<Event>>,
     take: &mut Take<'_>,
@@ -171,12 +186,12 @@ fn take_in_order(
     let mut waiting = BTreeMap::new();
     let mut next = 0;
     for batch in matched {
-        let batch = batch.ok_or_else(|| io::Error::other("a thread that matches events was lost"))?;
+        let batch = batch.ok_or_else(lost)?;
         waiting.insert(batch.number, batch);
         while let Some(batch) = waiting.remove(&next) {
             let mut spares = Vec::with_capacity(batch.parts.len());
-            for (step, matches) in batch.parts {
-                spares.extend(take(step, matches)?);
+            for step in batch.parts {
+                spares.extend(take(step)?);
             }
             next += 1;
             let _ = free.recv();

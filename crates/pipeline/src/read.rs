@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use cresset_detect::Matches;
 use cresset_event::Event;
 use cresset_ingest::{Block, Decoders, OpenError, Opener, Reader, Record, Skipped};
 
@@ -13,10 +14,20 @@ use crate::sources::SourcePath;
 /// Records between two looks at the progress: often enough for the eye, too seldom to cost.
 const RECORDS_A_STEP: u64 = 512;
 
-/// One step of reading.
-pub(crate) enum Step {
+/// What is read at once.
+pub(crate) enum Piece {
     /// A record, and its format.
     Event(Event, &'static str),
+    /// Records that are still to be decoded, and what makes decoders for them.
+    Block(Block, Decoders),
+    /// Something to be told.
+    Step(Step),
+}
+
+/// Something that the watch tells or counts, in the order of reading.
+pub(crate) enum Step {
+    /// An event that something fits.
+    Found(Event, Matches),
     /// A record that could not be read.
     Skipped(Skipped),
     /// A source that could not be.
@@ -25,13 +36,6 @@ pub(crate) enum Step {
     Progress(Arc<str>, u64),
     /// A source was read to its end.
     SourceEnd,
-}
-
-/// What is read at once.
-pub(crate) enum Piece {
-    Step(Step),
-    /// Records that are still to be decoded, and what makes decoders for them.
-    Block(Block, Decoders),
 }
 
 /// Whether more of a source is there already, or may be long in coming.
@@ -92,8 +96,7 @@ fn read_records<E>(
 ) -> Result<(), E> {
     let mut records = 0;
     while let Some(record) = reader.next_record() {
-        let step = Step::of(record, reader.format());
-        if let Some(event) = emit(Piece::Step(step), pace)? {
+        if let Some(event) = emit(Piece::of(record, reader.format()), pace)? {
             reader.recycle(event);
         }
         records += 1;
@@ -123,12 +126,12 @@ fn read_blocks<E>(
     Ok(())
 }
 
-impl Step {
-    /// Returns the step that a record is.
+impl Piece {
+    /// Returns the piece that a record is.
     pub(crate) fn of(record: Record, format: &'static str) -> Self {
         match record {
             Record::Event(event) => Self::Event(event, format),
-            Record::Skipped(skipped) => Self::Skipped(skipped),
+            Record::Skipped(skipped) => Self::Step(Step::Skipped(skipped)),
         }
     }
 }

@@ -78,6 +78,34 @@ impl Report {
         }
     }
 
+    /// Adds what another thread counted.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let Self { events, events_outside, skipped, sources, unreadable, bytes, formats, .. } = other;
+        self.events += events;
+        self.events_outside += events_outside;
+        self.skipped += skipped;
+        self.sources += sources;
+        self.unreadable.extend(unreadable);
+        self.bytes = self.bytes.max(bytes);
+        for (format, count) in formats {
+            *self.formats.entry(format).or_default() += count;
+        }
+        self.fields_cut += other.fields_cut;
+        self.times_unknown += other.times_unknown;
+        self.times_future += other.times_future;
+        self.span = match (self.span, other.span) {
+            (Some((first, last)), Some((other_first, other_last))) => {
+                Some((first.min(other_first), last.max(other_last)))
+            }
+            (one, other) => one.or(other),
+        };
+        self.log_sources.extend(other.log_sources);
+        if self.fields_seen.len() < other.fields_seen.len() {
+            self.fields_seen.resize(other.fields_seen.len(), false);
+        }
+        self.fields_seen.iter_mut().zip(other.fields_seen).for_each(|(seen, other)| *seen |= other);
+    }
+
     fn see(&mut self, id: FieldId) {
         if self.fields_seen.len() <= id.index() {
             self.fields_seen.resize(id.index() + 1, false);

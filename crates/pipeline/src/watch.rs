@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use cresset_detect::{Detection, Detector, EventMatcher, Matches};
@@ -14,7 +15,7 @@ use crate::crew;
 use crate::read::{Step, read_all};
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
-use crate::worker::Worker;
+use crate::worker::{Work, Worker};
 
 /// Where everything goes that a watch finds. The watch ends where it cannot be taken any more.
 pub trait Sink {
@@ -86,18 +87,21 @@ impl Watch {
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
         let Self { opener, detector, options } = self;
-        let wants = |event: &Event| options.wants(event);
         let matchers: Vec<_> = (0..options.threads.max(1)).map(|_| detector.matcher()).collect();
-        let mut teller = Teller { detector, sink, report: Report::default() };
-        let mut take = |step, matches| teller.take(step, matches);
-        match <[EventMatcher; 1]>::try_from(matchers) {
+        let events = AtomicU64::new(0);
+        let work = Work { wants: &|event| options.wants(event), events: &events };
+        let mut teller = Teller { detector, sink, events: &events, report: Report::default() };
+        let mut take = |step| teller.take(step);
+        let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
-                let mut worker = Worker::new(matcher, &wants);
+                let mut worker = Worker::new(&work, matcher);
                 read_all(opener, sources, &mut |piece, _| worker.look(piece, &mut take))?;
+                worker.into_report()
             }
-            Err(matchers) => crew::run(opener, sources, matchers, &wants, &mut take)?,
-        }
+            Err(matchers) => crew::run(opener, sources, matchers, &work, &mut take)?,
+        };
         let mut report = teller.report;
+        report.merge(seen);
         report.took = began.elapsed();
         Ok(report)
     }
@@ -107,19 +111,18 @@ impl Watch {
 struct Teller<'t> {
     detector: &'t mut Detector,
     sink: &'t mut dyn Sink,
+    /// Events that were matched so far.
+    events: &'t AtomicU64,
     report: Report,
 }
 
 impl Teller<'_> {
     /// Takes a step, and gives back an event that is done with.
-    fn take(&mut self, step: Step, matches: Option<Matches>) -> io::Result<Option<Event>> {
+    fn take(&mut self, step: Step) -> io::Result<Option<Event>> {
         let Self { sink, report, .. } = self;
         match step {
-            Step::Event(event, format) => {
-                match matches {
-                    Some(matches) => self.tell(&event, format, matches)?,
-                    None => report.events_outside += 1,
-                }
+            Step::Found(event, matches) => {
+                self.tell(&event, matches)?;
                 return Ok(Some(event));
             }
             Step::Skipped(skipped) => {
@@ -132,15 +135,15 @@ impl Teller<'_> {
             }
             Step::Progress(source, bytes) => {
                 report.bytes = bytes;
-                sink.progress(&Progress { source: &source, bytes, events: report.events });
+                let events = self.events.load(Ordering::Relaxed);
+                sink.progress(&Progress { source: &source, bytes, events });
             }
             Step::SourceEnd => report.sources += 1,
         }
         Ok(None)
     }
 
-    fn tell(&mut self, event: &Event, format: &'static str, matches: Matches) -> io::Result<()> {
-        self.report.add(format, event);
+    fn tell(&mut self, event: &Event, matches: Matches) -> io::Result<()> {
         let mut result = Ok(());
         self.detector.tell(event, matches, |detection| {
             if result.is_ok() {

@@ -1,56 +1,78 @@
-//! What is done with each piece that was read, on whichever thread: its records are decoded where they are not yet, and
-//! events are matched.
+//! What is done with each piece that was read, on whichever thread: its records are decoded where they are not yet, events
+//! are matched, and those that nothing fits are counted and done with.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_detect::{EventMatcher, Matches};
+use cresset_detect::EventMatcher;
 use cresset_event::Event;
-use cresset_ingest::{Block, Decoder, Decoders};
+use cresset_ingest::{Block, Decoder, Decoders, Record};
 
 use crate::read::{Piece, Step};
+use crate::report::Report;
 
-/// Takes a step, and what fits the event in it; `None` where it has none that is looked at. Gives back an event that nobody
-/// needs any more, so that its memory is used again.
-pub(crate) type Take<'t> = dyn FnMut(Step, Option<Matches>) -> io::Result<Option<Event>> + 't;
+/// Takes a step. Gives back an event that nobody needs any more, so that its memory is used again.
+pub(crate) type Take<'t> = dyn FnMut(Step) -> io::Result<Option<Event>> + 't;
+
+/// What all workers of a watch share.
+pub(crate) struct Work<'w> {
+    /// Whether an event is looked at.
+    pub(crate) wants: &'w (dyn Fn(&Event) -> bool + Sync),
+    /// Events that were matched so far, for the progress.
+    pub(crate) events: &'w AtomicU64,
+}
 
 /// One that decodes and matches.
 pub(crate) struct Worker<'w> {
+    work: &'w Work<'w>,
     matcher: EventMatcher,
-    wants: &'w (dyn Fn(&Event) -> bool + Sync),
     /// What decodes the blocks of the source at hand, and what made it.
     decoder: Option<(Decoders, Box<dyn Decoder>)>,
+    report: Report,
 }
 
 impl<'w> Worker<'w> {
-    /// Returns a worker that looks at the events that are wanted.
-    pub(crate) fn new(matcher: EventMatcher, wants: &'w (dyn Fn(&Event) -> bool + Sync)) -> Self {
-        Self { matcher, wants, decoder: None }
+    pub(crate) fn new(work: &'w Work<'w>, matcher: EventMatcher) -> Self {
+        Self { work, matcher, decoder: None, report: Report::default() }
     }
 
-    /// Passes the steps of a piece to `take`, and gives back an event that the reader can use.
+    /// Passes what is to be told of a piece to `take`, and gives back an event that the reader can use.
     pub(crate) fn look(&mut self, piece: Piece, take: &mut Take<'_>) -> io::Result<Option<Event>> {
-        match piece {
-            Piece::Step(step) => self.match_step(step, take),
+        let before = self.report.events;
+        let spare = match piece {
+            Piece::Event(event, format) => self.look_at(event, format, take),
             Piece::Block(block, decoders) => self.decode(block, &decoders, take).map(|()| None),
-        }
+            Piece::Step(step) => take(step),
+        };
+        self.work.events.fetch_add(self.report.events - before, Ordering::Relaxed);
+        spare
     }
 
-    fn match_step(&mut self, step: Step, take: &mut Take<'_>) -> io::Result<Option<Event>> {
-        let matches = match &step {
-            Step::Event(event, _) if (self.wants)(event) => Some(self.matcher.matches(event)),
-            _ => None,
-        };
-        take(step, matches)
+    /// Returns what was counted.
+    pub(crate) fn into_report(self) -> Report {
+        self.report
+    }
+
+    fn look_at(&mut self, event: Event, format: &'static str, take: &mut Take<'_>) -> io::Result<Option<Event>> {
+        if !(self.work.wants)(&event) {
+            self.report.events_outside += 1;
+            return Ok(Some(event));
+        }
+        self.report.add(format, &event);
+        let matches = self.matcher.matches(&event);
+        if matches.is_empty() { Ok(Some(event)) } else { take(Step::Found(event, matches)) }
     }
 
     fn decode(&mut self, mut block: Block, decoders: &Decoders, take: &mut Take<'_>) -> io::Result<()> {
         let known = self.decoder.take().filter(|(made_by, _)| Arc::ptr_eq(made_by, decoders));
         let (made_by, mut decoder) = known.unwrap_or_else(|| (Arc::clone(decoders), decoders()));
         while let Some(record) = decoder.next_record(&mut block) {
-            if let Some(event) = self.match_step(Step::of(record, decoder.format()), take)? {
-                decoder.recycle(event);
-            }
+            let spare = match record {
+                Record::Event(event) => self.look_at(event, decoder.format(), take)?,
+                Record::Skipped(skipped) => take(Step::Skipped(skipped))?,
+            };
+            spare.into_iter().for_each(|event| decoder.recycle(event));
         }
         self.decoder = Some((made_by, decoder));
         Ok(())
