@@ -172,7 +172,9 @@ impl Block {
 
     /// Returns a line, without its end.
     pub(crate) fn text(&self, line: Range<usize>) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes[line])
+        let line = &self.bytes[line];
+        // The quick check first: the other one goes by characters.
+        std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
     }
 
     pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {

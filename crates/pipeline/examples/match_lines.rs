@@ -18,7 +18,11 @@ fn main() {
     let [rules, lines, rounds] = &arguments[..] else { panic!("RULES LINES.ndjson ROUNDS") };
     let names = Arc::new(FieldNames::new());
     let opener = Opener::new(Arc::clone(&names));
-    let (set, _) = RuleSet::compile(load_rules(std::slice::from_ref(rules)), &RuleFilter::default(), &names);
+    let began = Instant::now();
+    let sources = load_rules(std::slice::from_ref(rules));
+    let parsed = began.elapsed();
+    let (set, _) = RuleSet::compile(sources, &RuleFilter::default(), &names);
+    println!("{} rules: parsed in {parsed:.1?}, compiled in {:.1?}", set.len(), began.elapsed() - parsed);
     let mut detector = Detector::new(Arc::new(set), Arc::new(IndicatorSet::default()));
     let text = std::fs::read(lines).expect("the lines can be read");
     for _ in 0..rounds.parse().expect("a number of rounds") {

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 
 use cresset_event::FieldId;
+use memchr::memmem;
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::expr::{Expr, TestId, Tests};
@@ -114,33 +115,33 @@ const PRESENCE: Weight = 1.0;
 const TYPICAL_WEIGHT: Weight = 0.2;
 
 /// Values, folded, that ordinary machines log all day: a text that stands in one of them tells little.
-const TYPICAL: &[&str] = &[
-    r"c:\windows\system32\svchost.exe -k netsvcs",
-    r"c:\windows\system32\services.exe",
-    r"c:\windows\system32\cmd.exe /c ",
-    r"c:\windows\system32\windowspowershell\v1.0\powershell.exe",
-    r"c:\windows\explorer.exe",
-    r"c:\windows\syswow64\",
-    r"c:\program files\common files\",
-    r"c:\program files (x86)\",
-    r"c:\users\public\",
-    r"\appdata\local\temp\",
-    r"\appdata\roaming\microsoft\windows\",
-    r"c:\programdata\microsoft\windows defender\",
-    r"hklm\software\microsoft\windows\currentversion\",
-    r"hklm\system\currentcontrolset\services\",
-    r"nt authority\system",
-    "microsoft corporation",
-    "microsoft® windows® operating system",
-    "windows powershell",
-    "https://www.",
-    "http://",
-    "mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/",
-    "/usr/bin/bash -c ",
-    "/bin/sh",
-    "/etc/",
-    "/tmp/",
-];
+const TYPICAL: &str = r"
+c:\windows\system32\svchost.exe -k netsvcs
+c:\windows\system32\services.exe
+c:\windows\system32\cmd.exe /c
+c:\windows\system32\windowspowershell\v1.0\powershell.exe
+c:\windows\explorer.exe
+c:\windows\syswow64\
+c:\program files\common files\
+c:\program files (x86)\
+c:\users\public\
+\appdata\local\temp\
+\appdata\roaming\microsoft\windows\
+c:\programdata\microsoft\windows defender\
+hklm\software\microsoft\windows\currentversion\
+hklm\system\currentcontrolset\services\
+nt authority\system
+microsoft corporation
+microsoft® windows® operating system
+windows powershell
+https://www.
+http://
+mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/
+/usr/bin/bash -c
+/bin/sh
+/etc/
+/tmp/
+";
 
 fn join(each: Vec<(Weight, Vec<Witness>)>) -> Option<(Weight, Vec<Witness>)> {
     let weight = each.iter().map(|(weight, _)| weight).sum();
@@ -148,7 +149,7 @@ fn join(each: Vec<(Weight, Vec<Witness>)>) -> Option<(Weight, Vec<Witness>)> {
 }
 
 fn weight_of(op: TextOp, literal: &str) -> Weight {
-    if TYPICAL.iter().any(|value| value.contains(literal)) {
+    if memmem::find(TYPICAL.as_bytes(), literal.as_bytes()).is_some() {
         return TYPICAL_WEIGHT;
     }
     let weight = 1.0 / (1.0 + literal.len() as Weight).powi(2);
