@@ -13,6 +13,7 @@
 
 mod compile;
 mod identity;
+mod moved;
 mod snapshot;
 mod window;
 

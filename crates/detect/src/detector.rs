@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cresset_event::{Event, EventId};
 
-use crate::correlation::{CorrelationStats, Fired, Memory, Restored, Snapshot, SnapshotError};
+use crate::correlation::{CorrelationStats, Dropped, Fired, Memory, Restored, Snapshot, SnapshotError};
 use crate::detection::{Cause, Detection, Matched};
 use crate::indicators::{IndicatorMatch, IndicatorSet};
 use crate::rules::{MatchScratch, RuleMatch, RuleSet};
@@ -20,7 +20,8 @@ pub struct Detector {
     memory: Memory,
 }
 
-/// Rules and indicators, ready to be matched against events in any order. Each thread has its own.
+/// Rules and indicators, ready to be matched against events in any order. Each thread has its own; what it finds is told by
+/// a detector that has the same rules.
 #[derive(Debug)]
 pub struct EventMatcher {
     rules: Arc<RuleSet>,
@@ -38,6 +39,14 @@ pub struct Matches {
 impl EventMatcher {
     fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
         Self { rules, indicators, scratch: MatchScratch::default() }
+    }
+
+    /// Matches with other rules from now on.
+    pub fn change_rules(&mut self, rules: &Arc<RuleSet>) {
+        if !Arc::ptr_eq(&self.rules, rules) {
+            self.rules = Arc::clone(rules);
+            self.scratch = MatchScratch::default();
+        }
     }
 
     /// Finds what fits an event.
@@ -89,8 +98,16 @@ impl Detector {
         }
     }
 
+    /// Goes on with other rules. What correlations remember is kept, but for those that are not there any more or not the
+    /// same, which are returned.
+    pub fn change_rules(&mut self, rules: &Arc<RuleSet>) -> Vec<Dropped> {
+        let dropped = self.memory.move_to(self.matcher.rules.correlations(), rules.correlations());
+        self.matcher.change_rules(rules);
+        dropped
+    }
+
     /// Returns the rules.
-    pub fn rules(&self) -> &RuleSet {
+    pub fn rules(&self) -> &Arc<RuleSet> {
         &self.matcher.rules
     }
 

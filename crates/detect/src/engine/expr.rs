@@ -1,5 +1,8 @@
 //! A rule's condition, with all its selections put in: tests joined by and, or, not.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use cresset_event::FieldId;
 
 use super::test::{Prepared, Test};
@@ -124,11 +127,15 @@ impl Expr {
     }
 }
 
-/// Every test of a rule set, each once, whichever rules ask for it.
+/// The tests of a rule set, by number. A copy costs little.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tests(Vec<Arc<Asked>>);
+
+/// Tests as rules are compiled: each once, whichever rules ask for it.
 #[derive(Debug, Default)]
-pub(crate) struct Tests {
-    asked: Vec<Asked>,
-    ids: std::collections::HashMap<(Option<FieldId>, Test), TestId>,
+pub(crate) struct TestTable {
+    tests: Tests,
+    ids: HashMap<(Option<FieldId>, Test), TestId>,
 }
 
 /// A test, and of what it is asked.
@@ -140,28 +147,35 @@ pub(crate) struct Asked {
     prepared: Prepared,
 }
 
-impl Tests {
+impl TestTable {
     /// Adds a test, or finds it; `Err` where it cannot be compiled.
     pub(crate) fn add(&mut self, field: Option<FieldId>, test: Test) -> Result<TestId, String> {
         let key = (field, test);
         if let Some(id) = self.ids.get(&key) {
             return Ok(*id);
         }
-        let id = TestId(u32::try_from(self.asked.len()).map_err(|_| "too many tests".to_owned())?);
+        let id = TestId(u32::try_from(self.tests.len()).map_err(|_| "too many tests".to_owned())?);
         let prepared = key.1.prepare()?;
-        self.asked.push(Asked { field, test: key.1.clone(), prepared });
+        self.tests.0.push(Arc::new(Asked { field, test: key.1.clone(), prepared }));
         self.ids.insert(key, id);
         Ok(id)
     }
 
+    /// Returns the tests.
+    pub(crate) fn tests(&self) -> &Tests {
+        &self.tests
+    }
+}
+
+impl Tests {
     /// Returns a test.
-    pub(crate) fn get(&self, id: TestId) -> &Asked {
-        &self.asked[id.0 as usize]
+    pub(crate) fn get(&self, id: TestId) -> &Arc<Asked> {
+        &self.0[id.0 as usize]
     }
 
     /// Returns how many there are.
     pub(crate) fn len(&self) -> usize {
-        self.asked.len()
+        self.0.len()
     }
 }
 

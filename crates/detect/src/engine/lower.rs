@@ -11,7 +11,7 @@ use rsigma_parser::{
     SigmaValue, StringPart,
 };
 
-use super::expr::{Expr, Tests};
+use super::expr::{Expr, TestTable};
 use super::glob::{Dashes, Glob};
 use super::test::{Case, Comparison, Number, TemplatePart, Test, TextOp, TimePart};
 
@@ -25,7 +25,7 @@ const VALUE_BYTES_MAX: usize = 1 << 16;
 /// Reads rules into one table of tests.
 pub(crate) struct Lowering<'l> {
     pub(crate) names: &'l FieldNames,
-    pub(crate) tests: &'l mut Tests,
+    pub(crate) tests: &'l mut TestTable,
 }
 
 impl Lowering<'_> {
