@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::thread;
 
-use cresset_detect::{EventMatcher, Matches};
+use cresset_detect::{EventMatcher, Matches, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::Opener;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -28,6 +29,8 @@ type Looked = (Step, Option<Matches>);
 /// Steps that go together, and their place in the order.
 struct Batch {
     number: u64,
+    /// What its events are matched against.
+    rules: Arc<RuleSet>,
     steps: Vec<Looked>,
     bytes: usize,
 }
@@ -35,10 +38,13 @@ struct Batch {
 /// Nobody takes anything any more.
 struct Gone;
 
-/// Reads sources on one thread, matches on as many as there are matchers, and passes everything to `take` in order.
+/// Reads sources on one thread, matches on as many as there are matchers, and passes everything to `take` in order. All go
+/// over from `rules` to those that arrive at the same record.
 pub(crate) fn run(
     opener: &Opener,
     sources: &[SourcePath],
+    reloads: &Receiver<Arc<RuleSet>>,
+    rules: &Arc<RuleSet>,
     matchers: Vec<EventMatcher>,
     wants: &(impl Fn(&Event) -> bool + Sync),
     take: &mut dyn FnMut(Step, Option<Matches>) -> io::Result<Option<Event>>,
@@ -48,10 +54,10 @@ pub(crate) fn run(
     let (matched, to_take) = unbounded();
     let (used, spare) = bounded(IN_FLIGHT_MAX);
     thread::scope(|scope| {
-        let mut outlet = Outlet { slots, read, spare, spares: Vec::new(), batch: Batch::new(0) };
+        let mut outlet = Outlet { slots, read, spare, spares: Vec::new(), batch: Batch::new(0, rules) };
         scope.spawn(move || {
             // An error says that nobody takes steps any more, and whoever stopped knows why.
-            let _ = read_all(opener, sources, &mut |step, pace| outlet.put(step, pace));
+            let _ = read_all(opener, sources, reloads, &mut |step, pace| outlet.put(step, pace));
             let _ = outlet.hand_on();
         });
         for matcher in matchers {
@@ -75,10 +81,14 @@ struct Outlet {
 
 impl Outlet {
     fn put(&mut self, step: Step, pace: Pace) -> Result<Option<Event>, Gone> {
-        self.batch.bytes += match &step {
-            Step::Event(event, _) => event.byte_len(),
-            _ => 0,
-        };
+        match &step {
+            Step::Event(event, _) => self.batch.bytes += event.byte_len(),
+            Step::Rules(rules) => {
+                self.hand_on()?;
+                self.batch.rules = Arc::clone(rules);
+            }
+            _ => {}
+        }
         self.batch.steps.push((step, None));
         // What comes live is not kept waiting for more.
         if pace == Pace::Live || self.batch.steps.len() >= BATCH_STEPS || self.batch.bytes >= BATCH_BYTES {
@@ -93,7 +103,7 @@ impl Outlet {
     }
 
     fn hand_on(&mut self) -> Result<(), Gone> {
-        let next = Batch::new(self.batch.number + 1);
+        let next = Batch::new(self.batch.number + 1, &self.batch.rules);
         let batch = std::mem::replace(&mut self.batch, next);
         self.slots.send(()).map_err(|_| Gone)?;
         self.read.send(batch).map_err(|_| Gone)
@@ -101,8 +111,8 @@ impl Outlet {
 }
 
 impl Batch {
-    fn new(number: u64) -> Self {
-        Self { number, steps: Vec::new(), bytes: 0 }
+    fn new(number: u64, rules: &Arc<RuleSet>) -> Self {
+        Self { number, rules: Arc::clone(rules), steps: Vec::new(), bytes: 0 }
     }
 }
 
@@ -126,6 +136,7 @@ fn match_batches(
 ) {
     let _alarm = Alarm(matched);
     for mut batch in to_match {
+        matcher.change_rules(&batch.rules);
         for (step, matches) in &mut batch.steps {
             if let Step::Event(event, _) = step
                 && wants(event)

@@ -6,11 +6,13 @@
 mod crew;
 mod load;
 mod read;
+mod reload;
 mod report;
 mod sources;
 mod watch;
 
-pub use load::{load_indicators, load_rules};
+pub use load::{load_indicators, load_rule_files, load_rules};
+pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};
 pub use sources::{SourcePath, find_sources};
 pub use watch::{Progress, Sink, Watch, WatchOptions};

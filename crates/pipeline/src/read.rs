@@ -4,8 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use cresset_detect::RuleSet;
 use cresset_event::Event;
 use cresset_ingest::{OpenError, Opener, Reader, Record, Skipped};
+use crossbeam_channel::Receiver;
 
 use crate::report::Unreadable;
 use crate::sources::SourcePath;
@@ -25,6 +27,8 @@ pub(crate) enum Step {
     Progress(Arc<str>, u64),
     /// A source was read to its end.
     SourceEnd,
+    /// The rules for all that follows.
+    Rules(Arc<RuleSet>),
 }
 
 /// Whether more of a source is there already, or may be long in coming.
@@ -37,13 +41,18 @@ pub(crate) enum Pace {
 /// Takes steps. Gives back an event that nobody needs any more, so that its memory is used again; an error ends the reading.
 pub(crate) type Emit<'e, E> = dyn FnMut(Step, Pace) -> Result<Option<Event>, E> + 'e;
 
-/// Reads every source to its end.
-pub(crate) fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Emit<'_, E>) -> Result<(), E> {
+/// Reads every source to its end. Rules that arrive hold from the next record on.
+pub(crate) fn read_all<E>(
+    opener: &Opener,
+    sources: &[SourcePath],
+    rules: &Receiver<Arc<RuleSet>>,
+    emit: &mut Emit<'_, E>,
+) -> Result<(), E> {
     let mut bytes = 0;
     for source in sources {
         let (name, pace, opened) = open(opener, source);
         match opened {
-            Ok(reader) => bytes += read_one(&name, pace, reader, bytes, emit)?,
+            Ok(reader) => bytes += read_one(&name, pace, reader, bytes, rules, emit)?,
             // An empty log is read to its end.
             Err(OpenError::Empty { .. }) => drop(emit(Step::SourceEnd, pace)?),
             Err(error) => {
@@ -72,10 +81,15 @@ fn read_one<E>(
     pace: Pace,
     mut reader: Box<dyn Reader>,
     bytes_before: u64,
+    rules: &Receiver<Arc<RuleSet>>,
     emit: &mut Emit<'_, E>,
 ) -> Result<u64, E> {
     let mut records = 0;
     while let Some(record) = reader.next_record() {
+        // After the record and not before it, which may have been long in coming.
+        if let Some(rules) = rules.try_iter().last() {
+            emit(Step::Rules(rules), pace)?;
+        }
         let step = match record {
             Record::Event(event) => Step::Event(event, reader.format()),
             Record::Skipped(skipped) => Step::Skipped(skipped),

@@ -6,12 +6,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cresset_detect::{Detection, Detector, Matches};
+use cresset_detect::{Detection, Detector, Dropped, Matches};
 use cresset_event::{Event, FieldNames, Timestamp};
 use cresset_ingest::{Opener, Skipped};
+use crossbeam_channel::never;
 
 use crate::crew;
 use crate::read::{Step, read_all};
+use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
 
@@ -28,6 +30,9 @@ pub trait Sink {
 
     /// Takes note of how far the watch is.
     fn progress(&mut self, progress: &Progress<'_>);
+
+    /// Takes note that a correlation has changed, and what it remembered was forgotten.
+    fn forgotten(&mut self, _: &Dropped) {}
 }
 
 /// How far a watch is.
@@ -68,12 +73,18 @@ pub struct Watch {
     opener: Opener,
     detector: Detector,
     options: WatchOptions,
+    reloads: Option<Reloads>,
 }
 
 impl Watch {
     /// Returns a watch that numbers field names in `names`.
     pub fn new(names: Arc<FieldNames>, detector: Detector, options: WatchOptions) -> Self {
-        Self { opener: Opener::new(names), detector, options }
+        Self { opener: Opener::new(names), detector, options, reloads: None }
+    }
+
+    /// Takes over rules as they change, in place of those of the detector.
+    pub fn with_reloads(self, reloads: Reloads) -> Self {
+        Self { reloads: Some(reloads), ..self }
     }
 
     /// Returns what events are matched against.
@@ -84,14 +95,20 @@ impl Watch {
     /// Reads every source to its end. `Err` only where the sink fails.
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
-        let Self { opener, detector, options } = self;
+        let Self { opener, detector, options, reloads } = self;
+        let reloads = reloads.as_ref().map_or_else(never, |reloads| reloads.sets.clone());
+        let rules = Arc::clone(detector.rules());
         let wants = |event: &Event| options.wants(event);
         let mut matcher = detector.matcher();
         let more: Vec<_> = (1..options.threads).map(|_| detector.matcher()).collect();
         let mut teller = Teller { detector, sink, report: Report::default() };
         if more.is_empty() {
-            read_all(opener, sources, &mut |step, _| {
+            read_all(opener, sources, &reloads, &mut |step, _| {
                 let matches = match &step {
+                    Step::Rules(rules) => {
+                        matcher.change_rules(rules);
+                        None
+                    }
                     Step::Event(event, _) if wants(event) => Some(matcher.matches(event)),
                     _ => None,
                 };
@@ -99,7 +116,8 @@ impl Watch {
             })?;
         } else {
             let matchers = more.into_iter().chain([matcher]).collect();
-            crew::run(opener, sources, matchers, &wants, &mut |step, matches| teller.take(step, matches))?;
+            let take = &mut |step, matches| teller.take(step, matches);
+            crew::run(opener, sources, &reloads, &rules, matchers, &wants, take)?;
         }
         let mut report = teller.report;
         report.took = began.elapsed();
@@ -139,6 +157,9 @@ impl Teller<'_> {
                 sink.progress(&Progress { source: &source, bytes, events: report.events });
             }
             Step::SourceEnd => report.sources += 1,
+            Step::Rules(rules) => {
+                self.detector.change_rules(&rules).iter().for_each(|dropped| sink.forgotten(dropped));
+            }
         }
         Ok(None)
     }
