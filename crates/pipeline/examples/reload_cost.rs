@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release -p cresset-pipeline --example reload_cost -- RULES
 
+#![expect(clippy::print_stdout, reason = "prints what it measures")]
+
 use std::sync::Arc;
 use std::time::Instant;
 

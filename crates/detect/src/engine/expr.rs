@@ -1,12 +1,13 @@
 //! A rule's condition, with all its selections put in: tests joined by and, or, not.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cresset_event::FieldId;
 
 use super::test::{Prepared, Test};
 use super::view::View;
+use super::witness::Literals;
 
 /// Most places of one keyword that are named; a short one may stand in every field of an event.
 const KEYWORD_REASONS_MAX: usize = 16;
@@ -145,6 +146,7 @@ pub(crate) struct Asked {
     pub(crate) field: Option<FieldId>,
     pub(crate) test: Test,
     prepared: Prepared,
+    literals: OnceLock<Option<Literals>>,
 }
 
 impl TestTable {
@@ -156,7 +158,7 @@ impl TestTable {
         }
         let id = TestId(u32::try_from(self.tests.len()).map_err(|_| "too many tests".to_owned())?);
         let prepared = key.1.prepare()?;
-        self.tests.0.push(Arc::new(Asked { field, test: key.1.clone(), prepared }));
+        self.tests.0.push(Arc::new(Asked { field, test: key.1.clone(), prepared, literals: OnceLock::new() }));
         self.ids.insert(key, id);
         Ok(id)
     }
@@ -180,6 +182,11 @@ impl Tests {
 }
 
 impl Asked {
+    /// Returns what must stand in a value that fits, if anything must. Worked out once, for every plan asks.
+    pub(crate) fn literals(&self) -> Option<&Literals> {
+        self.literals.get_or_init(|| Literals::of(&self.test)).as_ref()
+    }
+
     /// Returns whether the event is so.
     pub(crate) fn holds(&self, view: &View<'_>) -> bool {
         match self.field {
