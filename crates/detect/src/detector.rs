@@ -4,6 +4,7 @@
 //! it, with the correlations, is told in the order of the events ([`Detector::tell`]).
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cresset_event::{Event, EventId};
@@ -114,6 +115,11 @@ impl Detector {
     /// Returns what the correlations left out so far.
     pub fn correlation_stats(&self) -> CorrelationStats {
         self.memory.stats()
+    }
+
+    /// Returns how many groups of each correlation were forgotten because there were too many, by title.
+    pub fn correlations_shed(&self) -> &BTreeMap<String, u64> {
+        self.memory.shed()
     }
 
     /// Returns what the correlations remember, as bytes for [`Detector::restore`].
