@@ -57,6 +57,9 @@ pub(crate) struct WatchArgs {
     /// Sigma rules: a file, or a folder of .yml files; may be given several times
     #[arg(long, short = 'r', value_name = "PATH")]
     pub(crate) rules: Vec<String>,
+    /// Take rules over that change while the watch runs: files are looked at every second
+    #[arg(long, requires = "rules")]
+    pub(crate) reload: bool,
     /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
     #[arg(long, short = 'i', value_name = "PATH")]
     pub(crate) indicators: Vec<String>,
@@ -111,6 +114,7 @@ const WATCH_EXAMPLES: &str = "\
 Examples:
   cresset watch sample/logs --rules sample/rules --indicators sample/intel
   cresset watch /var/log ../evtx --rules ~/sigma/rules --min-level medium
+  tail -F auth.log | cresset watch - --rules rules/ --reload --output jsonl
   zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
   cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
   cresset watch /var/log/auth.log.1 -r rules/ --state day.state   # every night, after the logs were rotated

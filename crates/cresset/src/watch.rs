@@ -1,17 +1,18 @@
 //! `cresset watch`: arguments to a run of the pipeline, its output and its exit status.
 
 mod progress;
+mod rules;
 mod state;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
+use cresset_detect::{Detection, Detector, Dropped, IndicatorSet, Warnings};
 use cresset_event::FieldNames;
 use cresset_ingest::Skipped;
 use cresset_pipeline::{
-    Progress, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_feeds, find_sources, load_rules,
+    Progress, Reloaded, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_feeds, find_sources,
 };
 
 use crate::Outcome;
@@ -19,6 +20,7 @@ use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
 use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
 pub(crate) use crate::watch::progress::Bar;
+use crate::watch::rules::Rules;
 
 /// Records that could not be read that are shown one by one; the rest are counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
@@ -31,13 +33,13 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         writeln!(err, "cresset: nothing to look for; name rules with --rules or indicators with --indicators")?;
         return Ok(Outcome::Failed);
     }
-    let Some(rules) = compile_rules(&args, &names, &mut err)? else { return Ok(Outcome::Failed) };
+    let Some(Rules { set, reloader }) = rules::compile(&args, &names, &mut err)? else { return Ok(Outcome::Failed) };
     let Some(indicators) = compile_indicators(&args, &mut err)? else { return Ok(Outcome::Failed) };
     let (mut sources, unreadable) = find_sources(&args.logs);
     leave_own_output(&mut sources, &mut err)?;
     let style = Style::new(args.color.wanted_on(&io::stdout()));
     let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until, threads: threads(&args) };
-    let mut detector = Detector::new(Arc::new(rules), Arc::new(indicators));
+    let mut detector = Detector::new(set, Arc::new(indicators));
     if let Some(path) = &args.state {
         leave_state(path, &mut sources);
         if !state::load(path, &mut detector, &mut err)? {
@@ -52,6 +54,14 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         bar: Bar::new(total_bytes(&sources)),
         level_min: args.min_level,
     };
+    if let Some(reloader) = reloader {
+        let bar = sink.bar.clone();
+        let tell = move |reloaded: &Reloaded| {
+            // Where nobody hears standard error any more the watch itself goes on.
+            let _ = bar.suspend(|| rules::tell_reloaded(reloaded, &mut io::stderr()));
+        };
+        watch = watch.with_reloads(reloader.spawn(tell));
+    }
     for failed in &unreadable {
         sink.unreadable(failed)?;
     }
@@ -82,45 +92,6 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         () if is_found => Outcome::Found,
         () => Outcome::Done,
     })
-}
-
-/// Compiles the rules, and says on standard error which are refused; `None` where rules were named and none loads.
-fn compile_rules(args: &WatchArgs, names: &Arc<FieldNames>, err: &mut dyn Write) -> io::Result<Option<RuleSet>> {
-    let filter = RuleFilter {
-        level_min: args.min_level,
-        statuses: args.status.clone(),
-        tags: args.tag.clone(),
-        exclude: args.exclude.clone(),
-    };
-    let (rules, refused) = RuleSet::compile(load_rules(&args.rules), &filter, names);
-    for refused in &refused {
-        let (file, reason) = (escape::terminal(&refused.file), escape::terminal(&refused.reason));
-        writeln!(err, "rule refused: {file}:{}: {reason}", refused.line)?;
-    }
-    let problem = match () {
-        () if args.rules.is_empty() => None,
-        () if rules.is_empty() => Some("no rule loads; `cresset rules check` says why"),
-        () if is_missing(&args.rules) => Some("a path of --rules cannot be read"),
-        () => None,
-    };
-    if let Some(problem) = problem {
-        writeln!(err, "cresset: {problem}")?;
-        return Ok(None);
-    }
-    if rules.count_used() == 0 && !args.rules.is_empty() {
-        writeln!(err, "cresset: --min-level, --status, --tag and --exclude leave no rule")?;
-    }
-    for name in &args.exclude {
-        if !rules.rules().any(|rule| rule.is_called(name)) {
-            writeln!(err, "cresset: --exclude {}: no rule has this id or title", escape::terminal(name))?;
-        }
-    }
-    Ok(Some(rules))
-}
-
-/// Returns whether something that was typed is not there at all.
-fn is_missing(paths: &[String]) -> bool {
-    paths.iter().any(|path| !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists())
 }
 
 /// Leaves out the file that standard output goes to: reading it would never end.
@@ -250,6 +221,11 @@ impl Sink for Reporting<'_> {
 
     fn progress(&mut self, progress: &Progress<'_>) {
         self.bar.set(progress);
+    }
+
+    fn forgotten(&mut self, dropped: &Dropped) {
+        // As with what is reloaded.
+        let _ = self.tell(&rules::forgotten(dropped));
     }
 }
 

@@ -13,10 +13,11 @@
 
 mod compile;
 mod identity;
+mod moved;
 mod snapshot;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cresset_event::{Event, EventTime, Timestamp};
 
@@ -29,7 +30,7 @@ use window::{Entry, Group, Window};
 
 /// How far after its arrival an event may be dated and still take part: clocks differ by minutes, not by more.
 const FUTURE_SKEW_NANOS: i64 = 300 * 1_000_000_000;
-/// Most groups that are remembered over all correlations; past it the tenth that was not touched for longest is shed.
+/// Most groups that are remembered over all correlations; past it a tenth is shed, of those correlations that have most.
 const GROUPS_MAX: usize = 100_000;
 /// Most events that are remembered over all groups, about 50 MB; past it groups are shed in the same way.
 const ENTRIES_TOTAL_MAX: usize = 2_000_000;
@@ -43,6 +44,8 @@ pub(crate) struct Memory {
     entries: usize,
     touches: u64,
     stats: CorrelationStats,
+    /// Groups shed, by the title of their correlation.
+    shed: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -140,7 +143,7 @@ impl Memory {
             self.stats.valueless += 1;
             return None;
         };
-        self.make_room();
+        self.make_room(set);
         self.touches += 1;
         let group = self.groups.entry(GroupKey { correlation: index, values: values.clone() }).or_default();
         group.touched = self.touches;
@@ -153,19 +156,64 @@ impl Memory {
         Some(Fired { correlation: index, group: names.zip(values).collect(), window })
     }
 
-    /// Sheds the groups that were not touched for longest, a tenth at a time, so that the cost is spread.
-    fn make_room(&mut self) {
-        if self.groups.len() < GROUPS_MAX && self.entries < ENTRIES_TOTAL_MAX {
-            return;
-        }
-        let mut touches: Vec<u64> = self.groups.values().map(|group| group.touched).collect();
-        let (_, limit, _) = touches.select_nth_unstable(self.groups.len() / 10);
-        let limit = *limit;
-        let before = self.groups.len();
-        self.groups.retain(|_, group| group.touched > limit);
-        self.entries = self.groups.values().map(Group::len).sum();
-        self.stats.groups_shed += (before - self.groups.len()) as u64;
+    /// Returns how many groups of each correlation were forgotten because there were too many, by title.
+    pub(crate) fn shed(&self) -> &BTreeMap<String, u64> {
+        &self.shed
     }
+
+    /// Sheds a tenth at a time, so that the cost is spread.
+    fn make_room(&mut self, set: &CorrelationSet) {
+        if self.groups.len() >= GROUPS_MAX {
+            self.shed_down_to(set, GROUPS_MAX / 10 * 9, |_| 1);
+        }
+        if self.entries >= ENTRIES_TOTAL_MAX {
+            self.shed_down_to(set, ENTRIES_TOTAL_MAX / 10 * 9, Group::len);
+        }
+    }
+
+    /// Sheds groups until all together weigh no more than this: of those correlations that take most room, and only as far as
+    /// to make them alike, the groups that were not touched for longest. One that takes less than its share loses nothing.
+    fn shed_down_to(&mut self, set: &CorrelationSet, room: usize, weight: impl Fn(&Group) -> usize) {
+        let mut weights: HashMap<usize, Vec<(u64, usize)>> = HashMap::new();
+        for (key, group) in &self.groups {
+            weights.entry(key.correlation).or_default().push((group.touched, weight(group)));
+        }
+        let total = |of: &Vec<(u64, usize)>| of.iter().map(|(_, weight)| weight).sum::<usize>();
+        let share = share(weights.values().map(total).collect(), room);
+        let mut limits: HashMap<usize, u64> = HashMap::new();
+        for (correlation, mut of) in weights {
+            let mut over = total(&of).saturating_sub(share);
+            of.sort_unstable();
+            for (touched, weight) in of {
+                if over == 0 {
+                    break;
+                }
+                limits.insert(correlation, touched);
+                over = over.saturating_sub(weight);
+            }
+        }
+        for (key, _) in self
+            .groups
+            .extract_if(|key, group| limits.get(&key.correlation).is_some_and(|limit| group.touched <= *limit))
+        {
+            *self.shed.entry(set.rule(key.correlation).title.clone()).or_default() += 1;
+            self.stats.groups_shed += 1;
+        }
+        self.entries = self.groups.values().map(Group::len).sum();
+    }
+}
+
+/// Returns how much each may have at most, so that all together have no more than `room`.
+fn share(mut wanted: Vec<usize>, mut room: usize) -> usize {
+    wanted.sort_unstable();
+    for (at, wants) in wanted.iter().enumerate() {
+        let each = room / (wanted.len() - at);
+        if *wants > each {
+            return each;
+        }
+        room -= wants;
+    }
+    usize::MAX
 }
 
 /// Returns the values that an event is grouped by; `None` where it lacks one.

@@ -4,11 +4,12 @@
 //! it, with the correlations, is told in the order of the events ([`Detector::tell`]).
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cresset_event::{Event, EventId};
 
-use crate::correlation::{CorrelationStats, Fired, Memory, Restored, Snapshot, SnapshotError};
+use crate::correlation::{CorrelationStats, Dropped, Fired, Memory, Restored, Snapshot, SnapshotError};
 use crate::detection::{Cause, Detection, Matched};
 use crate::indicators::{IndicatorMatch, IndicatorSet, LookUpScratch};
 use crate::rules::{MatchScratch, RuleMatch, RuleSet};
@@ -20,7 +21,8 @@ pub struct Detector {
     memory: Memory,
 }
 
-/// Rules and indicators, ready to be matched against events in any order. Each thread has its own.
+/// Rules and indicators, ready to be matched against events in any order. Each thread has its own; what it finds is told by
+/// a detector that has the same rules.
 #[derive(Debug)]
 pub struct EventMatcher {
     rules: Arc<RuleSet>,
@@ -46,6 +48,14 @@ impl Matches {
 impl EventMatcher {
     fn new(rules: Arc<RuleSet>, indicators: Arc<IndicatorSet>) -> Self {
         Self { rules, indicators, scratch: MatchScratch::default(), look_up: LookUpScratch::default() }
+    }
+
+    /// Matches with other rules from now on.
+    pub fn change_rules(&mut self, rules: &Arc<RuleSet>) {
+        if !Arc::ptr_eq(&self.rules, rules) {
+            self.rules = Arc::clone(rules);
+            self.scratch = MatchScratch::default();
+        }
     }
 
     /// Finds what fits an event.
@@ -97,14 +107,27 @@ impl Detector {
         }
     }
 
+    /// Goes on with other rules. What correlations remember is kept, but for those that are not there any more or not the
+    /// same, which are returned.
+    pub fn change_rules(&mut self, rules: &Arc<RuleSet>) -> Vec<Dropped> {
+        let dropped = self.memory.move_to(self.matcher.rules.correlations(), rules.correlations());
+        self.matcher.change_rules(rules);
+        dropped
+    }
+
     /// Returns the rules.
-    pub fn rules(&self) -> &RuleSet {
+    pub fn rules(&self) -> &Arc<RuleSet> {
         &self.matcher.rules
     }
 
     /// Returns what the correlations left out so far.
     pub fn correlation_stats(&self) -> CorrelationStats {
         self.memory.stats()
+    }
+
+    /// Returns how many groups of each correlation were forgotten because there were too many, by title.
+    pub fn correlations_shed(&self) -> &BTreeMap<String, u64> {
+        self.memory.shed()
     }
 
     /// Returns what the correlations remember, as bytes for [`Detector::restore`].

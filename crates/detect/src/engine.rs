@@ -21,7 +21,7 @@ mod test;
 mod view;
 mod witness;
 
-pub(crate) use expr::{Expr, Reason, Tests};
+pub(crate) use expr::{Expr, Reason, TestTable, Tests};
 pub(crate) use lower::{Lowering, meant};
 pub(crate) use plan::{Plan, Scratch};
 pub(crate) use view::{Lookup, Reads, View};

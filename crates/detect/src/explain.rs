@@ -8,7 +8,7 @@ use rsigma_parser::{
     ConditionExpr, Detection as Selection, DetectionItem, Detections, FieldSpec, Quantifier, SigmaRule, SigmaValue,
 };
 
-use crate::engine::{Lookup, Lowering, Reads, Tests, View, meant};
+use crate::engine::{Lookup, Lowering, Reads, TestTable, View, meant};
 use crate::rule::RuleSources;
 use crate::wanted::WantedSource;
 
@@ -58,7 +58,7 @@ impl RuleSources {
 }
 
 fn explain(rule: &SigmaRule, event: &Event) -> Result<RuleExplained, String> {
-    let mut tests = Tests::default();
+    let mut tests = TestTable::default();
     let mut lookup = Lookup::default();
     lookup.begin(event);
     event.entries().enumerate().for_each(|(at, entry)| lookup.add(at, entry, Reads::Texts));
@@ -141,7 +141,7 @@ impl Explainer<'_, '_> {
 
     fn item(&mut self, item: &DetectionItem) -> Result<Explained, String> {
         let asked = self.lowering.item(item)?;
-        let (tests, view) = (&*self.lowering.tests, self.view);
+        let (tests, view) = (self.lowering.tests.tests(), self.view);
         let holds = asked.holds(&mut |id| tests.get(id).holds(&view));
         let field = item.field.name.as_deref();
         Ok(Explained { what: show_item(item), holds, seen: field.map(|field| self.seen(field)), parts: Vec::new() })

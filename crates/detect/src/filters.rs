@@ -15,7 +15,8 @@ pub(crate) fn apply(filter: &FilterRule, number: usize, rules: &mut [&mut SigmaR
     applied
 }
 
-fn is_meant(filter: &FilterRule, rule: &SigmaRule) -> bool {
+/// Returns whether a filter narrows a rule.
+pub(crate) fn is_meant(filter: &FilterRule, rule: &SigmaRule) -> bool {
     let is_named = match &filter.rules {
         FilterRuleTarget::Any => true,
         FilterRuleTarget::Specific(names) => names

@@ -107,7 +107,7 @@ fn status_of(status: rsigma_parser::Status) -> Status {
 }
 
 /// A rule, or a document that should have been one, that is not used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refused {
     /// The file.
     pub file: String,
@@ -118,7 +118,7 @@ pub struct Refused {
 }
 
 /// What was read of some files and is not compiled yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RuleSources {
     pub(crate) rules: Vec<(SigmaRule, Place)>,
     pub(crate) correlations: Vec<(CorrelationRule, Place)>,
@@ -159,6 +159,14 @@ impl RuleSources {
     /// Returns whether nothing was read, not even a refused document.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.correlations.is_empty() && self.filters.is_empty() && self.refused.is_empty()
+    }
+
+    /// Adds what was read of other files.
+    pub fn append(&mut self, mut other: Self) {
+        self.rules.append(&mut other.rules);
+        self.correlations.append(&mut other.correlations);
+        self.filters.append(&mut other.filters);
+        self.refused.append(&mut other.refused);
     }
 
     /// Keeps a file as refused that could not even be read.

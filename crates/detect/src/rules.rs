@@ -4,6 +4,9 @@
 //! made once ([`crate::engine`]). Rules are told apart by their place in the set and not by their ids, which files repeat.
 //!
 //! The order of rules does not change what is found; a rule that cannot be compiled is refused, and the others go on.
+//!
+//! A set never changes. One that differs from it in a few rules is derived from it and shares all the rest
+//! ([`RuleSet::derive`]); rules keep their places in it, so that the plans that no changed rule fits still hold.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -14,7 +17,7 @@ use rsigma_parser::{Detection as Selection, SigmaRule};
 
 use crate::correlation::{CorrelationSet, Digest};
 use crate::detection::Matched;
-use crate::engine::{Expr, Lowering, Plan, Reason, Scratch, Tests};
+use crate::engine::{Expr, Lowering, Plan, Reason, Scratch, TestTable, Tests};
 use crate::filters;
 use crate::level::{Level, Status};
 use crate::rule::{Place, Refused, Rule, RuleSources};
@@ -55,13 +58,16 @@ impl RuleFilter {
 /// Compiled rules.
 pub struct RuleSet {
     names: Arc<FieldNames>,
-    entries: Vec<Entry>,
+    /// `None` where a rule was that is not there any more.
+    entries: Vec<Option<Arc<Entry>>>,
     tests: Tests,
-    correlations: CorrelationSet,
+    correlations: Arc<CorrelationSet>,
     /// Whether each correlation reports.
     correlations_report: Vec<bool>,
-    plans: RwLock<HashMap<Arc<LogSource>, Arc<Plan>>>,
+    plans: RwLock<Plans>,
 }
+
+type Plans = HashMap<Arc<LogSource>, Arc<Plan>>;
 
 /// What matching keeps from event to event. Each thread has its own, and uses it with one rule set only.
 #[derive(Debug, Default)]
@@ -104,6 +110,16 @@ impl RuleSet {
     /// Compiles what was read, for events whose field names are numbered in `names`; returns also what was refused, by the
     /// parser or here.
     pub fn compile(sources: RuleSources, filter: &RuleFilter, names: &Arc<FieldNames>) -> (Self, Vec<Refused>) {
+        Self::compile_into(sources, filter, names, &mut TestTable::default())
+    }
+
+    /// Does the same with an empty table of tests, which [`RuleSet::derive`] needs later.
+    pub(crate) fn compile_into(
+        sources: RuleSources,
+        filter: &RuleFilter,
+        names: &Arc<FieldNames>,
+        table: &mut TestTable,
+    ) -> (Self, Vec<Refused>) {
         let RuleSources { mut rules, correlations, filters, mut refused } = sources;
         for (number, (narrowing, place)) in filters.iter().enumerate() {
             let mut meant: Vec<&mut SigmaRule> = rules.iter_mut().map(|(rule, _)| rule).collect();
@@ -113,8 +129,7 @@ impl RuleSet {
                 );
             }
         }
-        let mut tests = Tests::default();
-        let mut lowering = Lowering { names, tests: &mut tests };
+        let mut lowering = Lowering { names, tests: table };
         let mut entries: Vec<Entry> = Vec::new();
         let counted: HashSet<&String> = correlations.iter().flat_map(|(rule, _)| &rule.rules).collect();
         let is_counted =
@@ -138,13 +153,77 @@ impl RuleSet {
         }
         let correlations_report = correlations.rules().map(|rule| filter.lets_report(rule)).collect();
         refused.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        let names = Arc::clone(names);
-        (Self { names, entries, tests, correlations, correlations_report, plans: RwLock::default() }, refused)
+        let set = Self {
+            names: Arc::clone(names),
+            entries: entries.into_iter().map(|entry| Some(Arc::new(entry))).collect(),
+            tests: table.tests().clone(),
+            correlations: Arc::new(correlations),
+            correlations_report,
+            plans: RwLock::default(),
+        };
+        (set, refused)
+    }
+
+    /// Returns this set without the rules of some files and with others in their place, and what was refused of those.
+    /// None of them is one that a correlation or a filter means. `table` is the one that this set was compiled into.
+    ///
+    /// A plan is kept where no changed rule fits its log source, and else made anew here, so that whoever matches with the
+    /// new set does not wait for it.
+    pub(crate) fn derive(
+        &self,
+        is_replaced: &dyn Fn(&str) -> bool,
+        added: Vec<(SigmaRule, Place)>,
+        filter: &RuleFilter,
+        table: &mut TestTable,
+    ) -> (Self, Vec<Refused>) {
+        let mut entries = self.entries.clone();
+        let gone = entries.iter_mut().filter_map(|entry| entry.take_if(|entry| is_replaced(&entry.rule.file)));
+        let mut changed: Vec<Arc<Entry>> = gone.collect();
+        let mut lowering = Lowering { names: &self.names, tests: table };
+        let mut refused = Vec::new();
+        for (rule, place) in added {
+            match Entry::compile(rule, &place, &mut lowering, filter).map(Arc::new) {
+                Ok(entry) => {
+                    changed.push(Arc::clone(&entry));
+                    entries.push(Some(entry));
+                }
+                Err(reason) => refused.push(place.refused(reason)),
+            }
+        }
+        let plans = self.plans.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (stale, kept): (Plans, Plans) =
+            plans.into_iter().partition(|(source, _)| changed.iter().any(|entry| entry.source.fits(source)));
+        let set = Self {
+            names: Arc::clone(&self.names),
+            entries,
+            tests: table.tests().clone(),
+            correlations: Arc::clone(&self.correlations),
+            correlations_report: self.correlations_report.clone(),
+            plans: RwLock::new(kept),
+        };
+        stale.keys().for_each(|source| drop(set.plan(source)));
+        (set, refused)
+    }
+
+    /// Makes the plans that another set has made, so that whoever matches with this one does not wait for them.
+    pub(crate) fn plan_like(&self, other: &Self) {
+        let sources: Vec<_> = other.plans.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        sources.iter().for_each(|source| drop(self.plan(source)));
+    }
+
+    /// Returns how many places are empty in which there was a rule.
+    pub(crate) fn count_gone(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.is_none()).count()
+    }
+
+    /// The detection rules and their places.
+    fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        self.entries.iter().enumerate().filter_map(|(key, entry)| Some((key, &**entry.as_ref()?)))
     }
 
     /// Returns how many rules there are, correlations included.
     pub fn len(&self) -> usize {
-        self.entries.len() + self.correlations_report.len()
+        self.entries().count() + self.correlations_report.len()
     }
 
     /// Returns whether there is none.
@@ -154,32 +233,33 @@ impl RuleSet {
 
     /// Returns every rule.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.entries.iter().map(|entry| &entry.rule).chain(self.correlations.rules())
+        self.entries().map(|(_, entry)| &entry.rule).chain(self.correlations.rules())
     }
 
     /// Returns, for the log sources given, how many rules fit at least one of them, the fields that those ask for, and the
     /// log sources that the others wait for.
     pub fn coverage(&self, present: &[Arc<LogSource>]) -> Coverage {
-        let is_fed = |key: &usize| present.iter().any(|source| self.entries[*key].source.fits(source));
-        let used = (0..self.entries.len()).filter(|key| self.is_used(*key));
-        let (fed, unfed): (Vec<usize>, Vec<usize>) = used.partition(is_fed);
-        let mut coverage = Coverage { rules_fed: fed.len() + self.correlations.count_fed(&fed), ..Coverage::default() };
-        for field in fed.iter().flat_map(|key| &self.entries[*key].fields) {
+        let is_fed = |entry: &Entry| present.iter().any(|source| entry.source.fits(source));
+        let (fed, unfed): (Vec<_>, Vec<_>) = self.used().partition(|(_, entry)| is_fed(entry));
+        let keys: Vec<usize> = fed.iter().map(|(key, _)| *key).collect();
+        let mut coverage =
+            Coverage { rules_fed: fed.len() + self.correlations.count_fed(&keys), ..Coverage::default() };
+        for field in fed.iter().flat_map(|(_, entry)| &entry.fields) {
             *coverage.fields.entry(field.clone()).or_default() += 1;
         }
-        for key in unfed {
-            *coverage.sources_missing.entry(self.entries[key].source.clone()).or_default() += 1;
+        for (_, entry) in unfed {
+            *coverage.sources_missing.entry(entry.source.clone()).or_default() += 1;
         }
         coverage
     }
 
     /// Returns how many rules report, or are counted by a correlation.
     pub fn count_used(&self) -> usize {
-        (0..self.entries.len()).filter(|key| self.is_used(*key)).count() + self.correlations_report.len()
+        self.used().count() + self.correlations_report.len()
     }
 
-    fn is_used(&self, key: usize) -> bool {
-        self.entries[key].reports || self.correlations.is_correlated(key)
+    fn used(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        self.entries().filter(|(key, entry)| entry.reports || self.correlations.is_correlated(*key))
     }
 
     pub(crate) fn correlations(&self) -> &CorrelationSet {
@@ -197,11 +277,16 @@ impl RuleSet {
         let mut matches = Vec::new();
         let MatchScratch { engine, plans } = scratch;
         let plan = self.plan_of(&event.origin().log_source, plans);
-        let reports = |key: usize| self.entries[key].reports;
-        plan.find(event, &self.tests, engine, reports, |key, reasons| {
-            let entry = &self.entries[key];
-            matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, reasons });
-        });
+        let entry = |key: usize| self.entries[key].as_ref().expect("plans hold rules that are there");
+        plan.find(
+            event,
+            engine,
+            |key| entry(key).reports,
+            |key, reasons| {
+                let entry = entry(key);
+                matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, reasons });
+            },
+        );
         matches
     }
 
@@ -230,7 +315,7 @@ impl RuleSet {
         if let Some(plan) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(source) {
             return Arc::clone(plan);
         }
-        let fitting = self.entries.iter().enumerate().filter(|(_, entry)| entry.source.fits(source));
+        let fitting = self.entries().filter(|(_, entry)| entry.source.fits(source));
         let plan = Arc::new(Plan::new(fitting.map(|(key, entry)| (key, &entry.condition)), &self.tests));
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         if plans.len() < PLANS_MAX {

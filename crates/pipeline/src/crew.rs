@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::thread;
 
-use cresset_detect::EventMatcher;
+use cresset_detect::{EventMatcher, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::Opener;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -31,6 +32,9 @@ struct Batch<T> {
     parts: Vec<T>,
 }
 
+/// A batch, and what its events are matched against.
+type Ruled = (Arc<RuleSet>, Batch<Piece>);
+
 /// Nobody takes anything any more.
 struct Gone;
 
@@ -38,6 +42,8 @@ struct Gone;
 pub(crate) fn run(
     opener: &Opener,
     sources: &[SourcePath],
+    reloads: &Receiver<Arc<RuleSet>>,
+    rules: Arc<RuleSet>,
     matchers: Vec<EventMatcher>,
     work: &Work<'_>,
     take: &mut Take<'_>,
@@ -47,10 +53,10 @@ pub(crate) fn run(
     let (matched, to_take) = unbounded();
     let (used, spare) = bounded(IN_FLIGHT_MAX);
     thread::scope(|scope| {
-        let mut outlet = Outlet { slots, read, spares: Spares::new(&spare), batch: Batch::new(0), bytes: 0 };
+        let mut outlet = Outlet { slots, read, spares: Spares::new(&spare), batch: Batch::new(0), bytes: 0, rules };
         scope.spawn(move || {
             // An error says that nobody takes steps any more, and whoever stopped knows why.
-            let _ = read_all(opener, sources, &mut |piece, pace| outlet.put(piece, pace));
+            let _ = read_all(opener, sources, reloads, &mut |piece, pace| outlet.put(piece, pace));
             let _ = outlet.hand_on();
         });
         let workers: Vec<_> = matchers
@@ -74,11 +80,13 @@ pub(crate) fn run(
 /// The reader's end.
 struct Outlet {
     slots: Sender<()>,
-    read: Sender<Batch<Piece>>,
+    read: Sender<Ruled>,
     spares: Spares,
     batch: Batch<Piece>,
     /// How much text is in the batch.
     bytes: usize,
+    /// What its events are matched against.
+    rules: Arc<RuleSet>,
 }
 
 /// Events whose memory can be used again.
@@ -104,6 +112,10 @@ impl Spares {
 
 impl Outlet {
     fn put(&mut self, piece: Piece, pace: Pace) -> Result<Option<Event>, Gone> {
+        if let Piece::Step(Step::Rules(rules)) = &piece {
+            self.hand_on()?;
+            self.rules = Arc::clone(rules);
+        }
         self.bytes += match &piece {
             Piece::Event(event, _) => event.byte_len(),
             Piece::Step(_) => 0,
@@ -122,7 +134,7 @@ impl Outlet {
         let batch = std::mem::replace(&mut self.batch, next);
         self.bytes = 0;
         self.slots.send(()).map_err(|_| Gone)?;
-        self.read.send(batch).map_err(|_| Gone)
+        self.read.send((Arc::clone(&self.rules), batch)).map_err(|_| Gone)
     }
 }
 
@@ -151,12 +163,13 @@ fn lost() -> io::Error {
 fn run_worker(
     mut worker: Worker<'_>,
     mut spares: Spares,
-    to_match: &Receiver<Batch<Piece>>,
+    to_match: &Receiver<Ruled>,
     matched: &Sender<Option<Batch<Step>>>,
     used: &Sender<Vec<Event>>,
 ) -> Report {
     let _alarm = Alarm(matched);
-    for batch in to_match {
+    for (rules, batch) in to_match {
+        worker.change_rules(&rules);
         let mut steps = Batch::new(batch.number);
         let mut unused = Vec::new();
         for piece in batch.parts {

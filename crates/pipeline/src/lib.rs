@@ -6,12 +6,14 @@
 mod crew;
 mod load;
 mod read;
+mod reload;
 mod report;
 mod sources;
 mod watch;
 mod worker;
 
-pub use load::{FeedSource, find_feeds, load_rules};
+pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};
+pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};
 pub use sources::{SourcePath, find_sources};
 pub use watch::{Progress, Sink, Watch, WatchOptions};

@@ -8,6 +8,7 @@ use cresset_detect::{IndicatorSet, RuleSources};
 use cresset_event::Indicator;
 use cresset_intel::{FILE_BYTES_MAX, Feed, Taken};
 
+use crate::report::Unreadable;
 use crate::sources::{SourcePath, find_sources};
 
 /// Indicators that are handed over at once, and how often before the reader waits: at 500 bytes each, 2 MB.
@@ -18,23 +19,51 @@ const PARCELS_MAX: usize = 16;
 /// refused.
 pub fn load_rules(arguments: &[String]) -> RuleSources {
     let mut rules = RuleSources::default();
-    let (sources, unreadable) = find_sources(arguments);
-    for failed in unreadable {
-        rules.refuse(&failed.source, failed.reason);
+    load_rule_files(arguments).into_iter().for_each(|(_, sources)| rules.append(sources));
+    rules
+}
+
+/// Does the same and keeps apart what was read of each file, given with its name.
+pub fn load_rule_files(arguments: &[String]) -> Vec<(String, RuleSources)> {
+    let (paths, unreadable) = find_rule_files(arguments);
+    let mut files: Vec<(String, RuleSources)> = Vec::new();
+    for Unreadable { source, reason } in unreadable {
+        let mut sources = RuleSources::default();
+        sources.refuse(&source, reason);
+        files.push((source, sources));
     }
+    files.extend(paths.iter().map(|path| (path.display().to_string(), load_rule_file(path))));
+    files
+}
+
+/// Finds the files that rules are read from, and what cannot be.
+pub(crate) fn find_rule_files(arguments: &[String]) -> (Vec<PathBuf>, Vec<Unreadable>) {
+    let (sources, mut unreadable) = find_sources(arguments);
+    let mut paths = Vec::new();
     for source in sources {
-        let SourcePath::File(path, _) = source else {
-            rules.refuse("-", "rules are not read from standard input; name a file");
-            continue;
-        };
-        let name = path.display().to_string();
-        if !arguments.contains(&name) && !has_extension(&path, &["yml", "yaml"]) {
-            continue;
+        match source {
+            SourcePath::File(path, _) => {
+                let is_named = arguments.contains(&path.display().to_string());
+                if is_named || has_extension(&path, &["yml", "yaml"]) {
+                    paths.push(path);
+                }
+            }
+            SourcePath::Stdin => {
+                let reason = "rules are not read from standard input; name a file".into();
+                unreadable.push(Unreadable { source: "-".into(), reason });
+            }
         }
-        match read_bounded(&path, RuleSources::FILE_BYTES_MAX) {
-            Ok(text) => rules.parse(&name, &text),
-            Err(error) => rules.refuse(&name, error.to_string()),
-        }
+    }
+    (paths, unreadable)
+}
+
+/// Reads the rules of one file.
+pub(crate) fn load_rule_file(path: &Path) -> RuleSources {
+    let name = path.display().to_string();
+    let mut rules = RuleSources::default();
+    match read_bounded(path, RuleSources::FILE_BYTES_MAX) {
+        Ok(text) => rules.parse(&name, &text),
+        Err(error) => rules.refuse(&name, error.to_string()),
     }
     rules
 }

@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use cresset_detect::Matches;
+use cresset_detect::{Matches, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::{Block, Decoders, OpenError, Opener, Reader, Record, Skipped};
+use crossbeam_channel::Receiver;
 
 use crate::report::Unreadable;
 use crate::sources::SourcePath;
@@ -36,6 +37,8 @@ pub(crate) enum Step {
     Progress(Arc<str>, u64),
     /// A source was read to its end.
     SourceEnd,
+    /// The rules for all that follows.
+    Rules(Arc<RuleSet>),
 }
 
 /// Whether more of a source is there already, or may be long in coming.
@@ -48,8 +51,20 @@ pub(crate) enum Pace {
 /// Takes pieces. Gives back an event that nobody needs any more, so that its memory is used again; an error ends the reading.
 pub(crate) type Emit<'e, E> = dyn FnMut(Piece, Pace) -> Result<Option<Event>, E> + 'e;
 
-/// Reads every source to its end.
-pub(crate) fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Emit<'_, E>) -> Result<(), E> {
+/// Reads every source to its end. Rules that arrive hold from the next record or block on.
+pub(crate) fn read_all<E>(
+    opener: &Opener,
+    sources: &[SourcePath],
+    rules: &Receiver<Arc<RuleSet>>,
+    emit: &mut Emit<'_, E>,
+) -> Result<(), E> {
+    // After something was read and not before it, which may have been long in coming.
+    let emit = &mut |piece: Piece, pace: Pace| {
+        if let Some(rules) = rules.try_iter().last() {
+            emit(Piece::Step(Step::Rules(rules)), pace)?;
+        }
+        emit(piece, pace)
+    };
     let mut bytes = 0;
     for source in sources {
         let (name, pace, opened) = open(opener, source);

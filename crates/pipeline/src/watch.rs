@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use cresset_detect::{Detection, Detector, EventMatcher, Matches};
+use cresset_detect::{Detection, Detector, Dropped, EventMatcher, Matches};
 use cresset_event::{Event, FieldNames, Timestamp};
 use cresset_ingest::{Opener, Skipped};
+use crossbeam_channel::never;
 
 use crate::crew;
 use crate::read::{Step, read_all};
+use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
 use crate::worker::{Work, Worker};
@@ -30,6 +32,9 @@ pub trait Sink {
 
     /// Takes note of how far the watch is.
     fn progress(&mut self, progress: &Progress<'_>);
+
+    /// Takes note that a correlation has changed, and what it remembered was forgotten.
+    fn forgotten(&mut self, _: &Dropped) {}
 }
 
 /// How far a watch is.
@@ -70,12 +75,18 @@ pub struct Watch {
     opener: Opener,
     detector: Detector,
     options: WatchOptions,
+    reloads: Option<Reloads>,
 }
 
 impl Watch {
     /// Returns a watch that numbers field names in `names`.
     pub fn new(names: Arc<FieldNames>, detector: Detector, options: WatchOptions) -> Self {
-        Self { opener: Opener::new(names), detector, options }
+        Self { opener: Opener::new(names), detector, options, reloads: None }
+    }
+
+    /// Takes over rules as they change, in place of those of the detector.
+    pub fn with_reloads(self, reloads: Reloads) -> Self {
+        Self { reloads: Some(reloads), ..self }
     }
 
     /// Returns what events are matched against.
@@ -86,7 +97,9 @@ impl Watch {
     /// Reads every source to its end. `Err` only where the sink fails.
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
-        let Self { opener, detector, options } = self;
+        let Self { opener, detector, options, reloads } = self;
+        let reloads = reloads.as_ref().map_or_else(never, |reloads| reloads.sets.clone());
+        let rules = Arc::clone(detector.rules());
         let matchers: Vec<_> = (0..options.threads.max(1)).map(|_| detector.matcher()).collect();
         let events = AtomicU64::new(0);
         let work = Work { wants: &|event| options.wants(event), events: &events };
@@ -95,10 +108,10 @@ impl Watch {
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
                 let mut worker = Worker::new(&work, matcher);
-                read_all(opener, sources, &mut |piece, _| worker.look(piece, &mut take))?;
+                read_all(opener, sources, &reloads, &mut |piece, _| worker.look(piece, &mut take))?;
                 worker.into_report()
             }
-            Err(matchers) => crew::run(opener, sources, matchers, &work, &mut take)?,
+            Err(matchers) => crew::run(opener, sources, &reloads, rules, matchers, &work, &mut take)?,
         };
         let mut report = teller.report;
         report.merge(seen);
@@ -139,6 +152,9 @@ impl Teller<'_> {
                 sink.progress(&Progress { source: &source, bytes, events });
             }
             Step::SourceEnd => report.sources += 1,
+            Step::Rules(rules) => {
+                self.detector.change_rules(&rules).iter().for_each(|dropped| sink.forgotten(dropped));
+            }
         }
         Ok(None)
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_detect::EventMatcher;
+use cresset_detect::{EventMatcher, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::{Block, Decoder, Decoders, Record};
 
@@ -43,10 +43,20 @@ impl<'w> Worker<'w> {
         let spare = match piece {
             Piece::Event(event, format) => self.look_at(event, format, take),
             Piece::Block(block, decoders) => self.decode(block, &decoders, take).map(|()| None),
-            Piece::Step(step) => take(step),
+            Piece::Step(step) => {
+                if let Step::Rules(rules) = &step {
+                    self.change_rules(rules);
+                }
+                take(step)
+            }
         };
         self.work.events.fetch_add(self.report.events - before, Ordering::Relaxed);
         spare
+    }
+
+    /// Matches with other rules from now on.
+    pub(crate) fn change_rules(&mut self, rules: &Arc<RuleSet>) {
+        self.matcher.change_rules(rules);
     }
 
     /// Returns what was counted.

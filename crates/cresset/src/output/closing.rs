@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use cresset_detect::{CorrelationStats, Detector, Level, RuleSet, TACTICS};
+use cresset_detect::{Detector, Level, RuleSet, TACTICS};
 use cresset_event::{FieldNames, Timestamp};
 use cresset_pipeline::Report;
 
@@ -32,7 +32,7 @@ impl Closing<'_> {
         write_timeline(self.summary, out)?;
         write_top_rules(self.summary, style, out)?;
         write_coverage(self.report, self.detector.rules(), self.names, out)?;
-        write_correlations(self.detector.correlation_stats(), out)?;
+        write_correlations(self.detector, out)?;
         write_reading(self.summary, self.report, out)
     }
 
@@ -48,7 +48,8 @@ impl Closing<'_> {
             counted(report.skipped, "record"),
             counted(report.unreadable.len() as u64, "source"),
             rate(report)
-        )
+        )?;
+        write_shed(self.detector, out)
     }
 }
 
@@ -144,7 +145,8 @@ fn write_coverage(report: &Report, rules: &RuleSet, names: &FieldNames, out: &mu
 }
 
 /// Says what correlations could not take into account.
-fn write_correlations(stats: CorrelationStats, out: &mut dyn Write) -> io::Result<()> {
+fn write_correlations(detector: &Detector, out: &mut dyn Write) -> io::Result<()> {
+    let stats = detector.correlation_stats();
     let left_out = [
         (stats.times_unknown, "without a time that can be read"),
         (stats.times_future, "dated in the future"),
@@ -156,10 +158,15 @@ fn write_correlations(stats: CorrelationStats, out: &mut dyn Write) -> io::Resul
     for (count, reason) in left_out.into_iter().filter(|(count, _)| *count > 0) {
         writeln!(out, "  correlations left out {}: {reason}", counted(count, "event"))?;
     }
-    if stats.groups_shed > 0 {
-        writeln!(out, "  correlations forgot {}, since there were too many", counted(stats.groups_shed, "group"))?;
-    }
-    Ok(())
+    write_shed(detector, out)
+}
+
+/// Names the correlations that had more to remember than there is room for.
+fn write_shed(detector: &Detector, out: &mut dyn Write) -> io::Result<()> {
+    detector.correlations_shed().iter().try_for_each(|(title, groups)| {
+        let groups = counted(*groups, "group");
+        writeln!(out, "  correlation `{}` forgot {groups}, since there were too many", escape::terminal(title))
+    })
 }
 
 fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io::Result<()> {

@@ -9,6 +9,7 @@ use crate::escape;
 use crate::watch::is_watched;
 
 /// A bar with the time left where the size is known, else a counter.
+#[derive(Clone)]
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {

@@ -6,6 +6,7 @@ mod coverage;
 mod indicators;
 mod licences;
 mod output;
+mod reload;
 mod rules_test;
 mod sample;
 mod state;

@@ -165,7 +165,7 @@ impl Memory {
             restoring.take(line).map_err(|fault| fault.at(number))?;
         }
         let (memory, restored) = restoring.finish();
-        *self = Self { stats: self.stats, ..memory };
+        *self = Self { stats: self.stats, shed: std::mem::take(&mut self.shed), ..memory };
         Ok(restored)
     }
 }

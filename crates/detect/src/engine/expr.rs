@@ -1,9 +1,13 @@
 //! A rule's condition, with all its selections put in: tests joined by and, or, not.
 
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
 use cresset_event::FieldId;
 
 use super::test::{Prepared, Test};
 use super::view::View;
+use super::witness::Literals;
 
 /// Most places of one keyword that are named; a short one may stand in every field of an event.
 const KEYWORD_REASONS_MAX: usize = 16;
@@ -124,11 +128,15 @@ impl Expr {
     }
 }
 
-/// Every test of a rule set, each once, whichever rules ask for it.
+/// The tests of a rule set, by number. A copy costs little.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tests(Vec<Arc<Asked>>);
+
+/// Tests as rules are compiled: each once, whichever rules ask for it.
 #[derive(Debug, Default)]
-pub(crate) struct Tests {
-    asked: Vec<Asked>,
-    ids: std::collections::HashMap<(Option<FieldId>, Test), TestId>,
+pub(crate) struct TestTable {
+    tests: Tests,
+    ids: HashMap<(Option<FieldId>, Test), TestId>,
 }
 
 /// A test, and of what it is asked.
@@ -138,34 +146,47 @@ pub(crate) struct Asked {
     pub(crate) field: Option<FieldId>,
     pub(crate) test: Test,
     prepared: Prepared,
+    literals: OnceLock<Option<Literals>>,
 }
 
-impl Tests {
+impl TestTable {
     /// Adds a test, or finds it; `Err` where it cannot be compiled.
     pub(crate) fn add(&mut self, field: Option<FieldId>, test: Test) -> Result<TestId, String> {
         let key = (field, test);
         if let Some(id) = self.ids.get(&key) {
             return Ok(*id);
         }
-        let id = TestId(u32::try_from(self.asked.len()).map_err(|_| "too many tests".to_owned())?);
+        let id = TestId(u32::try_from(self.tests.len()).map_err(|_| "too many tests".to_owned())?);
         let prepared = key.1.prepare()?;
-        self.asked.push(Asked { field, test: key.1.clone(), prepared });
+        self.tests.0.push(Arc::new(Asked { field, test: key.1.clone(), prepared, literals: OnceLock::new() }));
         self.ids.insert(key, id);
         Ok(id)
     }
 
+    /// Returns the tests.
+    pub(crate) fn tests(&self) -> &Tests {
+        &self.tests
+    }
+}
+
+impl Tests {
     /// Returns a test.
-    pub(crate) fn get(&self, id: TestId) -> &Asked {
-        &self.asked[id.0 as usize]
+    pub(crate) fn get(&self, id: TestId) -> &Arc<Asked> {
+        &self.0[id.0 as usize]
     }
 
     /// Returns how many there are.
     pub(crate) fn len(&self) -> usize {
-        self.asked.len()
+        self.0.len()
     }
 }
 
 impl Asked {
+    /// Returns what must stand in a value that fits, if anything must. Worked out once, for every plan asks.
+    pub(crate) fn literals(&self) -> Option<&Literals> {
+        self.literals.get_or_init(|| Literals::of(&self.test)).as_ref()
+    }
+
     /// Returns whether the event is so.
     pub(crate) fn holds(&self, view: &View<'_>) -> bool {
         match self.field {

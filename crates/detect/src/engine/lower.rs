@@ -11,7 +11,7 @@ use rsigma_parser::{
     SigmaValue, StringPart,
 };
 
-use super::expr::{Expr, Tests};
+use super::expr::{Expr, TestTable};
 use super::glob::{Dashes, Glob};
 use super::test::{Case, Comparison, Number, TemplatePart, Test, TextOp, TimePart};
 
@@ -19,13 +19,15 @@ use super::test::{Case, Comparison, Number, TemplatePart, Test, TextOp, TimePart
 const DEPTH_MAX: usize = 64;
 /// Most values of one rule. The longest list of SigmaHQ has about 400.
 const VALUES_MAX: usize = 100_000;
+/// Most regular expressions of one rule, of which each may be large. Few rules have more than ten.
+const REGEXES_MAX: usize = 64;
 /// Longest value. Past it a rule is a mistake, or means harm.
 const VALUE_BYTES_MAX: usize = 1 << 16;
 
 /// Reads rules into one table of tests.
 pub(crate) struct Lowering<'l> {
     pub(crate) names: &'l FieldNames,
-    pub(crate) tests: &'l mut Tests,
+    pub(crate) tests: &'l mut TestTable,
 }
 
 impl Lowering<'_> {
@@ -407,11 +409,15 @@ fn check_depth(depth: usize) -> Result<(), String> {
 
 /// Bounds what is compiled, before any of it is.
 fn check_size(detections: &Detections) -> Result<(), String> {
-    let mut values = 0;
+    let (mut values, mut regexes) = (0, 0);
     let mut waiting: Vec<&Detection> = detections.named.values().collect();
     while let Some(detection) = waiting.pop() {
         let found = match detection {
-            Detection::AllOf(items) => items.iter().flat_map(|item| &item.values).collect(),
+            Detection::AllOf(items) => {
+                let are_regexes = |item: &&DetectionItem| item.field.modifiers.contains(&Modifier::Re);
+                regexes += items.iter().filter(are_regexes).map(|item| item.values.len()).sum::<usize>();
+                items.iter().flat_map(|item| &item.values).collect()
+            }
             Detection::Keywords(found) => found.iter().collect(),
             Detection::AnyOf(parts) | Detection::And(parts) => {
                 waiting.extend(parts);
@@ -434,6 +440,9 @@ fn check_size(detections: &Detections) -> Result<(), String> {
         if longest.max().unwrap_or(0) > VALUE_BYTES_MAX {
             return Err(format!("a value is longer than {VALUE_BYTES_MAX} bytes"));
         }
+    }
+    if regexes > REGEXES_MAX {
+        return Err(format!("{regexes} regular expressions; a rule has at most {REGEXES_MAX}, join them with `|`"));
     }
     if values > VALUES_MAX { Err(format!("{values} values; a rule has at most {VALUES_MAX}")) } else { Ok(()) }
 }

@@ -6,10 +6,11 @@
 //! every rule).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cresset_event::{Event, FieldId};
 
-use super::expr::{Expr, Reason, TestId, Tests};
+use super::expr::{Asked, Expr, Reason, TestId, Tests};
 use super::index::{FieldIndex, Found, IndexBuilder, TextIndex};
 use super::program::{Planned, Programs, Start};
 use super::test::{TemplatePart, Test, TextOp};
@@ -44,7 +45,7 @@ struct PlannedRule {
 
 #[derive(Debug)]
 struct PlannedTest {
-    id: TestId,
+    asked: Arc<Asked>,
     /// Whether it is false unless the index says otherwise.
     is_decided: bool,
 }
@@ -101,7 +102,6 @@ impl Plan {
     pub(crate) fn find(
         &self,
         event: &Event,
-        tests: &Tests,
         scratch: &mut Scratch,
         explains: impl Fn(usize) -> bool,
         mut found: impl FnMut(usize, Vec<Reason>),
@@ -120,8 +120,8 @@ impl Plan {
         let mut holds = |test: u32| {
             let known = &mut verdicts[test as usize];
             if *known >> 1 != *round {
-                let PlannedTest { id, is_decided } = self.tests[test as usize];
-                *known = (*round << 1) | u32::from(!is_decided && tests.get(id).holds(&view));
+                let PlannedTest { asked, is_decided } = &self.tests[test as usize];
+                *known = (*round << 1) | u32::from(!is_decided && asked.holds(&view));
             }
             *known & 1 == 1
         };
@@ -130,7 +130,7 @@ impl Plan {
             if self.programs.holds(rule.condition, &mut holds) {
                 let mut reasons = Vec::new();
                 if explains(rule.key) {
-                    let mut explain = |test: u32| tests.get(self.tests[test as usize].id).explain(&view, &mut reasons);
+                    let mut explain = |test: u32| self.tests[test as usize].asked.explain(&view, &mut reasons);
                     self.programs.reasons(rule.condition, &mut holds, &mut explain);
                 }
                 found(rule.key, reasons);
@@ -206,8 +206,9 @@ struct Builder<'t> {
 
 impl<'t> Builder<'t> {
     fn new(tests: &'t Tests, witnesses: &Witnesses<'_>) -> Self {
-        let planned: Vec<PlannedTest> = witnesses.asked().map(|id| PlannedTest { id, is_decided: false }).collect();
-        let numbers = planned.iter().map(|test| test.id).zip(0..).collect();
+        let planned = |id| PlannedTest { asked: Arc::clone(tests.get(id)), is_decided: false };
+        let planned: Vec<PlannedTest> = witnesses.asked().map(planned).collect();
+        let numbers = witnesses.asked().zip(0..).collect();
         Self { tests, planned, numbers, index: IndexBuilder::default() }
     }
 
@@ -242,8 +243,7 @@ impl<'t> Builder<'t> {
     /// Notes every field that any test may read; returns whether one reads all of them.
     fn see_fields(&mut self) -> bool {
         let mut reads_everything = false;
-        for PlannedTest { id, .. } in &self.planned {
-            let asked = self.tests.get(*id);
+        for PlannedTest { asked, .. } in &self.planned {
             match asked.field {
                 Some(field) => self.index.reads(field, asked.test.reads()),
                 None => reads_everything = true,

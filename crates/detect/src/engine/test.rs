@@ -21,6 +21,9 @@ const MANY_LITERALS: usize = 5;
 /// Most memory that the states of one regular expression take, in each thread that meets it.
 const REGEX_STATES_BYTES_MAX: usize = 16 << 20;
 
+/// Largest regular expression, compiled. The largest of SigmaHQ has 4 MB (`\w{1,64}`), and the next one 1 MB.
+const REGEX_BYTES_MAX: usize = 8 << 20;
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Test {
@@ -144,12 +147,15 @@ impl Comparison {
 }
 
 impl Test {
-    /// Compiles what the test needs; `Err` where a regular expression cannot be compiled within `regex`'s own bounds.
+    /// Compiles what the test needs; `Err` where a regular expression cannot be compiled within its bounds.
     pub(crate) fn prepare(&self) -> Result<Prepared, String> {
         Ok(match self {
             Self::Regex(pattern) => {
                 // Without room for its states `regex` falls back to a search that is a hundred times slower.
-                let built = RegexBuilder::new(pattern).dfa_size_limit(REGEX_STATES_BYTES_MAX).build();
+                let built = RegexBuilder::new(pattern)
+                    .size_limit(REGEX_BYTES_MAX)
+                    .dfa_size_limit(REGEX_STATES_BYTES_MAX)
+                    .build();
                 Prepared::Regex(built.map_err(|error| format!("the regular expression cannot be used: {error}"))?)
             }
             Self::Text { op: TextOp::Contains, literals, .. } if literals.len() >= MANY_LITERALS => {

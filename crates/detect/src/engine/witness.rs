@@ -32,6 +32,23 @@ pub(crate) enum Witness {
     Present(FieldId),
 }
 
+/// Folded texts one of which any value contains that fits a test.
+#[derive(Debug)]
+pub(crate) struct Literals {
+    texts: Vec<String>,
+    /// Of all of them together, where one rule asks for them.
+    weight: Weight,
+}
+
+impl Literals {
+    /// Returns those of a test; `None` where there is none that can be looked for.
+    pub(crate) fn of(test: &Test) -> Option<Self> {
+        let (op, texts) = literals(test)?;
+        let weight = texts.iter().map(|text| weight_of(op, text)).sum();
+        Some(Self { texts, weight })
+    }
+}
+
 /// Finds witnesses for the rules of one plan.
 pub(crate) struct Witnesses<'t> {
     tests: &'t Tests,
@@ -88,11 +105,10 @@ impl<'t> Witnesses<'t> {
             return None;
         }
         let uses = self.uses[id.0 as usize].max(1) as Weight;
-        let by_literals = literals(&asked.test).map(|(op, literals)| {
-            let weight: Weight = literals.iter().map(|literal| weight_of(op, literal)).sum();
+        let by_literals = asked.literals().map(|Literals { texts, weight }| {
             let witness = match &asked.test {
                 Test::Text { case: Case::Folded, .. } => Witness::Decided(id),
-                _ => Witness::Literals(id, literals),
+                _ => Witness::Literals(id, texts.clone()),
             };
             // However many literals there are, one of them is there less often than the field.
             ((weight * uses).min(0.9 * PRESENCE), vec![witness])

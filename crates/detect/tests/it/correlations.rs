@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::{ARRIVED_SECONDS, check_detects, detect, refused, show};
+use std::sync::Arc;
+
+use crate::{ARRIVED_SECONDS, check_detects, detect, event, ready, refused, show};
 
 /// Rules that fit events by their field `e`.
 fn base(names: &[&str]) -> String {
@@ -229,4 +231,25 @@ fn naive(times: &[(i64, usize)], kind: &str, least: usize) -> bool {
             _ => (0..2).all(|rule| inside.iter().any(|(_, is)| *is == rule)),
         }
     })
+}
+
+/// The hostile rule counts by a field that is another in each event; the other one's single group is the oldest of all.
+#[test]
+fn a_correlation_that_fills_the_memory_pushes_no_other_out() {
+    let rules = "title: X\nname: x\nlogsource: {}\ndetection:\n  s: {e: x}\n  condition: s\n---\n\
+        title: Y\nname: y\nlogsource: {}\ndetection:\n  s: {e: y}\n  condition: s\n---\n\
+        title: Quiet\ncorrelation: {type: event_count, rules: [y], group-by: [g], timespan: 1h, condition: {gte: 2}}\n---\n\
+        title: Hostile\ncorrelation: {type: event_count, rules: [x], group-by: [g], timespan: 1h, condition: {gte: 2}}\n";
+    let (mut builder, mut detector) = ready(rules, Arc::default());
+    let mut detect = |given: &str| {
+        let mut found = Vec::new();
+        detector.detect(&event(&mut builder, (1, given)), |detection| found.push(show(&detection)));
+        found
+    };
+    detect("e=y;g=a");
+    (0..100_001).for_each(|number| drop(detect(&format!("e=x;g={number}"))));
+    assert_eq!(detect("e=y;g=a"), ["Quiet g=a 2 over 2"]);
+    assert_eq!(detect("e=x;g=100000"), ["Hostile g=100000 2 over 2"]);
+    let shed: Vec<_> = detector.correlations_shed().keys().map(String::as_str).collect();
+    assert_eq!(shed, ["Hostile"]);
 }

@@ -3,6 +3,7 @@
 mod correlations;
 mod indicators;
 mod oracle;
+mod rulebook;
 mod rules;
 mod snapshots;
 

@@ -114,3 +114,14 @@ fn a_regex_that_grows_too_large_is_refused_and_the_others_load() {
     );
     assert_eq!(found.len(), 1, "{found:?}");
 }
+
+#[test]
+fn a_rule_of_too_many_or_too_large_regular_expressions_is_refused() {
+    let rule =
+        |regexes: &str| format!("title: X\nlogsource: {{}}\ndetection:\n  s: {{e|re: [{regexes}]}}\n  condition: s\n");
+    let of = |count: usize| (0..count).map(|number| format!("a{number}")).collect::<Vec<_>>().join(", ");
+    assert!(refused(&rule(&of(64))).is_empty());
+    assert!(refused(&rule(&of(65)))[0].contains("65 regular expressions; a rule has at most 64"));
+    assert!(refused(&rule(r"'\w{1,64}'")).is_empty());
+    assert!(refused(&rule(r"'\w{1,200}'"))[0].contains("exceeds size limit of 8388608 bytes"));
+}
