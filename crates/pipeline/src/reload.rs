@@ -1,7 +1,7 @@
 //! Rules that change while a watch runs: their files are looked at again and again on a thread of its own.
 //!
-//! The file system is asked for names, lengths and times of change, which works everywhere, network drives included; 3,754
-//! files cost about 10 ms a look. A file is read when two looks in a row find it alike, so that one that is being written is
+//! The file system is asked for names, lengths and times of change, which works everywhere, network drives included; of 3,754
+//! files a look costs at most 40 ms. A file is read when two looks in a row find it alike, so that one that is being written is
 //! not read half; should it be all the same, the next look finds it changed again.
 
 use std::collections::HashMap;
