@@ -36,6 +36,8 @@ fn modifiers() {
     check("a|re: '^b$'", "a\nb", false);
     check("a|cidr: 192.0.2.0/24", "192.0.2.77", true);
     check("a|cidr: 192.0.2.0/24", "192.0.3.1", false);
+    check("a|cidr: 192.0.2.0/25", "192.0.2.127", true);
+    check("a|cidr: 192.0.2.0/25", "192.0.2.128", false);
     check("a|gte: 5", "5", true);
     check("a|gt: 5", "5", false);
     check("a|lt: 5", "5", false);
