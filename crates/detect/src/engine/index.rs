@@ -9,6 +9,10 @@ use super::scan::Scanner;
 use super::test::{TextOp, number};
 use super::view::Reads;
 
+/// Most that a text may mean for it to be applied at each place where it stands. One that means more is applied once an event,
+/// and at the edges of a value: rules that all ask for `a` would cost their number for each `a` of an event.
+const HITS_FEW: usize = 4;
+
 /// What to look for in the values of one field.
 #[derive(Debug)]
 pub(crate) struct FieldIndex {
@@ -32,6 +36,9 @@ pub(crate) struct TextIndex {
     /// By the number of the scanner's text: where its hits begin in `hits`; and where the last ones end.
     starts: Vec<u32>,
     hits: Vec<Hit>,
+    /// The scanner's texts that mean much are the first so many, and have numbers among those of the plan from here on.
+    crowds: u32,
+    crowds_from: u32,
 }
 
 /// What it means that a text was found.
@@ -57,6 +64,8 @@ pub(crate) trait Found {
     fn holds(&mut self, test: u32);
     /// Rules could fit.
     fn raise(&mut self, rules: &[u32]);
+    /// Returns whether a text that means much, by its number in the plan, was not found before in this event.
+    fn is_first(&mut self, crowd: u32) -> bool;
 }
 
 impl FieldIndex {
@@ -86,6 +95,10 @@ impl TextIndex {
         }
         self.within.scan(text, |place| {
             let number = place.number as usize;
+            let is_edge = place.start == 0 || place.end == text.len();
+            if place.number < self.crowds && !is_edge && !found.is_first(self.crowds_from + place.number) {
+                return;
+            }
             for hit in &self.hits[self.starts[number] as usize..self.starts[number + 1] as usize] {
                 let fits = match hit.at {
                     Anchor::Anywhere => true,
@@ -172,14 +185,20 @@ impl IndexBuilder {
         self.fields.entry(field).or_default()
     }
 
-    /// Returns the index of each field, and that of texts anywhere.
-    pub(crate) fn finish(self) -> (Vec<(FieldId, FieldIndex)>, TextIndex) {
+    /// Returns the index of each field, that of texts anywhere, and how many texts there are that mean much.
+    pub(crate) fn finish(self) -> (Vec<(FieldId, FieldIndex)>, TextIndex, u32) {
+        let mut crowds = 0;
         let fields = self.fields.into_iter().map(|(field, builder)| {
             let FieldBuilder { reads, texts, numbers, present } = builder;
             let reads = reads.unwrap_or(Reads::Values);
-            (field, FieldIndex { reads, texts: texts.finish(), numbers: numbers.into_iter().collect(), present })
+            (
+                field,
+                FieldIndex { reads, texts: texts.finish(&mut crowds), numbers: numbers.into_iter().collect(), present },
+            )
         });
-        (fields.collect(), self.anywhere.finish())
+        let fields = fields.collect();
+        let anywhere = self.anywhere.finish(&mut crowds);
+        (fields, anywhere, crowds)
     }
 }
 
@@ -201,13 +220,18 @@ impl TextBuilder {
         }
     }
 
-    fn finish(self) -> TextIndex {
+    fn finish(self, crowds: &mut u32) -> TextIndex {
         let finish = |hits: HitsBuilder| {
             hits.into_iter().map(|(at, decides, rules)| Hit { at, decides, rules: rules.into() }).collect::<Vec<_>>()
         };
-        let mut index = TextIndex { starts: vec![0], ..TextIndex::default() };
+        let means_much =
+            |hits: &HitsBuilder| hits.iter().map(|(_, _, rules)| 1 + rules.len()).sum::<usize>() > HITS_FEW;
+        let (crowded, others): (Vec<_>, Vec<_>) = self.within.into_iter().partition(|(_, hits)| means_much(hits));
+        let mut index = TextIndex { starts: vec![0], crowds_from: *crowds, ..TextIndex::default() };
+        index.crowds = u32::try_from(crowded.len()).expect("rules are bounded");
+        *crowds += index.crowds;
         let mut patterns = Vec::new();
-        for (pattern, hits) in self.within {
+        for (pattern, hits) in crowded.into_iter().chain(others) {
             patterns.push(pattern);
             index.hits.extend(finish(hits));
             index.starts.push(u32::try_from(index.hits.len()).expect("rules are bounded"));

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     indexes: Vec<FieldIndex>,
     /// What to look for in every text.
     anywhere: TextIndex,
+    /// How many texts mean much, see [`Found::is_first`].
+    crowds: u32,
     reads_everything: bool,
 }
 
@@ -65,6 +67,8 @@ struct Marks {
     verdicts: Vec<u32>,
     /// By rule: the round it was raised in.
     raised: Vec<u32>,
+    /// By text that means much: the round it was found in.
+    crowds: Vec<u32>,
     candidates: Vec<u32>,
 }
 
@@ -88,14 +92,14 @@ impl Plan {
         });
         let rules = planned.collect();
         let reads_everything = builder.see_fields();
-        let (fields, anywhere) = builder.index.finish();
+        let (fields, anywhere, crowds) = builder.index.finish();
         let mut places = vec![NOWHERE; fields.iter().map(|(field, _)| field.index() + 1).max().unwrap_or(0)];
         let mut indexes = Vec::with_capacity(fields.len());
         for (field, index) in fields {
             places[field.index()] = indexes.len() as u32;
             indexes.push(index);
         }
-        Self { rules, programs, tests: builder.planned, always, places, indexes, anywhere, reads_everything }
+        Self { rules, programs, tests: builder.planned, always, places, indexes, anywhere, crowds, reads_everything }
     }
 
     /// Finds the rules that fit an event, by their place in the rule set; and why, of those that `explains` asks it of.
@@ -172,10 +176,12 @@ impl Marks {
         if self.round == 0 {
             self.verdicts.clear();
             self.raised.clear();
+            self.crowds.clear();
             self.round = 1;
         }
         self.verdicts.resize(plan.tests.len().max(self.verdicts.len()), 0);
         self.raised.resize(plan.rules.len().max(self.raised.len()), 0);
+        self.crowds.resize(self.crowds.len().max(plan.crowds as usize), 0);
         self.candidates.clear();
     }
 }
@@ -193,6 +199,10 @@ impl Found for Marks {
                 self.candidates.push(*rule);
             }
         }
+    }
+
+    fn is_first(&mut self, crowd: u32) -> bool {
+        std::mem::replace(&mut self.crowds[crowd as usize], self.round) != self.round
     }
 }
 
@@ -261,5 +271,37 @@ impl<'t> Builder<'t> {
             }
         }
         reads_everything
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cresset_event::{EventBuilder, FieldNames, Origin, Value};
+
+    use super::super::test::Case;
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_older_events_when_rounds_begin_anew() {
+        let names = Arc::new(FieldNames::new());
+        let field = names.intern_asked("a");
+        let mut tests = Tests::default();
+        let one = Test::Text { op: TextOp::Contains, case: Case::Folded, literals: ["one".into()].into() };
+        let one = Expr::Test(tests.add(field, one).expect("a test"));
+        let rules = [one.clone(), Expr::not(one)];
+        let plan = Plan::new(rules.iter().enumerate(), &tests);
+        let mut scratch = Scratch::default();
+        let mut builder = EventBuilder::new(names);
+        for (text, fitting) in [("one", 0), ("two", 1), ("one", 0)] {
+            builder.push("a", Value::Str(text));
+            let event = builder.finish(Origin::default());
+            let mut found = Vec::new();
+            plan.find(&event, &tests, &mut scratch, |_| false, |key, _| found.push(key));
+            assert_eq!(found, [fitting], "{text}");
+            // The last one before they begin anew.
+            scratch.marks.round = u32::MAX >> 1;
+        }
     }
 }

@@ -4,11 +4,11 @@
 //! all texts to look for are long; of each text as many grams in a row are chosen, those that the fewest other texts have,
 //! so that the pass meets one of them. A bitmap, small enough for the nearest cache, says at once of nearly all grams that
 //! they are none of the chosen; behind the others stands the text to compare. Texts of fewer than five bytes have an
-//! automaton.
+//! automaton, and so have those that would have to be compared together with many others.
 //!
 //! Faster here than an Aho–Corasick automaton of all texts, whose states do not fit the caches (docs/decisions/003).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use foldhash::fast::FixedState;
@@ -21,6 +21,10 @@ const LONG: usize = GRAM + 1;
 const STRIDE_MAX: usize = 8;
 /// Bits of the bitmap for each gram: one in so many other grams is looked up in vain.
 const BITS_EACH: usize = 64;
+/// Most texts that are compared where one gram is met. Those of a gram that more have chosen are found by an automaton.
+const COMPARED_MAX: usize = 32;
+/// Most bytes of texts that are put into that automaton, which takes some thirty times as much. Past them all are compared.
+const CROWDED_BYTES_MAX: usize = 1 << 24;
 /// A bitmap of 64 bits to one of 8 MiB: the exponents of its bits.
 const BITS_LOG_MIN: u32 = 6;
 const BITS_LOG_MAX: u32 = 26;
@@ -37,8 +41,9 @@ pub(crate) struct Scanner {
     places: HashMap<u32, (u32, u32), FixedState>,
     chosen: Vec<Chosen>,
     /// Short texts of ASCII, and others, which a text of ASCII cannot have.
-    short_ascii: Option<Short>,
-    short_other: Option<Short>,
+    short_ascii: Option<Automaton>,
+    short_other: Option<Automaton>,
+    crowded: Option<Automaton>,
 }
 
 #[derive(Debug)]
@@ -51,7 +56,7 @@ struct Chosen {
 }
 
 #[derive(Debug)]
-struct Short {
+struct Automaton {
     automaton: AhoCorasick,
     numbers: Vec<u32>,
 }
@@ -70,8 +75,11 @@ impl Scanner {
     pub(crate) fn new(texts: &[&str]) -> Self {
         let numbered = || texts.iter().map(|text| text.as_bytes()).zip(0_u32..);
         let short = |is_ascii| numbered().filter(move |(text, _)| text.len() < LONG && text.is_ascii() == is_ascii);
-        let mut scanner =
-            Self { short_ascii: Short::new(short(true)), short_other: Short::new(short(false)), ..Self::default() };
+        let mut scanner = Self {
+            short_ascii: Automaton::new(short(true)),
+            short_other: Automaton::new(short(false)),
+            ..Self::default()
+        };
         let mut common: HashMap<u32, u32, FixedState> = HashMap::default();
         for (text, _) in numbered() {
             grams(text).for_each(|gram| *common.entry(gram).or_default() += 1);
@@ -89,6 +97,15 @@ impl Scanner {
                 chosen.push((*gram, Chosen { text: text.into(), offset, number }));
             }
         }
+        let mut sharing: HashMap<u32, usize, FixedState> = HashMap::default();
+        chosen.iter().for_each(|(gram, _)| *sharing.entry(*gram).or_default() += 1);
+        let is_crowded = |(gram, _): &&(u32, Chosen)| sharing[gram] > COMPARED_MAX;
+        let mut crowded: BTreeSet<u32> = chosen.iter().filter(is_crowded).map(|(_, chosen)| chosen.number).collect();
+        if crowded.iter().map(|number| texts[*number as usize].len()).sum::<usize>() > CROWDED_BYTES_MAX {
+            crowded.clear();
+        }
+        scanner.crowded = Automaton::new(crowded.iter().map(|number| (texts[*number as usize].as_bytes(), *number)));
+        chosen.retain(|(_, chosen)| !crowded.contains(&chosen.number));
         if chosen.is_empty() {
             return scanner;
         }
@@ -111,7 +128,7 @@ impl Scanner {
         if self.bits_log > 0 {
             self.scan_long(text, &mut found);
         }
-        if let Some(short) = &self.short_ascii {
+        for short in [&self.short_ascii, &self.crowded].into_iter().flatten() {
             short.scan(text, &mut found);
         }
         if let Some(short) = self.short_other.as_ref().filter(|_| !text.is_ascii()) {
@@ -152,14 +169,14 @@ impl Scanner {
     }
 }
 
-impl Short {
+impl Automaton {
     fn new<'t>(texts: impl Iterator<Item = (&'t [u8], u32)>) -> Option<Self> {
         let (texts, numbers): (Vec<&[u8]>, Vec<u32>) = texts.unzip();
         if texts.is_empty() {
             return None;
         }
         let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(texts);
-        Some(Self { automaton: automaton.expect("texts of four bytes fit an automaton"), numbers })
+        Some(Self { automaton: automaton.expect("rules are bounded"), numbers })
     }
 
     fn scan(&self, text: &[u8], found: &mut impl FnMut(Place)) {
@@ -209,6 +226,14 @@ mod tests {
             assert_eq!(places(&texts, within), expected(&texts, within), "{within}");
         }
         assert!(places(&[], "abcd").is_empty());
+    }
+
+    #[test]
+    fn texts_that_share_all_their_grams() {
+        let alike: Vec<String> = (LONG..LONG + 2 * COMPARED_MAX).map(|length| "a".repeat(length)).collect();
+        let texts: Vec<&str> = alike.iter().map(String::as_str).chain(["abcdef", "aab"]).collect();
+        let within = format!("{}b{}bcdef", "a".repeat(50), "a".repeat(90));
+        assert_eq!(places(&texts, &within), expected(&texts, &within));
     }
 
     proptest! {

@@ -173,3 +173,30 @@ impl<'e> View<'e> {
         self.event
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cresset_event::{EventBuilder, FieldNames, Origin};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_older_events_when_rounds_begin_anew() {
+        let names = Arc::new(FieldNames::new());
+        let fields = ["a", "b"].map(|name| names.intern(name).expect("room for a name"));
+        let mut builder = EventBuilder::new(names);
+        let mut lookup = Lookup::default();
+        for (has, lacks) in [(fields[0], fields[1]), (fields[1], fields[0])] {
+            builder.push_by_id(has, Value::Int(1));
+            let event = builder.finish(Origin::default());
+            lookup.begin(&event);
+            lookup.add(0, event.entry(0), Reads::Values);
+            let view = lookup.view(&event);
+            assert_eq!((view.entries(has).count(), view.entries(lacks).count()), (1, 0));
+            // The last one before they begin anew.
+            lookup.round = u32::MAX;
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Rules and events in, detections out. One test vocabulary: [`check_detects`].
 
 mod correlations;
+mod hostile;
 mod indicators;
 mod oracle;
 mod rulebook;

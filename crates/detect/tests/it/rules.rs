@@ -36,6 +36,8 @@ fn modifiers() {
     check("a|re: '^b$'", "a\nb", false);
     check("a|cidr: 192.0.2.0/24", "192.0.2.77", true);
     check("a|cidr: 192.0.2.0/24", "192.0.3.1", false);
+    check("a|cidr: 192.0.2.0/25", "192.0.2.127", true);
+    check("a|cidr: 192.0.2.0/25", "192.0.2.128", false);
     check("a|gte: 5", "5", true);
     check("a|gt: 5", "5", false);
     check("a|lt: 5", "5", false);
@@ -52,15 +54,33 @@ fn modifiers() {
     check("b: null", "x", true);
     check("a|base64offset|contains: whoami", "xxd2hvYW1pxx", true);
     check("a|base64|contains: whoami", "xxd2hvYW1pxx", true);
+    // "…whoami" behind one byte and behind two.
+    check("a|base64offset|contains: whoami", "LXdob2FtaQ==", true);
+    check("a|base64offset|contains: whoami", "LS13aG9hbWk=", true);
     check("a|utf16le|base64offset|contains: who", "x dwBoAG8A x", true);
     check("a|wide|base64offset|contains: who", "x dwBoAG8A x", true);
     check("a|utf16be|base64offset|contains: who", "x AHcAaABv x", true);
     check("a|cased|startswith: Who", "Whoami", true);
     check("a|windash|contains: ' -x '", "cmd /x y", true);
+    for dash in ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'] {
+        check("a|windash|contains: ' -x '", &format!("cmd {dash}x y"), true);
+    }
     check("a|fieldref: a", "x", true);
     check("a|expand: '%a%'", "x", true);
+    check("a|expand: '<%b%>'", "<x>;b=x", true);
     check("a|contains|expand: '%nowhere%'", "x", false);
     check("a: ''", "", true);
+    for bytes in 62..67 {
+        check(&format!("a: {}", "x".repeat(bytes)), &"X".repeat(bytes), true);
+    }
+}
+
+#[test]
+fn what_many_rules_ask_for_is_found_within_and_at_the_end() {
+    let one = rule("  s: {a|endswith: ab}\n  condition: s");
+    let rules = format!("{}---\n{}", format!("{one}---\n").repeat(9), rule("  s: {a|contains: ab}\n  condition: s"));
+    check_detects(&rules, &[(1, "a=ababx")], &["R"]);
+    check_detects(&rules, &[(1, "a=xabxab")], &["R"; 10]);
 }
 
 #[test]
