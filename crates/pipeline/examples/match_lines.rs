@@ -3,7 +3,6 @@
 //!
 //!     cargo run --release -p cresset-pipeline --example match_lines -- RULES LINES.ndjson 20
 #![expect(clippy::print_stdout, reason = "what it is for")]
-#![expect(clippy::print_stdout, reason = "prints what it measures")]
 
 use std::hint::black_box;
 use std::sync::Arc;

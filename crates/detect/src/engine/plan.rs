@@ -280,6 +280,7 @@ mod tests {
 
     use cresset_event::{EventBuilder, FieldNames, Origin, Value};
 
+    use super::super::expr::TestTable;
     use super::super::test::Case;
     use super::*;
 
@@ -287,18 +288,18 @@ mod tests {
     fn nothing_is_left_of_older_events_when_rounds_begin_anew() {
         let names = Arc::new(FieldNames::new());
         let field = names.intern_asked("a");
-        let mut tests = Tests::default();
+        let mut tests = TestTable::default();
         let one = Test::Text { op: TextOp::Contains, case: Case::Folded, literals: ["one".into()].into() };
         let one = Expr::Test(tests.add(field, one).expect("a test"));
         let rules = [one.clone(), Expr::not(one)];
-        let plan = Plan::new(rules.iter().enumerate(), &tests);
+        let plan = Plan::new(rules.iter().enumerate(), tests.tests());
         let mut scratch = Scratch::default();
         let mut builder = EventBuilder::new(names);
         for (text, fitting) in [("one", 0), ("two", 1), ("one", 0)] {
             builder.push("a", Value::Str(text));
             let event = builder.finish(Origin::default());
             let mut found = Vec::new();
-            plan.find(&event, &tests, &mut scratch, |_| false, |key, _| found.push(key));
+            plan.find(&event, &mut scratch, |_| false, |key, _| found.push(key));
             assert_eq!(found, [fitting], "{text}");
             // The last one before they begin anew.
             scratch.marks.round = u32::MAX >> 1;
