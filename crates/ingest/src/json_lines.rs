@@ -6,14 +6,12 @@
 
 use std::sync::Arc;
 
-use cresset_event::{
-    Event, EventBuilder, EventTime, FieldId, FieldNames, LogSource, Origin, Timestamp, UnknownTime, Value,
-};
+use cresset_event::{Event, EventBuilder, EventTime, FieldId, FieldNames, LogSource, Timestamp, UnknownTime, Value};
 
 use crate::format::FormatInfo;
 use crate::input::Input;
 use crate::json::{Scratch, read_object};
-use crate::lines::{Block, Lines, Place};
+use crate::lines::{Block, Lines, Place, Whence};
 use crate::objects::{OBJECT_BYTES_MAX, Objects, Told, cut_wrapper, tell};
 use crate::reader::{Decoder, Decoders, Reader, Record, Skipped};
 use crate::suricata::Suricata;
@@ -226,24 +224,16 @@ impl JsonDecoder {
         }
     }
 
-    /// Reads one object; `origin` says where it is from. `Err` says what is wrong with it.
-    fn read(
-        &mut self,
-        object: &str,
-        origin: impl FnOnce(EventTime, Arc<LogSource>) -> Origin,
-    ) -> Result<Event, String> {
+    /// Reads one object.
+    fn read(&mut self, object: &str, at: Place, whence: &Whence) -> Record {
         self.builder.clear();
         self.builder.set_raw(object);
         match self.shapes.read(object, &mut self.builder) {
-            Ok((time, log_source)) => Ok(self.builder.finish(origin(time, log_source))),
-            Err(cause) => Err(format!("not a JSON object that can be read: {cause}")),
-        }
-    }
-
-    fn read_from(&mut self, object: &str, at: Place, block: &Block) -> Record {
-        match self.read(object, |time, log_source| block.origin(at, time, log_source)) {
-            Ok(event) => Record::Event(event),
-            Err(reason) => Record::Skipped(block.skipped(at.number, reason, object.as_bytes())),
+            Ok((time, log_source)) => Record::Event(self.builder.finish(whence.origin(at, time, log_source))),
+            Err(cause) => {
+                let reason = format!("not a JSON object that can be read: {cause}");
+                Record::Skipped(whence.skipped(at.number, reason, object.as_bytes()))
+            }
         }
     }
 }
@@ -253,7 +243,7 @@ impl Decoder for JsonDecoder {
         loop {
             if let Some((object, offset)) = self.wrapped.next() {
                 let at = Place { offset: self.wrapper.offset + offset, ..self.wrapper };
-                return Some(self.read_from(&object, at, block));
+                return Some(self.read(&object, at, block.whence()));
             }
             let (at, line) = block.next_line()?;
             let line = block.text(line);
@@ -265,7 +255,7 @@ impl Decoder for JsonDecoder {
                     self.wrapped = objects.into_iter();
                     self.wrapper = at;
                 }
-                None => return Some(self.read_from(&line, at, block)),
+                None => return Some(self.read(&line, at, block.whence())),
             }
         }
     }
@@ -348,13 +338,6 @@ impl JsonStreamReader {
         Self { lines: Lines::new(input), decoder, records: 0, pending: Objects::default() }
     }
 
-    fn read(&mut self, object: &str, at: Place) -> Record {
-        match self.decoder.read(object, |time, log_source| self.lines.origin(at, time, log_source)) {
-            Ok(event) => Record::Event(event),
-            Err(reason) => Record::Skipped(self.lines.skipped(at.number, reason, object.as_bytes())),
-        }
-    }
-
     /// Reports what is pending as bad, and reads on behind it.
     fn give_up(&mut self, reason: String) -> Record {
         self.records += 1;
@@ -369,7 +352,7 @@ impl Reader for JsonStreamReader {
             if let Some((object, offset)) = self.pending.take() {
                 self.records += 1;
                 let at = Place { number: self.records, offset };
-                return Some(self.read(&object, at));
+                return Some(self.decoder.read(&object, at, self.lines.whence()));
             }
             if self.pending.is_too_long() {
                 let reason = format!("an object of more than {OBJECT_BYTES_MAX} bytes, or one that is not closed");

@@ -134,6 +134,7 @@ pub(crate) enum Line {
 /// Splits a source into lines of bounded length.
 pub(crate) struct Lines {
     input: Input,
+    whence: Whence,
     bytes: Vec<u8>,
     number: u64,
     offset: u64,
@@ -149,8 +150,7 @@ pub struct Block {
     /// Where in `bytes` the next line begins, and its place in the source.
     next: usize,
     at: Place,
-    source: Arc<Source>,
-    arrived: Timestamp,
+    whence: Whence,
 }
 
 impl Block {
@@ -177,6 +177,20 @@ impl Block {
         std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
     }
 
+    /// Returns where its records are from.
+    pub(crate) fn whence(&self) -> &Whence {
+        &self.whence
+    }
+}
+
+/// Where records are from, and when they were read.
+#[derive(Debug, Clone)]
+pub(crate) struct Whence {
+    source: Arc<Source>,
+    arrived: Timestamp,
+}
+
+impl Whence {
     pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
         Skipped::new(&self.source, record, reason, bytes)
     }
@@ -198,7 +212,13 @@ fn inner(line: &[u8], number: u64) -> Range<usize> {
 
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
-        Self { input, bytes: Vec::new(), number: 0, offset: 0, buffered: 0, ended: false }
+        let whence = Whence { source: Arc::clone(&input.source), arrived: input.arrived };
+        Self { input, whence, bytes: Vec::new(), number: 0, offset: 0, buffered: 0, ended: false }
+    }
+
+    /// Returns where its records are from.
+    pub(crate) fn whence(&self) -> &Whence {
+        &self.whence
     }
 
     pub(crate) fn bytes_taken(&self) -> u64 {
@@ -206,12 +226,11 @@ impl Lines {
     }
 
     pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
-        Skipped::new(&self.input.source, record, reason, bytes)
+        self.whence.skipped(record, reason, bytes)
     }
 
     pub(crate) fn origin(&self, at: Place, time: EventTime, log_source: Arc<LogSource>) -> Origin {
-        let (source, arrived) = (Arc::clone(&self.input.source), self.input.arrived);
-        Origin { source, record: at.number, offset: at.offset, log_source, time, arrived }
+        self.whence.origin(at, time, log_source)
     }
 
     /// Moves to the next line; `None` at the end.
@@ -246,8 +265,7 @@ impl Lines {
             self.buffered = more.len() - length;
             self.input.bytes.consume(length);
         }
-        let (source, arrived) = (Arc::clone(&self.input.source), self.input.arrived);
-        Some(Ok(Block { bytes, next: 0, at, source, arrived }))
+        Some(Ok(Block { bytes, next: 0, at, whence: self.whence.clone() }))
     }
 
     /// Takes back a block that was decoded, to use its memory again.
