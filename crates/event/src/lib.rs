@@ -18,6 +18,7 @@
 //! assert!(event.get("CommandLine").next().is_none());
 //! ```
 
+mod builder;
 mod event;
 mod identity;
 mod indicator;
@@ -29,7 +30,8 @@ mod roles;
 mod time;
 mod value;
 
-pub use event::{Entry, Event, EventBuilder, Field, Origin, Source};
+pub use builder::EventBuilder;
+pub use event::{Entry, Event, Field, Origin, Source};
 pub use identity::{EventId, SourceIdentity};
 pub use indicator::{Indicator, Matcher, Network, Validity, push_observed};
 pub use log_source::LogSource;
