@@ -17,6 +17,7 @@ mod lower;
 mod plan;
 mod program;
 mod scan;
+mod short;
 mod test;
 mod view;
 mod witness;

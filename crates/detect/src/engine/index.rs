@@ -30,25 +30,27 @@ pub(crate) struct FieldIndex {
 pub(crate) struct TextIndex {
     /// Bit `n` is set where a text of `n` bytes is among `equal`; the last one stands for all that are longer.
     lengths: u64,
-    /// By whole text: its hits.
-    equal: HashMap<Box<[u8]>, Vec<Hit>, FixedState>,
+    /// By whole text: where its hits begin and end in `hits`.
+    equal: HashMap<Box<[u8]>, (u32, u32), FixedState>,
     within: Scanner,
     /// By the number of the scanner's text: where its hits begin in `hits`; and where the last ones end.
     starts: Vec<u32>,
     hits: Vec<Hit>,
+    /// Where `hits` have their rules.
+    rules: Vec<u32>,
     /// The scanner's texts that mean much are the first so many, and have numbers among those of the plan from here on.
     crowds: u32,
     crowds_from: u32,
 }
 
 /// What it means that a text was found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Hit {
     at: Anchor,
     /// The test that holds thereby, by its number in the plan.
     decides: Option<u32>,
-    /// The rules that could fit.
-    rules: Box<[u32]>,
+    /// The rules that could fit, as a range.
+    rules: (u32, u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,9 +91,9 @@ impl TextIndex {
     /// Looks for every text.
     pub(crate) fn look(&self, text: &[u8], found: &mut impl Found) {
         if self.lengths & length_bit(text) != 0
-            && let Some(hits) = self.equal.get(text)
+            && let Some((from, to)) = self.equal.get(text)
         {
-            hits.iter().for_each(|hit| hit.apply(found));
+            self.hits[*from as usize..*to as usize].iter().for_each(|hit| self.apply(hit, found));
         }
         self.within.scan(text, |place| {
             let number = place.number as usize;
@@ -106,24 +108,33 @@ impl TextIndex {
                     Anchor::End => place.end == text.len(),
                 };
                 if fits {
-                    hit.apply(found);
+                    self.apply(hit, found);
                 }
             }
         });
+    }
+
+    fn apply(&self, hit: &Hit, found: &mut impl Found) {
+        if let Some(test) = hit.decides {
+            found.holds(test);
+        }
+        found.raise(&self.rules[hit.rules.0 as usize..hit.rules.1 as usize]);
+    }
+
+    /// Appends hits, and returns where they end.
+    fn push(&mut self, hits: HitsBuilder) -> u32 {
+        let count = |of: usize| u32::try_from(of).expect("rules are bounded");
+        for (at, decides, rules) in hits {
+            let from = count(self.rules.len());
+            self.rules.extend(rules);
+            self.hits.push(Hit { at, decides, rules: (from, count(self.rules.len())) });
+        }
+        count(self.hits.len())
     }
 }
 
 fn length_bit(text: &[u8]) -> u64 {
     1 << text.len().min(63)
-}
-
-impl Hit {
-    fn apply(&self, found: &mut impl Found) {
-        if let Some(test) = self.decides {
-            found.holds(test);
-        }
-        found.raise(&self.rules);
-    }
 }
 
 /// Collects what to look for.
@@ -221,9 +232,6 @@ impl TextBuilder {
     }
 
     fn finish(self, crowds: &mut u32) -> TextIndex {
-        let finish = |hits: HitsBuilder| {
-            hits.into_iter().map(|(at, decides, rules)| Hit { at, decides, rules: rules.into() }).collect::<Vec<_>>()
-        };
         let means_much =
             |hits: &HitsBuilder| hits.iter().map(|(_, _, rules)| 1 + rules.len()).sum::<usize>() > HITS_FEW;
         let (crowded, others): (Vec<_>, Vec<_>) = self.within.into_iter().partition(|(_, hits)| means_much(hits));
@@ -233,13 +241,17 @@ impl TextBuilder {
         let mut patterns = Vec::new();
         for (pattern, hits) in crowded.into_iter().chain(others) {
             patterns.push(pattern);
-            index.hits.extend(finish(hits));
-            index.starts.push(u32::try_from(index.hits.len()).expect("rules are bounded"));
+            let end = index.push(hits);
+            index.starts.push(end);
         }
         let patterns: Vec<&str> = patterns.iter().map(|pattern| &**pattern).collect();
         index.within = Scanner::new(&patterns);
         index.lengths = self.equal.keys().fold(0, |lengths, text| lengths | length_bit(text.as_bytes()));
-        index.equal = self.equal.into_iter().map(|(text, hits)| (text.into_boxed_bytes(), finish(hits))).collect();
+        for (text, hits) in self.equal {
+            let from = index.hits.len() as u32;
+            let to = index.push(hits);
+            index.equal.insert(text.into_boxed_bytes(), (from, to));
+        }
         index
     }
 }

@@ -240,9 +240,13 @@ impl<'t> Builder<'t> {
                 }
             }
             Witness::Literals(id, literals) => {
-                let field = self.tests.get(*id).field;
+                let asked = self.tests.get(*id);
+                let op = match asked.test {
+                    Test::Text { op, .. } => op,
+                    _ => TextOp::Contains,
+                };
                 for literal in literals {
-                    self.index.text(field, TextOp::Contains, literal, None, rule);
+                    self.index.text(asked.field, op, literal, None, rule);
                 }
             }
             Witness::Number(field, number) => self.index.number(*field, *number, rule),

@@ -3,8 +3,8 @@
 //! A gram is four bytes. The pass looks at the grams at every second place of the text that is searched, or at fewer where
 //! all texts to look for are long; of each text as many grams in a row are chosen, those that the fewest other texts have,
 //! so that the pass meets one of them. A bitmap, small enough for the nearest cache, says at once of nearly all grams that
-//! they are none of the chosen; behind the others stands the text to compare. Texts of fewer than five bytes have an
-//! automaton, and so have those that would have to be compared together with many others.
+//! they are none of the chosen; behind the others stands the text to compare. Texts of fewer than five bytes are found by
+//! their first two ([`super::short`]), and those that would have to be compared together with many others by an automaton.
 //!
 //! Faster here than an Aho–Corasick automaton of all texts, whose states do not fit the caches (docs/decisions/003).
 
@@ -13,10 +13,12 @@ use std::collections::{BTreeSet, HashMap};
 use aho_corasick::{AhoCorasick, MatchKind};
 use foldhash::fast::FixedState;
 
+use super::short::Short;
+
 /// Bytes that are looked at at once.
 const GRAM: usize = 4;
 /// Shortest text that is found by its grams: of a shorter one a gram would have to be looked for at every place.
-const LONG: usize = GRAM + 1;
+const LONG: usize = Short::LEN_MAX + 1;
 /// Farthest that two places which are looked at may be apart.
 const STRIDE_MAX: usize = 8;
 /// Bits of the bitmap for each gram: one in so many other grams is looked up in vain.
@@ -32,33 +34,10 @@ const BITS_LOG_MAX: u32 = 26;
 /// Texts to look for, prepared.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
-    /// Exponent of the bitmap's bits; 0 where there is nothing to look for.
-    bits_log: u32,
-    /// How far apart the places are that are looked at.
-    stride: usize,
-    bitmap: Box<[u64]>,
-    /// By the chosen bytes: where in `chosen` their texts begin and end.
-    places: HashMap<u32, (u32, u32), FixedState>,
-    chosen: Vec<Chosen>,
-    /// Short texts of ASCII, and others, which a text of ASCII cannot have.
-    short_ascii: Option<Automaton>,
-    short_other: Option<Automaton>,
-    crowded: Option<Automaton>,
-}
-
-#[derive(Debug)]
-struct Chosen {
-    text: Box<[u8]>,
-    /// Where the chosen bytes stand in the text.
-    offset: usize,
-    /// The text's number.
-    number: u32,
-}
-
-#[derive(Debug)]
-struct Automaton {
-    automaton: AhoCorasick,
-    numbers: Vec<u32>,
+    /// Those of ASCII.
+    ascii: Part,
+    /// The others, of which a text of ASCII has none.
+    other: Part,
 }
 
 /// Where a text stands.
@@ -70,111 +49,186 @@ pub(crate) struct Place {
     pub(crate) end: usize,
 }
 
+/// A text to look for, with its number.
+pub(crate) type Numbered<'t> = (&'t [u8], u32);
+
 impl Scanner {
     /// Prepares texts, none of them empty; they are numbered in their order.
     pub(crate) fn new(texts: &[&str]) -> Self {
-        let numbered = || texts.iter().map(|text| text.as_bytes()).zip(0_u32..);
-        let short = |is_ascii| numbered().filter(move |(text, _)| text.len() < LONG && text.is_ascii() == is_ascii);
-        let mut scanner = Self {
-            short_ascii: Automaton::new(short(true)),
-            short_other: Automaton::new(short(false)),
-            ..Self::default()
-        };
-        let mut common: HashMap<u32, u32, FixedState> = HashMap::default();
-        for (text, _) in numbered() {
-            grams(text).for_each(|gram| *common.entry(gram).or_default() += 1);
-        }
-        let long = || numbered().filter(|(text, _)| text.len() >= LONG);
-        let shortest = long().map(|(text, _)| text.len()).min().unwrap_or(LONG);
-        scanner.stride = (shortest - GRAM + 1).min(STRIDE_MAX);
-        let mut chosen: Vec<(u32, Chosen)> = Vec::new();
-        for (text, number) in long() {
-            let grams: Vec<u32> = grams(text).collect();
-            let how_common = |grams: &[u32]| grams.iter().map(|gram| common[gram]).sum::<u32>();
-            let rarest = grams.windows(scanner.stride).enumerate().min_by_key(|(_, grams)| how_common(grams));
-            for (step, gram) in rarest.iter().flat_map(|(_, grams)| grams.iter().enumerate()) {
-                let offset = rarest.map_or(0, |(offset, _)| offset) + step;
-                chosen.push((*gram, Chosen { text: text.into(), offset, number }));
-            }
-        }
-        let mut sharing: HashMap<u32, usize, FixedState> = HashMap::default();
-        chosen.iter().for_each(|(gram, _)| *sharing.entry(*gram).or_default() += 1);
-        let is_crowded = |(gram, _): &&(u32, Chosen)| sharing[gram] > COMPARED_MAX;
-        let mut crowded: BTreeSet<u32> = chosen.iter().filter(is_crowded).map(|(_, chosen)| chosen.number).collect();
-        if crowded.iter().map(|number| texts[*number as usize].len()).sum::<usize>() > CROWDED_BYTES_MAX {
-            crowded.clear();
-        }
-        scanner.crowded = Automaton::new(crowded.iter().map(|number| (texts[*number as usize].as_bytes(), *number)));
-        chosen.retain(|(_, chosen)| !crowded.contains(&chosen.number));
-        if chosen.is_empty() {
-            return scanner;
-        }
-        chosen.sort_by_key(|(gram, _)| *gram);
-        let bits = (chosen.len() * BITS_EACH).next_power_of_two();
-        scanner.bits_log = bits.trailing_zeros().clamp(BITS_LOG_MIN, BITS_LOG_MAX);
-        scanner.bitmap = vec![0; 1 << (scanner.bits_log - 6)].into();
-        for (at, (gram, chosen)) in chosen.into_iter().enumerate() {
-            let bit = scanner.bit(gram);
-            scanner.bitmap[bit / 64] |= 1 << (bit % 64);
-            let place = scanner.places.entry(gram).or_insert((at as u32, at as u32));
-            place.1 = at as u32 + 1;
-            scanner.chosen.push(chosen);
-        }
-        scanner
+        let numbered = texts.iter().map(|text| text.as_bytes()).zip(0_u32..);
+        let (ascii, other): (Vec<Numbered<'_>>, Vec<Numbered<'_>>) = numbered.partition(|(text, _)| text.is_ascii());
+        Self { ascii: Part::new(&ascii), other: Part::new(&other) }
     }
 
     /// Finds every place of every text.
     pub(crate) fn scan(&self, text: &[u8], mut found: impl FnMut(Place)) {
-        if self.bits_log > 0 {
-            self.scan_long(text, &mut found);
-        }
-        for short in [&self.short_ascii, &self.crowded].into_iter().flatten() {
-            short.scan(text, &mut found);
-        }
-        if let Some(short) = self.short_other.as_ref().filter(|_| !text.is_ascii()) {
-            short.scan(text, &mut found);
+        self.ascii.scan(text, &mut found);
+        if !self.other.is_empty && !text.is_ascii() {
+            self.other.scan(text, &mut found);
         }
     }
+}
 
-    fn scan_long(&self, text: &[u8], found: &mut impl FnMut(Place)) {
+#[derive(Debug)]
+struct Part {
+    is_empty: bool,
+    long: Option<Long>,
+    short: Option<Short>,
+    crowded: Option<Automaton>,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { is_empty: true, long: None, short: None, crowded: None }
+    }
+}
+
+impl Part {
+    fn new(texts: &[Numbered<'_>]) -> Self {
+        let (long, short): (Vec<Numbered<'_>>, Vec<Numbered<'_>>) =
+            texts.iter().partition(|(text, _)| text.len() >= LONG);
+        let (long, crowded) = Long::new(&long);
+        Self { is_empty: texts.is_empty(), long, short: Short::new(&short), crowded: Automaton::new(&crowded) }
+    }
+
+    fn scan(&self, text: &[u8], found: &mut impl FnMut(Place)) {
+        if let Some(long) = &self.long {
+            long.scan(text, found);
+        }
+        if let Some(short) = &self.short {
+            short.scan(text, found);
+        }
+        if let Some(crowded) = &self.crowded {
+            crowded.scan(text, found);
+        }
+    }
+}
+
+/// Long texts, by their grams. What one lookup needs lies close together.
+#[derive(Debug)]
+struct Long {
+    /// How far apart the places are that are looked at.
+    stride: usize,
+    /// Exponent of the bitmap's bits.
+    bits_log: u32,
+    bitmap: Box<[u64]>,
+    /// By the upper bits of a gram's hash: where in `chosen` such grams begin; and where the last ones end.
+    starts: Box<[u32]>,
+    chosen: Box<[Chosen]>,
+    texts: Box<[u8]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    gram: u32,
+    /// Where the gram stands in the text.
+    offset: u32,
+    /// Where the text stands among all texts.
+    from: u32,
+    to: u32,
+    /// The text's number.
+    number: u32,
+}
+
+impl Long {
+    /// Prepares texts; returns also those that an automaton is to look for.
+    fn new<'t>(texts: &[Numbered<'t>]) -> (Option<Self>, Vec<Numbered<'t>>) {
+        let mut common: HashMap<u32, u32, FixedState> = HashMap::default();
+        for (text, _) in texts {
+            grams(text).for_each(|gram| *common.entry(gram).or_default() += 1);
+        }
+        let shortest = texts.iter().map(|(text, _)| text.len()).min().unwrap_or(LONG);
+        let stride = (shortest - GRAM + 1).min(STRIDE_MAX);
+        let mut chosen: Vec<Chosen> = Vec::new();
+        let mut joined: Vec<u8> = Vec::new();
+        for (text, number) in texts {
+            let from = joined.len() as u32;
+            joined.extend_from_slice(text);
+            let to = u32::try_from(joined.len()).expect("rules are bounded");
+            let grams: Vec<u32> = grams(text).collect();
+            let how_common = |grams: &[u32]| grams.iter().map(|gram| common[gram]).sum::<u32>();
+            let rarest = grams.windows(stride).enumerate().min_by_key(|(_, grams)| how_common(grams));
+            if let Some((offset, grams)) = rarest {
+                let places = grams.iter().zip(offset as u32..);
+                chosen.extend(places.map(|(gram, offset)| Chosen { gram: *gram, offset, from, to, number: *number }));
+            }
+        }
+        let mut sharing: HashMap<u32, usize, FixedState> = HashMap::default();
+        chosen.iter().for_each(|chosen| *sharing.entry(chosen.gram).or_default() += 1);
+        let is_crowded = |chosen: &&Chosen| sharing[&chosen.gram] > COMPARED_MAX;
+        let mut numbers: BTreeSet<u32> = chosen.iter().filter(is_crowded).map(|chosen| chosen.number).collect();
+        let mut crowded: Vec<Numbered<'t>> =
+            texts.iter().filter(|(_, number)| numbers.contains(number)).copied().collect();
+        if crowded.iter().map(|(text, _)| text.len()).sum::<usize>() > CROWDED_BYTES_MAX {
+            numbers.clear();
+            crowded.clear();
+        }
+        chosen.retain(|chosen| !numbers.contains(&chosen.number));
+        if chosen.is_empty() {
+            return (None, crowded);
+        }
+        let bits = (chosen.len() * BITS_EACH).next_power_of_two();
+        let bits_log = bits.trailing_zeros().clamp(BITS_LOG_MIN, BITS_LOG_MAX);
+        // About as many buckets as grams.
+        let buckets_log = bits_log - BITS_LOG_MIN;
+        let mut bitmap = vec![0; 1 << (bits_log - 6)];
+        let mut starts = vec![0; (1 << buckets_log) + 1];
+        for Chosen { gram, .. } in &chosen {
+            let bit = upper_bits(*gram, bits_log);
+            bitmap[bit / 64] |= 1 << (bit % 64);
+            starts[upper_bits(*gram, buckets_log) + 1] += 1;
+        }
+        for bucket in 1..starts.len() {
+            starts[bucket] += starts[bucket - 1];
+        }
+        chosen.sort_by_key(|chosen| upper_bits(chosen.gram, buckets_log));
+        let (starts, chosen, texts) = (starts.into(), chosen.into(), joined.into());
+        (Some(Self { stride, bits_log, bitmap: bitmap.into(), starts, chosen, texts }), crowded)
+    }
+
+    fn scan(&self, text: &[u8], found: &mut impl FnMut(Place)) {
         let mut at = 0;
         while let Some(gram) = gram_at(text, at) {
-            if self.may_be_chosen(gram) {
+            let bit = upper_bits(gram, self.bits_log);
+            if self.bitmap[bit / 64] & (1 << (bit % 64)) != 0 {
                 self.look_up(text, at, gram, found);
             }
             at += self.stride;
         }
     }
 
-    #[inline(always)]
-    fn may_be_chosen(&self, gram: u32) -> bool {
-        let bit = self.bit(gram);
-        self.bitmap[bit / 64] & (1 << (bit % 64)) != 0
-    }
-
-    fn bit(&self, gram: u32) -> usize {
-        // Fibonacci hashing: the upper bits of the product depend on all of the factor's.
-        (gram.wrapping_mul(0x9e37_79b1) >> (32 - self.bits_log)) as usize
-    }
-
     #[inline(never)]
     fn look_up(&self, bytes: &[u8], at: usize, gram: u32, found: &mut impl FnMut(Place)) {
-        let Some((from, to)) = self.places.get(&gram) else { return };
-        for chosen in &self.chosen[*from as usize..*to as usize] {
-            let Some(start) = at.checked_sub(chosen.offset) else { continue };
-            if bytes[start..].starts_with(&chosen.text) {
-                found(Place { number: chosen.number, start, end: start + chosen.text.len() });
+        let bucket = upper_bits(gram, self.bits_log - BITS_LOG_MIN);
+        let (from, to) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
+        for chosen in self.chosen[from..to].iter().filter(|chosen| chosen.gram == gram) {
+            let Some(start) = at.checked_sub(chosen.offset as usize) else { continue };
+            let text = &self.texts[chosen.from as usize..chosen.to as usize];
+            if bytes[start..].starts_with(text) {
+                found(Place { number: chosen.number, start, end: start + text.len() });
             }
         }
     }
 }
 
+/// Fibonacci hashing: the upper bits of the product depend on all of the factor's.
+#[inline(always)]
+fn upper_bits(gram: u32, count: u32) -> usize {
+    (u64::from(gram.wrapping_mul(0x9e37_79b1)) >> (32 - count)) as usize
+}
+
+#[derive(Debug)]
+struct Automaton {
+    automaton: AhoCorasick,
+    numbers: Vec<u32>,
+}
+
 impl Automaton {
-    fn new<'t>(texts: impl Iterator<Item = (&'t [u8], u32)>) -> Option<Self> {
-        let (texts, numbers): (Vec<&[u8]>, Vec<u32>) = texts.unzip();
+    fn new(texts: &[Numbered<'_>]) -> Option<Self> {
         if texts.is_empty() {
             return None;
         }
+        let (texts, numbers): (Vec<&[u8]>, Vec<u32>) = texts.iter().copied().unzip();
         let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(texts);
         Some(Self { automaton: automaton.expect("rules are bounded"), numbers })
     }

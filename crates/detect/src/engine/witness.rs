@@ -3,8 +3,6 @@
 //! The rarer they are, the fewer rules are looked at in vain. How rare a text is nobody knows beforehand: a long one is
 //! rarer than a short one, and one that many rules ask for is one that is often there.
 
-use std::cmp::Reverse;
-
 use cresset_event::FieldId;
 use memchr::memmem;
 use regex_syntax::hir::{Hir, HirKind};
@@ -24,7 +22,8 @@ pub(crate) type Weight = f32;
 pub(crate) enum Witness {
     /// A test of text that is decided by looking for its literals.
     Decided(TestId),
-    /// One of these folded texts within a value of the test's field, which then must be looked at.
+    /// A value of the test's field, folded, compares with one of these folded texts as a test of text asks, or else has one
+    /// within; it must then be looked at.
     Literals(TestId, Vec<String>),
     /// A number that a value of the field equals.
     Number(FieldId, f64),
@@ -168,8 +167,17 @@ fn weight_of(op: TextOp, literal: &str) -> Weight {
     if memmem::find(TYPICAL.as_bytes(), literal.as_bytes()).is_some() {
         return TYPICAL_WEIGHT;
     }
-    let weight = 1.0 / (1.0 + literal.len() as Weight).powi(2);
+    let rare = literal.bytes().filter(|byte| is_rare(*byte)).count();
+    let weight = 1.0 / (1.0 + (literal.len() + RARE_LEN * rare) as Weight).powi(2);
     if op == TextOp::Equals { weight / 4.0 } else { weight }
+}
+
+/// How many ordinary letters more tell as much as a sign that ordinary values do not have.
+const RARE_LEN: usize = 3;
+
+/// Whether typical values do not have it. Each letter and digit is in some.
+fn is_rare(byte: u8) -> bool {
+    !byte.is_ascii_alphanumeric() && !TYPICAL.as_bytes().contains(&byte)
 }
 
 /// Returns folded texts one of which any fitting value contains; `None` where there is none that can be looked for.
@@ -192,7 +200,12 @@ fn literals(test: &Test) -> Option<(TextOp, Vec<String>)> {
 fn regex_literals(pattern: &str) -> Option<Vec<String>> {
     let hir = regex_syntax::parse(pattern).ok()?;
     let found = required(&hir)?;
-    found.iter().all(|literal| literal.len() >= 3).then_some(found)
+    found.iter().all(|literal| tells(literal)).then_some(found)
+}
+
+/// Whether a text of a regular expression is worth looking for.
+fn tells(literal: &str) -> bool {
+    literal.len() >= 3 || weight_of(TextOp::Contains, literal) < 1.0 / 16.0
 }
 
 /// Returns folded texts of which any match contains one.
@@ -239,13 +252,15 @@ fn fixed(hir: &Hir) -> Option<String> {
     }
 }
 
-/// The set whose shortest text is longer; of two alike the smaller.
+/// The set whose most common text is rarer; of two alike the smaller.
 fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
-    let worth = |set: &Option<Vec<String>>| {
-        let set = set.as_deref().unwrap_or_default();
-        (set.iter().map(String::len).min().unwrap_or(0), Reverse(set.len()))
+    let commonness = |set: &Option<Vec<String>>| {
+        let of = |text: &String| if tells(text) { weight_of(TextOp::Contains, text) } else { PRESENCE };
+        set.iter().flatten().map(of).fold(None, |most: Option<Weight>, weight| Some(most.unwrap_or(0.0).max(weight)))
     };
-    if worth(&b) > worth(&a) { b } else { a }
+    let (Some(of_b), count_b) = (commonness(&b), b.iter().flatten().count()) else { return a };
+    let Some(of_a) = commonness(&a) else { return b };
+    if of_b < of_a || (of_b == of_a && count_b < a.iter().flatten().count()) { b } else { a }
 }
 
 #[cfg(test)]
@@ -262,12 +277,16 @@ mod tests {
     fn what_any_match_of_a_regex_contains() {
         check("foo.*Barbaz", Some(&["barbaz"]));
         check("(?i)System32", Some(&["system32"]));
-        check("(?:curl|WGET) +http", Some(&["http"]));
+        check("(?:curl|WGET) +http", Some(&["curl", "wget"]));
         check("^(?:powershell|pwsh)$", Some(&["powershell", "pwsh"]));
         check("(abc)+x?", Some(&["abc"]));
         check("(abc)*", None);
         check("[a-z]+", None);
         check("ab", None);
+        check(r"\w+`(?:\w+|-)`", Some(&["`"]));
+        check(r"(?i)\$\{`?e`?n`?v`?", Some(&["${"]));
+        check("a[^;]+;;b", Some(&[";;b"]));
+        check("ab[0-9]+-", None);
         check("(foo)?", None);
         check("a|longer", None);
     }
