@@ -102,7 +102,8 @@ pub(crate) struct WatchArgs {
     /// End with status 1 if anything could not be read
     #[arg(long)]
     pub(crate) strict: bool,
-    /// How many threads match events [default: one a core]; 1 does everything on one thread
+    /// How many threads match events [default: one a core]; 1 does everything on one thread, but for waiting
+    /// for a pipe
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
     /// Whether to use colours

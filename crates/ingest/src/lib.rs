@@ -23,6 +23,7 @@ mod input;
 mod json;
 mod json_lines;
 mod lines;
+mod live;
 mod objects;
 mod opener;
 mod reader;

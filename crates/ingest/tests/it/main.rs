@@ -3,6 +3,7 @@
 mod bad_input;
 mod corpus;
 mod formats;
+mod quiet;
 
 use std::io::Write;
 
