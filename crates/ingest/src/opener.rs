@@ -8,13 +8,14 @@ use std::sync::atomic::AtomicU64;
 
 use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
+use crate::block::BlockReader;
 use crate::compressed::{HEAD_BYTES, unpack};
 use crate::format::{self, FormatInfo};
 use crate::input::Input;
-use crate::json_lines::{Framing, JsonLinesReader, JsonStreamReader};
-use crate::lines::LineReader;
+use crate::json_lines::{Framing, JsonStreamReader};
+use crate::lines::{LineReader, Lines};
 use crate::live::Live;
-use crate::reader::Reader;
+use crate::reader::{Decoders, Reader};
 use crate::taxonomy::Taxonomy;
 use crate::{access_log, evtx, json_lines, syslog, utf16, zeek_tsv};
 
@@ -49,18 +50,22 @@ pub enum OpenError {
     },
 }
 
-/// Opens sources. Holds what readers share: the table of field names and the taxonomy.
+/// Opens sources. Holds what readers share: the table of field names, the taxonomy, and what makes decoders.
 #[derive(Debug, Clone)]
 pub struct Opener {
     names: Arc<FieldNames>,
     taxonomy: Arc<Taxonomy>,
+    json: Decoders,
+    evtx: Decoders,
 }
 
 impl Opener {
     /// Returns an opener whose events' names are numbered in `names`.
     pub fn new(names: Arc<FieldNames>) -> Self {
         let taxonomy = Arc::new(Taxonomy::built_in(&names));
-        Self { names, taxonomy }
+        let json = json_lines::decoders(&names, &taxonomy);
+        let evtx = evtx::decoders(&names, &taxonomy);
+        Self { names, taxonomy, json, evtx }
     }
 
     /// Returns the formats that can be read.
@@ -143,10 +148,10 @@ impl Opener {
         let taxonomy = &self.taxonomy;
         Ok(match format {
             Told::Evtx => {
-                let opened = evtx::EvtxReader::open(input, names, taxonomy);
-                Box::new(opened.map_err(|cause| OpenError::Io { name, cause })?)
+                let chunks = evtx::Chunks::open(input).map_err(|cause| OpenError::Io { name, cause })?;
+                Box::new(BlockReader::new(chunks, &self.evtx))
             }
-            Told::Json(Framing::Lines) => Box::new(JsonLinesReader::new(input, names, taxonomy)),
+            Told::Json(Framing::Lines) => Box::new(BlockReader::new(Lines::new(input), &self.json)),
             Told::Json(Framing::Stream) => Box::new(JsonStreamReader::new(input, names, taxonomy)),
             Told::ZeekTsv => Box::new(LineReader::new(input, names, zeek_tsv::ZeekTsv::new(taxonomy))),
             Told::Syslog => Box::new(LineReader::new(input, names, syslog::Syslog::new(taxonomy))),
