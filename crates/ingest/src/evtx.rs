@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Source, SourceIdentity};
+use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Source, SourceIdentity, Timestamp};
 use evtx::{EvtxChunkData, EvtxParser, IntoIterChunks, ParserSettings};
 
 use crate::block::{Block, Blocks, Place, Whence};
@@ -30,6 +30,11 @@ pub(crate) fn is(head: &[u8]) -> bool {
     head.starts_with(b"ElfFile\0")
 }
 
+/// Returns whether a log of so many bytes ends with a whole chunk.
+pub(crate) fn is_whole(bytes: u64) -> bool {
+    bytes.checked_sub(HEADER_BYTES).is_some_and(|chunks| chunks.is_multiple_of(CHUNK_BYTES))
+}
+
 /// Cuts a log into its chunks.
 pub(crate) struct Chunks {
     chunks: IntoIterChunks<File>,
@@ -37,18 +42,33 @@ pub(crate) struct Chunks {
     broken: Option<Skipped>,
     whence: Whence,
     taken: Arc<AtomicU64>,
+    /// Bytes that are not counted as taken yet.
+    left: u64,
 }
 
 impl Chunks {
-    /// Opens a log. It must be seekable, since its oldest records may stand anywhere, and so goes through an unlinked temporary
-    /// file: the bytes may come from a pipe or out of a gzip.
-    pub(crate) fn open(mut input: Input) -> io::Result<Self> {
+    /// Opens a log that is a file of so many bytes, with a whole chunk at its end.
+    pub(crate) fn in_place(name: String, mut file: File, bytes: u64) -> io::Result<Self> {
+        file.rewind()?;
+        let mut chunks = Self::new(name, file, Timestamp::now())?;
+        chunks.left = bytes;
+        Ok(chunks)
+    }
+
+    /// Opens any other log. It must be seekable, since its oldest records may stand anywhere, and so goes through an unlinked
+    /// temporary file: the bytes may come from a pipe or out of a gzip.
+    pub(crate) fn spooled(mut input: Input) -> io::Result<Self> {
         let (file, broken) = spool(&mut input.bytes)?;
-        let source = Source { name: input.source.name.clone(), identity: SourceIdentity::Numbered };
-        let whence = Whence { source: Arc::new(source), arrived: input.arrived };
+        let mut chunks = Self::new(input.source.name.clone(), file, input.arrived)?;
+        chunks.broken = broken.map(|reason| chunks.whence.skipped(0, reason, &[]));
+        chunks.taken = input.taken;
+        Ok(chunks)
+    }
+
+    fn new(name: String, file: File, arrived: Timestamp) -> io::Result<Self> {
+        let source = Arc::new(Source { name, identity: SourceIdentity::Numbered });
         let chunks = EvtxParser::from_read_seek(file).map_err(io::Error::other)?.into_chunks();
-        let broken = broken.map(|reason| whence.skipped(0, reason, &[]));
-        Ok(Self { chunks, broken, whence, taken: input.taken })
+        Ok(Self { chunks, broken: None, whence: Whence { source, arrived }, taken: Arc::default(), left: 0 })
     }
 }
 
@@ -57,7 +77,11 @@ impl Blocks for Chunks {
         if let Some(broken) = self.broken.take() {
             return Some(Err(broken));
         }
-        Some(match self.chunks.next()? {
+        let chunk = self.chunks.next();
+        let counted = if chunk.is_some() { CHUNK_BYTES.min(self.left) } else { self.left };
+        self.left -= counted;
+        self.taken.fetch_add(counted, Ordering::Relaxed);
+        Some(match chunk? {
             Ok(chunk) => {
                 let at = Place { number: chunk.number.unwrap_or_default(), offset: 0 };
                 Ok(Block::new(chunk.data, at, self.whence.clone()))
@@ -197,8 +221,8 @@ fn spool(bytes: &mut dyn BufRead) -> io::Result<(File, Option<String>)> {
         }
     }
     let length = file.stream_position()?;
-    let in_chunk = length.saturating_sub(HEADER_BYTES) % CHUNK_BYTES;
-    if length < HEADER_BYTES || in_chunk > 0 {
+    if !is_whole(length) {
+        let in_chunk = length.saturating_sub(HEADER_BYTES) % CHUNK_BYTES;
         let missing = if length < HEADER_BYTES { HEADER_BYTES - length } else { CHUNK_BYTES - in_chunk };
         file.set_len(length + missing)?;
         broken.get_or_insert(format!(

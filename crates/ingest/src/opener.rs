@@ -91,6 +91,10 @@ impl Opener {
         (&mut file).take(IDENTITY_BYTES as u64).read_to_end(&mut first).map_err(io_error)?;
         let identity = file_identity(&metadata, &first);
         let modified = metadata.modified().ok().and_then(timestamp_of);
+        if evtx::is(&first) && evtx::is_whole(metadata.len()) {
+            let chunks = evtx::Chunks::in_place(name.clone(), file, metadata.len()).map_err(io_error)?;
+            return Ok(Box::new(BlockReader::new(chunks, &self.evtx)));
+        }
         let source = Source { name: name.clone(), identity };
         self.open_stored(source, Box::new(Cursor::new(first).chain(file)), modified)
     }
@@ -148,7 +152,7 @@ impl Opener {
         let taxonomy = &self.taxonomy;
         Ok(match format {
             Told::Evtx => {
-                let chunks = evtx::Chunks::open(input).map_err(|cause| OpenError::Io { name, cause })?;
+                let chunks = evtx::Chunks::spooled(input).map_err(|cause| OpenError::Io { name, cause })?;
                 Box::new(BlockReader::new(chunks, &self.evtx))
             }
             Told::Json(Framing::Lines) => Box::new(BlockReader::new(Lines::new(input), &self.json)),
