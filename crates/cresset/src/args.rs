@@ -57,7 +57,8 @@ pub(crate) struct WatchArgs {
     /// Sigma rules: a file, or a folder of .yml files; may be given several times
     #[arg(long, short = 'r', value_name = "PATH")]
     pub(crate) rules: Vec<String>,
-    /// Take rules over that change while the watch runs: files are looked at every second
+    /// Take rules over that change while the watch runs: files are looked at every second, and at once on
+    /// SIGHUP
     #[arg(long, requires = "rules")]
     pub(crate) reload: bool,
     /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times

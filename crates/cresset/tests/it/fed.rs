@@ -1,7 +1,7 @@
 //! A watch that is fed while it runs.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -63,6 +63,19 @@ impl Fed {
     #[track_caller]
     pub(crate) fn wait_for(&self, said: &str) {
         while !self.err.recv_timeout(PATIENCE).expect(said).contains(said) {}
+    }
+
+    /// Sends it SIGHUP.
+    #[cfg(unix)]
+    pub(crate) fn hang_up(&self) {
+        let kill = format!("kill -HUP {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    }
+
+    /// Waits until it has ended, with its logs still open.
+    #[cfg(unix)]
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
     }
 
     /// Ends the logs; returns what more was found.

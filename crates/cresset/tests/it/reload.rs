@@ -76,6 +76,33 @@ fn correlations_remember_over_a_reload() {
     fed.end();
 }
 
+#[cfg(unix)]
+#[test]
+fn sighup_has_the_files_looked_at_and_ends_nothing() {
+    let run = Run::new(&[("rules/a.yml", &rule("First", "one"))]);
+    let mut fed = Fed::start(&run, &["-", "--reload"]);
+    fed.check_finds("one", "First");
+    fed.hang_up();
+    fed.wait_for("rules: no file has changed; 1 rule now");
+    fs::write(run.path().join("rules/b.yml"), rule("Second", "two")).expect("a rule");
+    fed.hang_up();
+    fed.wait_for("rules: 1 file changed; 2 rules now");
+    fed.check_finds("two", "Second");
+    assert_eq!(fed.end(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn sighup_ends_a_watch_that_does_not_reload() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let run = Run::new(&[("rules/a.yml", &rule("First", "one"))]);
+    let mut fed = Fed::start(&run, &["-"]);
+    fed.check_finds("one", "First");
+    fed.hang_up();
+    assert_eq!(fed.ended().signal(), Some(1));
+}
+
 #[test]
 fn there_is_nothing_to_reload_without_rules() {
     let run = Run::new(&[("i.csv", "type,value\n")]);
