@@ -57,7 +57,8 @@ pub(crate) struct WatchArgs {
     /// Sigma rules: a file, or a folder of .yml files; may be given several times
     #[arg(long, short = 'r', value_name = "PATH")]
     pub(crate) rules: Vec<String>,
-    /// Take rules over that change while the watch runs: files are looked at every second
+    /// Take rules over that change while the watch runs: files are looked at every second, and at once on
+    /// SIGHUP
     #[arg(long, requires = "rules")]
     pub(crate) reload: bool,
     /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
@@ -102,7 +103,8 @@ pub(crate) struct WatchArgs {
     /// End with status 1 if anything could not be read
     #[arg(long)]
     pub(crate) strict: bool,
-    /// How many threads match events [default: one a core]; 1 does everything on one thread
+    /// How many threads match events [default: one a core]; 1 does everything on one thread, but for waiting
+    /// for a pipe
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
     /// Whether to use colours

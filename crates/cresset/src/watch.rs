@@ -1,5 +1,6 @@
 //! `cresset watch`: arguments to a run of the pipeline, its output and its exit status.
 
+mod hangup;
 mod progress;
 mod rules;
 mod state;
@@ -19,6 +20,7 @@ use crate::Outcome;
 use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
 use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
+use crate::watch::hangup::Hangups;
 pub(crate) use crate::watch::progress::Bar;
 use crate::watch::rules::Rules;
 
@@ -33,6 +35,14 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         writeln!(err, "cresset: nothing to look for; name rules with --rules or indicators with --indicators")?;
         return Ok(Outcome::Failed);
     }
+    // Before the rules are loaded: a signal that comes meanwhile is not to end the watch.
+    let hangups = match args.reload.then(Hangups::listen).transpose() {
+        Ok(hangups) => hangups,
+        Err(error) => {
+            writeln!(err, "cresset: cannot listen for SIGHUP: {error}")?;
+            return Ok(Outcome::Failed);
+        }
+    };
     let Some(Rules { set, reloader }) = rules::compile(&args, &names, &mut err)? else { return Ok(Outcome::Failed) };
     let Some(indicators) = compile_indicators(&args, &mut err)? else { return Ok(Outcome::Failed) };
     let (mut sources, unreadable) = find_sources(&args.logs);
@@ -60,7 +70,9 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
             // Where nobody hears standard error any more the watch itself goes on.
             let _ = bar.suspend(|| rules::tell_reloaded(reloaded, &mut io::stderr()));
         };
-        watch = watch.with_reloads(reloader.spawn(tell));
+        let reloads = reloader.spawn(tell);
+        hangups.into_iter().for_each(|hangups| hangups.each(reloads.asker()));
+        watch = watch.with_reloads(reloads);
     }
     for failed in &unreadable {
         sink.unreadable(failed)?;

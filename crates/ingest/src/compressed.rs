@@ -2,7 +2,7 @@
 //!
 //! A bomb is stopped by its ratio: real logs pack at most about 100 to 1, gzip can reach 1,032 to 1 and zstd far more.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,8 @@ const FREE_BYTES: u64 = 64 << 20;
 const LAYERS_MAX: usize = 2;
 /// Largest window of a zstd frame, as a power of two: 128 MiB, the most that `zstd -d` takes unasked.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// Bytes that tell how a source is packed or encoded. No record that says anything has fewer.
+const MAGIC_BYTES: usize = 4;
 /// Bytes looked at to tell a format.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
@@ -24,6 +26,7 @@ pub(crate) fn unpack(raw: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::R
     let counted = Counted::new(raw, Arc::clone(taken));
     let mut bytes: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(HEAD_BYTES, counted));
     for _ in 0..LAYERS_MAX {
+        bytes = with_head(bytes)?;
         let head = bytes.fill_buf()?;
         let unpacked: Box<dyn Read + Send> = if head.starts_with(&[0x1f, 0x8b]) {
             Box::new(flate2::bufread::MultiGzDecoder::new(bytes))
@@ -38,6 +41,27 @@ pub(crate) fn unpack(raw: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::R
         bytes = Box::new(BufReader::with_capacity(HEAD_BYTES, bounded));
     }
     Ok(bytes)
+}
+
+/// Sees to it that the first [`MAGIC_BYTES`] can be looked at together, however they come.
+pub(crate) fn with_head(mut bytes: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut head = Vec::new();
+    loop {
+        match bytes.fill_buf() {
+            Ok(more) if head.is_empty() && more.len() >= MAGIC_BYTES => return Ok(bytes),
+            Ok([]) => break,
+            Ok([first, ..]) => head.push(*first),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+            Err(cause) if head.is_empty() => return Err(cause),
+            // The reader meets it again.
+            Err(_) => break,
+        }
+        bytes.consume(1);
+        if head.len() == MAGIC_BYTES {
+            break;
+        }
+    }
+    Ok(Box::new(Cursor::new(head).chain(bytes)))
 }
 
 /// Fails once the ratio says that this is a bomb.

@@ -1,20 +1,22 @@
 //! Windows event logs as they lie on disk (EVTX), through the `evtx` crate.
 //!
-//! A chunk (64 KiB) at a time. Each record is rendered to JSON and read as any nested Windows event, so that a rule sees
-//! the same fields whichever way the event came. A chunk or record that is damaged is reported; the others are read.
+//! A chunk (64 KiB) is a block: each can be decoded by itself. A record is rendered to JSON and read as any nested Windows
+//! event, so that a rule sees the same fields whichever way the event came. A chunk or record that is damaged is reported;
+//! the others are read.
 
-use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, BufRead, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Origin, Source, SourceIdentity, Timestamp};
-use evtx::{EvtxParser, IntoIterChunks, ParserSettings};
+use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Source, SourceIdentity, Timestamp};
+use evtx::{EvtxChunkData, EvtxParser, IntoIterChunks, ParserSettings};
 
+use crate::block::{Block, Blocks, Place, Whence};
 use crate::format::FormatInfo;
 use crate::input::Input;
 use crate::json_lines::JsonShapes;
-use crate::reader::{Reader, Record, Skipped};
+use crate::reader::{Decoder, Decoders, Record, Skipped};
 use crate::taxonomy::Taxonomy;
 
 pub(crate) const INFO: FormatInfo = FormatInfo {
@@ -28,19 +30,90 @@ pub(crate) fn is(head: &[u8]) -> bool {
     head.starts_with(b"ElfFile\0")
 }
 
-/// Reads one event log.
-pub(crate) struct EvtxReader {
-    chunks: IntoIterChunks<std::fs::File>,
+/// Returns whether a log of so many bytes ends with a whole chunk.
+pub(crate) fn is_whole(bytes: u64) -> bool {
+    bytes.checked_sub(HEADER_BYTES).is_some_and(|chunks| chunks.is_multiple_of(CHUNK_BYTES))
+}
+
+/// Cuts a log into its chunks.
+pub(crate) struct Chunks {
+    chunks: IntoIterChunks<File>,
+    /// What is missing of the log, until that is told.
+    broken: Option<Skipped>,
+    whence: Whence,
+    taken: Arc<AtomicU64>,
+    /// Bytes that are not counted as taken yet.
+    left: u64,
+}
+
+impl Chunks {
+    /// Opens a log that is a file of so many bytes, with a whole chunk at its end.
+    pub(crate) fn in_place(name: String, mut file: File, bytes: u64) -> io::Result<Self> {
+        file.rewind()?;
+        let mut chunks = Self::new(name, file, Timestamp::now())?;
+        chunks.left = bytes;
+        Ok(chunks)
+    }
+
+    /// Opens any other log. It must be seekable, since its oldest records may stand anywhere, and so goes through an unlinked
+    /// temporary file: the bytes may come from a pipe or out of a gzip.
+    pub(crate) fn spooled(mut input: Input) -> io::Result<Self> {
+        let (file, broken) = spool(&mut input.bytes)?;
+        let mut chunks = Self::new(input.source.name.clone(), file, input.arrived)?;
+        chunks.broken = broken.map(|reason| chunks.whence.skipped(0, reason, &[]));
+        chunks.taken = input.taken;
+        Ok(chunks)
+    }
+
+    fn new(name: String, file: File, arrived: Timestamp) -> io::Result<Self> {
+        let source = Arc::new(Source { name, identity: SourceIdentity::Numbered });
+        let chunks = EvtxParser::from_read_seek(file).map_err(io::Error::other)?.into_chunks();
+        Ok(Self { chunks, broken: None, whence: Whence { source, arrived }, taken: Arc::default(), left: 0 })
+    }
+}
+
+impl Blocks for Chunks {
+    fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
+        if let Some(broken) = self.broken.take() {
+            return Some(Err(broken));
+        }
+        let chunk = self.chunks.next();
+        let counted = if chunk.is_some() { CHUNK_BYTES.min(self.left) } else { self.left };
+        self.left -= counted;
+        self.taken.fetch_add(counted, Ordering::Relaxed);
+        Some(match chunk? {
+            Ok(chunk) => {
+                let at = Place { number: chunk.number.unwrap_or_default(), offset: 0 };
+                Ok(Block::new(chunk.data, at, self.whence.clone()))
+            }
+            Err(cause) => Err(self.whence.skipped(0, causes(&cause), &[])),
+        })
+    }
+
+    fn reuse(&mut self, _: Vec<u8>) {
+        // The `evtx` crate brings its own.
+    }
+
+    fn bytes_taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// Returns what decodes chunks.
+pub(crate) fn decoders(names: &Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Decoders {
+    let (names, taxonomy) = (Arc::clone(names), Arc::clone(taxonomy));
+    Decoders::new(move || Box::new(ChunkDecoder::new(&names, &taxonomy)))
+}
+
+/// Decodes chunks, on whichever thread.
+struct ChunkDecoder {
     settings: Arc<ParserSettings>,
     /// What the chunk at hand holds and was not given yet.
-    ready: VecDeque<Rendered>,
+    ready: std::vec::IntoIter<Rendered>,
     shapes: JsonShapes,
     builder: EventBuilder,
     /// The field that holds the event's own number.
     number_field: FieldId,
-    source: Arc<Source>,
-    arrived: Timestamp,
-    taken: Arc<AtomicU64>,
 }
 
 /// A record as JSON, or why there is none.
@@ -49,90 +122,70 @@ enum Rendered {
     Bad { reason: String },
 }
 
-impl EvtxReader {
-    /// Opens a log. It must be seekable, and so goes through an unlinked temporary file: the bytes may come from a pipe
-    /// or out of a gzip.
-    pub(crate) fn open(mut input: Input, names: Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> io::Result<Self> {
-        let (file, broken) = spool(&mut input.bytes)?;
-        let parser = EvtxParser::from_read_seek(file).map_err(io::Error::other)?;
-        let source = Source { name: input.source.name.clone(), identity: SourceIdentity::Numbered };
-        Ok(Self {
-            chunks: parser.into_chunks(),
+impl ChunkDecoder {
+    fn new(names: &Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
+        Self {
             settings: Arc::new(ParserSettings::new().num_threads(1).validate_checksums(false)),
-            ready: broken.map(|reason| Rendered::Bad { reason }).into_iter().collect(),
-            shapes: JsonShapes::new(&names, taxonomy),
+            ready: Vec::new().into_iter(),
+            shapes: JsonShapes::new(names, taxonomy),
+            builder: EventBuilder::new(Arc::clone(names)),
             number_field: names.intern("EventRecordID").expect("names of the built-in shapes come first"),
-            builder: EventBuilder::new(names),
-            source: Arc::new(source),
-            arrived: input.arrived,
-            taken: input.taken,
-        })
+        }
     }
 
-    /// Renders the next chunk; `false` at the end.
-    fn fill(&mut self) -> bool {
-        let Some(chunk) = self.chunks.next() else { return false };
-        let mut chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(cause) => {
-                self.ready.push_back(Rendered::Bad { reason: causes(&cause) });
-                return true;
-            }
+    /// Renders the records of a chunk.
+    fn render(&self, number: u64, bytes: Vec<u8>) -> Vec<Rendered> {
+        let bad = |cause: &dyn std::error::Error| Rendered::Bad { reason: causes(cause) };
+        let mut chunk = match EvtxChunkData::new(bytes, false) {
+            Ok(chunk) => EvtxChunkData { number: Some(number), ..chunk },
+            Err(cause) => return vec![bad(&cause)],
         };
         match chunk.parse(Arc::clone(&self.settings)) {
             Ok(mut parsed) => {
-                self.ready.extend(parsed.iter().map(
-                    |record| match record.and_then(|record| record.into_json_bytes()) {
-                        Ok(record) => Rendered::Record { number: record.event_record_id, json: record.data },
-                        Err(cause) => Rendered::Bad { reason: causes(&cause) },
-                    },
-                ))
+                let rendered = parsed.iter().map(|record| record.and_then(|record| record.into_json_bytes()));
+                let rendered = rendered.map(|record| match record {
+                    Ok(record) => Rendered::Record { number: record.event_record_id, json: record.data },
+                    Err(cause) => bad(&cause),
+                });
+                rendered.collect()
             }
-            Err(cause) => self.ready.push_back(Rendered::Bad { reason: causes(&cause) }),
+            Err(cause) => vec![bad(&cause)],
         }
-        true
     }
 
-    /// The number that the log gave the event, which it keeps in an exported log; the records of that are numbered anew.
-    fn record_id(&self) -> Option<u64> {
-        self.builder.get(self.number_field)?.to_text()?.parse().ok()
-    }
-
-    fn read(&mut self, number: u64, json: Vec<u8>) -> Record {
+    fn read(&mut self, number: u64, json: Vec<u8>, whence: &Whence) -> Record {
         let json = match String::from_utf8(json) {
             Ok(json) => json,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
         self.builder.clear();
         match self.shapes.read(&json, &mut self.builder) {
-            Ok((time, log_source)) => Record::Event(self.builder.finish(Origin {
-                source: Arc::clone(&self.source),
-                record: self.record_id().unwrap_or(number),
-                offset: 0,
-                log_source,
-                time,
-                arrived: self.arrived,
-            })),
+            Ok((time, log_source)) => {
+                let at = Place { number: self.record_id().unwrap_or(number), offset: 0 };
+                Record::Event(self.builder.finish(whence.origin(at, time, log_source)))
+            }
             Err(cause) => {
                 let reason = format!("the record's content could not be read: {cause}");
-                Record::Skipped(Skipped::new(&self.source, number, reason, json.as_bytes()))
+                Record::Skipped(whence.skipped(number, reason, json.as_bytes()))
             }
         }
     }
+
+    /// The number that the log gave the event, which it keeps in an exported log; the records of that are numbered anew.
+    fn record_id(&self) -> Option<u64> {
+        self.builder.get(self.number_field)?.to_text()?.parse().ok()
+    }
 }
 
-impl Reader for EvtxReader {
-    fn next_record(&mut self) -> Option<Record> {
-        loop {
-            match self.ready.pop_front() {
-                Some(Rendered::Record { number, json }) => return Some(self.read(number, json)),
-                Some(Rendered::Bad { reason }) => {
-                    return Some(Record::Skipped(Skipped::new(&self.source, 0, reason, &[])));
-                }
-                None if self.fill() => {}
-                None => return None,
-            }
+impl Decoder for ChunkDecoder {
+    fn next_record(&mut self, block: &mut Block) -> Option<Record> {
+        if let Some((at, bytes)) = block.take() {
+            self.ready = self.render(at.number, bytes).into_iter();
         }
+        Some(match self.ready.next()? {
+            Rendered::Record { number, json } => self.read(number, json, block.whence()),
+            Rendered::Bad { reason } => Record::Skipped(block.whence().skipped(0, reason, &[])),
+        })
     }
 
     fn recycle(&mut self, event: Event) {
@@ -142,10 +195,6 @@ impl Reader for EvtxReader {
     fn format(&self) -> &'static str {
         INFO.name
     }
-
-    fn bytes_taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
 }
 
 /// Bytes of the header of a log, and of each chunk behind it.
@@ -154,7 +203,7 @@ const CHUNK_BYTES: u64 = 65_536;
 
 /// Copies the bytes into a file that goes when it is closed. A source that breaks off is read as far as it came: the
 /// chunk that is cut is filled up, so that the records before the cut are found; what was missing is said.
-fn spool(bytes: &mut dyn BufRead) -> io::Result<(std::fs::File, Option<String>)> {
+fn spool(bytes: &mut dyn BufRead) -> io::Result<(File, Option<String>)> {
     let mut file = tempfile::tempfile()?;
     let mut broken = None;
     loop {
@@ -172,8 +221,8 @@ fn spool(bytes: &mut dyn BufRead) -> io::Result<(std::fs::File, Option<String>)>
         }
     }
     let length = file.stream_position()?;
-    let in_chunk = length.saturating_sub(HEADER_BYTES) % CHUNK_BYTES;
-    if length < HEADER_BYTES || in_chunk > 0 {
+    if !is_whole(length) {
+        let in_chunk = length.saturating_sub(HEADER_BYTES) % CHUNK_BYTES;
         let missing = if length < HEADER_BYTES { HEADER_BYTES - length } else { CHUNK_BYTES - in_chunk };
         file.set_len(length + missing)?;
         broken.get_or_insert(format!(

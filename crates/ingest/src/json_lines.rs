@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use cresset_event::{Event, EventBuilder, EventTime, FieldId, FieldNames, LogSource, Timestamp, UnknownTime, Value};
 
+use crate::block::{Block, Blocks, Place, Whence};
 use crate::format::FormatInfo;
 use crate::input::Input;
 use crate::json::{Scratch, read_object};
-use crate::lines::{Block, Lines, Place, Whence};
+use crate::lines::Lines;
 use crate::objects::{OBJECT_BYTES_MAX, Objects, Told, cut_wrapper, tell};
-use crate::reader::{Decoder, Decoders, Reader, Record, Skipped};
+use crate::reader::{Decoder, Decoders, Reader, Record};
 use crate::suricata::Suricata;
 use crate::taxonomy::Taxonomy;
 use crate::windows::Windows;
@@ -205,6 +206,12 @@ fn scaled(text: &str, nanos_each: i64) -> Result<Timestamp, UnknownTime> {
     whole.checked_mul(nanos_each).map(Timestamp::from_nanos).ok_or(UnknownTime::OutOfRange)
 }
 
+/// Returns what decodes objects that are one a line.
+pub(crate) fn decoders(names: &Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Decoders {
+    let (names, taxonomy) = (Arc::clone(names), Arc::clone(taxonomy));
+    Decoders::new(move || Box::new(JsonDecoder::new(&names, &taxonomy)))
+}
+
 /// Decodes objects, on whichever thread.
 struct JsonDecoder {
     shapes: JsonShapes,
@@ -266,60 +273,6 @@ impl Decoder for JsonDecoder {
 
     fn format(&self) -> &'static str {
         self.shapes.format()
-    }
-}
-
-/// Reads a source of JSON objects, one a line.
-pub(crate) struct JsonLinesReader {
-    lines: Lines,
-    decoder: JsonDecoder,
-    block: Option<Block>,
-    decoders: Decoders,
-}
-
-impl JsonLinesReader {
-    pub(crate) fn new(input: Input, names: Arc<FieldNames>, taxonomy: &Arc<Taxonomy>) -> Self {
-        let decoder = JsonDecoder::new(&names, taxonomy);
-        let taxonomy = Arc::clone(taxonomy);
-        let decoders: Decoders = Arc::new(move || Box::new(JsonDecoder::new(&names, &taxonomy)));
-        Self { lines: Lines::new(input), decoder, block: None, decoders }
-    }
-}
-
-impl Reader for JsonLinesReader {
-    fn next_record(&mut self) -> Option<Record> {
-        loop {
-            if let Some(block) = &mut self.block {
-                if let Some(record) = self.decoder.next_record(block) {
-                    return Some(record);
-                }
-                self.block.take().into_iter().for_each(|block| self.lines.reuse(block));
-            }
-            match self.lines.next_block()? {
-                Ok(block) => self.block = Some(block),
-                Err(skipped) => return Some(Record::Skipped(skipped)),
-            }
-        }
-    }
-
-    fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
-        self.lines.next_block()
-    }
-
-    fn decoders(&self) -> Option<Decoders> {
-        Some(Arc::clone(&self.decoders))
-    }
-
-    fn recycle(&mut self, event: Event) {
-        self.decoder.recycle(event);
-    }
-
-    fn format(&self) -> &'static str {
-        self.decoder.format()
-    }
-
-    fn bytes_taken(&self) -> u64 {
-        self.lines.bytes_taken()
     }
 }
 

@@ -15,6 +15,7 @@
 //! ```
 
 mod access_log;
+mod block;
 mod calendar;
 mod compressed;
 mod evtx;
@@ -23,6 +24,7 @@ mod input;
 mod json;
 mod json_lines;
 mod lines;
+mod live;
 mod objects;
 mod opener;
 mod reader;
@@ -34,9 +36,9 @@ mod windows;
 mod zeek;
 mod zeek_tsv;
 
+pub use block::Block;
 pub use format::FormatInfo;
 #[cfg(any(test, fuzzing))]
 pub use json::check_json_readers_agree;
-pub use lines::Block;
 pub use opener::{OpenError, Opener};
 pub use reader::{Decoder, Decoders, Reader, Record, Skipped};

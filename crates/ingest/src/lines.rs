@@ -3,14 +3,13 @@
 //! A line may be as long as [`LINE_BYTES_MAX`]; a longer one is counted, quoted and passed over without being kept.
 //! Bytes that are not UTF-8 are shown as U+FFFD. An error of the source ends it with a report; what was read stays.
 
-use std::borrow::Cow;
 use std::io::{self, BufRead};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Source, Timestamp};
+use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Timestamp};
 
+use crate::block::{Block, Blocks, Place, Whence, inner};
 use crate::input::Input;
 use crate::reader::{Reader, Record, Skipped};
 
@@ -114,15 +113,6 @@ impl<F: LineFormat> Reader for LineReader<F> {
     }
 }
 
-/// Where a line is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    /// Counted from 1.
-    pub(crate) number: u64,
-    /// Of its first byte, unpacked.
-    pub(crate) offset: u64,
-}
-
 /// One step of [`Lines`].
 pub(crate) enum Line {
     /// A line, to be had by [`Lines::take_text`].
@@ -143,73 +133,6 @@ pub(crate) struct Lines {
     ended: bool,
 }
 
-/// Lines of a source that were read and not decoded yet.
-#[derive(Debug)]
-pub struct Block {
-    bytes: Vec<u8>,
-    /// Where in `bytes` the next line begins, and its place in the source.
-    next: usize,
-    at: Place,
-    whence: Whence,
-}
-
-impl Block {
-    /// Returns how many bytes it has.
-    pub fn byte_len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Moves to the next line and says where it is, in the source and for [`Block::text`].
-    pub(crate) fn next_line(&mut self) -> Option<(Place, Range<usize>)> {
-        let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
-        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-        let (at, inner) = (self.at, inner(&rest[..length], self.at.number));
-        let range = self.next + inner.start..self.next + inner.end;
-        self.next += length;
-        self.at = Place { number: at.number + 1, offset: at.offset + length as u64 };
-        Some((at, range))
-    }
-
-    /// Returns a line, without its end.
-    pub(crate) fn text(&self, line: Range<usize>) -> Cow<'_, str> {
-        let line = &self.bytes[line];
-        // The quick check first: the other one goes by characters.
-        std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
-    }
-
-    /// Returns where its records are from.
-    pub(crate) fn whence(&self) -> &Whence {
-        &self.whence
-    }
-}
-
-/// Where records are from, and when they were read.
-#[derive(Debug, Clone)]
-pub(crate) struct Whence {
-    source: Arc<Source>,
-    arrived: Timestamp,
-}
-
-impl Whence {
-    pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
-        Skipped::new(&self.source, record, reason, bytes)
-    }
-
-    pub(crate) fn origin(&self, at: Place, time: EventTime, log_source: Arc<LogSource>) -> Origin {
-        let (source, arrived) = (Arc::clone(&self.source), self.arrived);
-        Origin { source, record: at.number, offset: at.offset, log_source, time, arrived }
-    }
-}
-
-/// What of a line is left without its end, and a first one without the byte order mark.
-fn inner(line: &[u8], number: u64) -> Range<usize> {
-    let rest = line.strip_suffix(b"\n").unwrap_or(line);
-    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
-    let mark = "\u{feff}".as_bytes();
-    let start = if number == 1 && rest.starts_with(mark) { mark.len() } else { 0 };
-    start..rest.len()
-}
-
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
         let whence = Whence { source: Arc::clone(&input.source), arrived: input.arrived };
@@ -219,10 +142,6 @@ impl Lines {
     /// Returns where its records are from.
     pub(crate) fn whence(&self) -> &Whence {
         &self.whence
-    }
-
-    pub(crate) fn bytes_taken(&self) -> u64 {
-        self.input.taken.load(Ordering::Relaxed)
     }
 
     pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
@@ -244,33 +163,6 @@ impl Lines {
             }
             Err(skipped) => Line::Bad(skipped),
         })
-    }
-
-    /// Moves to the next line and gives it with all whole lines behind it that are there without waiting; `None` at the end.
-    pub(crate) fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
-        let at = match self.fill()? {
-            Ok(at) => at,
-            Err(skipped) => return Some(Err(skipped)),
-        };
-        let mut bytes = std::mem::take(&mut self.bytes);
-        if self.buffered > 0
-            && let Ok(more) = self.input.bytes.fill_buf()
-        {
-            let room = BLOCK_BYTES_MAX.saturating_sub(bytes.len()).min(more.len());
-            let length = memchr::memrchr(b'\n', &more[..room]).map_or(0, |end| end + 1);
-            let lines = &more[..length];
-            bytes.extend_from_slice(lines);
-            self.number += memchr::memchr_iter(b'\n', lines).count() as u64;
-            self.offset += length as u64;
-            self.buffered = more.len() - length;
-            self.input.bytes.consume(length);
-        }
-        Some(Ok(Block { bytes, next: 0, at, whence: self.whence.clone() }))
-    }
-
-    /// Takes back a block that was decoded, to use its memory again.
-    pub(crate) fn reuse(&mut self, block: Block) {
-        self.bytes = block.bytes;
     }
 
     /// Reads the next line into `bytes`, with its end.
@@ -358,5 +250,37 @@ impl Lines {
                 return (length, None);
             }
         }
+    }
+}
+
+impl Blocks for Lines {
+    /// Gives the next line, with all whole lines behind it that are there without waiting.
+    fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
+        let at = match self.fill()? {
+            Ok(at) => at,
+            Err(skipped) => return Some(Err(skipped)),
+        };
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if self.buffered > 0
+            && let Ok(more) = self.input.bytes.fill_buf()
+        {
+            let room = BLOCK_BYTES_MAX.saturating_sub(bytes.len()).min(more.len());
+            let length = memchr::memrchr(b'\n', &more[..room]).map_or(0, |end| end + 1);
+            let lines = &more[..length];
+            bytes.extend_from_slice(lines);
+            self.number += memchr::memchr_iter(b'\n', lines).count() as u64;
+            self.offset += length as u64;
+            self.buffered = more.len() - length;
+            self.input.bytes.consume(length);
+        }
+        Some(Ok(Block::new(bytes, at, self.whence.clone())))
+    }
+
+    fn reuse(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+    }
+
+    fn bytes_taken(&self) -> u64 {
+        self.input.taken.load(Ordering::Relaxed)
     }
 }

@@ -8,12 +8,14 @@ use std::sync::atomic::AtomicU64;
 
 use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
+use crate::block::BlockReader;
 use crate::compressed::{HEAD_BYTES, unpack};
 use crate::format::{self, FormatInfo};
 use crate::input::Input;
-use crate::json_lines::{Framing, JsonLinesReader, JsonStreamReader};
-use crate::lines::LineReader;
-use crate::reader::Reader;
+use crate::json_lines::{Framing, JsonStreamReader};
+use crate::lines::{LineReader, Lines};
+use crate::live::Live;
+use crate::reader::{Decoders, Reader};
 use crate::taxonomy::Taxonomy;
 use crate::{access_log, evtx, json_lines, syslog, utf16, zeek_tsv};
 
@@ -48,18 +50,22 @@ pub enum OpenError {
     },
 }
 
-/// Opens sources. Holds what readers share: the table of field names and the taxonomy.
+/// Opens sources. Holds what readers share: the table of field names, the taxonomy, and what makes decoders.
 #[derive(Debug, Clone)]
 pub struct Opener {
     names: Arc<FieldNames>,
     taxonomy: Arc<Taxonomy>,
+    json: Decoders,
+    evtx: Decoders,
 }
 
 impl Opener {
     /// Returns an opener whose events' names are numbered in `names`.
     pub fn new(names: Arc<FieldNames>) -> Self {
         let taxonomy = Arc::new(Taxonomy::built_in(&names));
-        Self { names, taxonomy }
+        let json = json_lines::decoders(&names, &taxonomy);
+        let evtx = evtx::decoders(&names, &taxonomy);
+        Self { names, taxonomy, json, evtx }
     }
 
     /// Returns the formats that can be read.
@@ -78,27 +84,38 @@ impl Opener {
         let io_error = |cause| OpenError::Io { name: name.clone(), cause };
         let mut file = File::open(path).map_err(io_error)?;
         let metadata = file.metadata().map_err(io_error)?;
+        if !metadata.is_file() {
+            return self.open_stream(&name, Box::new(file));
+        }
         let mut first = Vec::new();
         (&mut file).take(IDENTITY_BYTES as u64).read_to_end(&mut first).map_err(io_error)?;
         let identity = file_identity(&metadata, &first);
         let modified = metadata.modified().ok().and_then(timestamp_of);
+        if evtx::is(&first) && evtx::is_whole(metadata.len()) {
+            let chunks = evtx::Chunks::in_place(name.clone(), file, metadata.len()).map_err(io_error)?;
+            return Ok(Box::new(BlockReader::new(chunks, &self.evtx)));
+        }
         let source = Source { name: name.clone(), identity };
-        self.open(source, Box::new(Cursor::new(first).chain(file)), modified)
+        self.open_stored(source, Box::new(Cursor::new(first).chain(file)), modified)
     }
 
-    /// Opens a stream that cannot be read again, such as standard input.
-    pub fn open_stream(&self, name: &str, bytes: Box<dyn Read + Send>) -> Result<Box<dyn Reader>, OpenError> {
-        let began_nanos = Timestamp::now().as_nanos();
-        let source = Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos } };
-        self.open(source, bytes, None)
+    /// Opens a stream that cannot be read again and may be long in coming, such as standard input. Returns once so much of it
+    /// is there that its format can be told.
+    pub fn open_stream(&self, name: &str, raw: Box<dyn Read + Send>) -> Result<Box<dyn Reader>, OpenError> {
+        let io_error = |cause| OpenError::Io { name: name.into(), cause };
+        let taken = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&taken);
+        let mut live = Live::start(move || unpack(raw, &counter).and_then(utf16::decode)).map_err(io_error)?;
+        let head = live.head(is_told).map_err(io_error)?;
+        self.open_unpacked(stream_source(name), head, Box::new(live), taken, None)
     }
 
     /// Opens bytes in memory.
     pub fn open_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Box<dyn Reader>, OpenError> {
-        self.open_stream(name, Box::new(Cursor::new(bytes)))
+        self.open_stored(stream_source(name), Box::new(Cursor::new(bytes)), None)
     }
 
-    fn open(
+    fn open_stored(
         &self,
         source: Source,
         raw: Box<dyn Read + Send>,
@@ -109,6 +126,18 @@ impl Opener {
         let taken = Arc::new(AtomicU64::new(0));
         let mut bytes = unpack(raw, &taken).and_then(utf16::decode).map_err(io_error)?;
         let head = read_head(&mut bytes).map_err(io_error)?;
+        self.open_unpacked(source, head, bytes, taken, modified)
+    }
+
+    fn open_unpacked(
+        &self,
+        source: Source,
+        head: Vec<u8>,
+        rest: Box<dyn BufRead + Send>,
+        taken: Arc<AtomicU64>,
+        modified: Option<Timestamp>,
+    ) -> Result<Box<dyn Reader>, OpenError> {
+        let name = source.name.clone();
         if head.is_empty() {
             return Err(OpenError::Empty { name });
         }
@@ -117,13 +146,16 @@ impl Opener {
         let Some(format) = format else {
             return Err(OpenError::UnknownFormat { name, quote: quote() });
         };
-        let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(bytes));
+        let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
         let input = Input { source: Arc::new(source), bytes, taken, arrived: Timestamp::now(), modified };
         let names = Arc::clone(&self.names);
         let taxonomy = &self.taxonomy;
         Ok(match format {
-            Told::Evtx => Box::new(evtx::EvtxReader::open(input, names, taxonomy).map_err(io_error)?),
-            Told::Json(Framing::Lines) => Box::new(JsonLinesReader::new(input, names, taxonomy)),
+            Told::Evtx => {
+                let chunks = evtx::Chunks::spooled(input).map_err(|cause| OpenError::Io { name, cause })?;
+                Box::new(BlockReader::new(chunks, &self.evtx))
+            }
+            Told::Json(Framing::Lines) => Box::new(BlockReader::new(Lines::new(input), &self.json)),
             Told::Json(Framing::Stream) => Box::new(JsonStreamReader::new(input, names, taxonomy)),
             Told::ZeekTsv => Box::new(LineReader::new(input, names, zeek_tsv::ZeekTsv::new(taxonomy))),
             Told::Syslog => Box::new(LineReader::new(input, names, syslog::Syslog::new(taxonomy))),
@@ -154,6 +186,12 @@ fn tell(head: &[u8]) -> Option<Told> {
     tell_by_lines(head)
 }
 
+/// Returns whether the first bytes of a stream that is quiet are enough to tell its format: those of whole lines are.
+fn is_told(head: &[u8]) -> bool {
+    let lines = memchr::memrchr(b'\n', head).map_or(&head[..0], |end| &head[..=end]);
+    evtx::is(head) || tell(lines).is_some()
+}
+
 /// Tells a text format by which one most of the first lines are in: garbage in front must not hide the rest.
 fn tell_by_lines(head: &[u8]) -> Option<Told> {
     /// Lines that are looked at.
@@ -178,6 +216,11 @@ fn read_head(bytes: &mut Box<dyn BufRead + Send>) -> io::Result<Vec<u8>> {
         Err(cause) if head.is_empty() => Err(cause),
         _ => Ok(head),
     }
+}
+
+fn stream_source(name: &str) -> Source {
+    let began_nanos = Timestamp::now().as_nanos();
+    Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos } }
 }
 
 #[cfg(unix)]

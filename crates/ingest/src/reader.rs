@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cresset_event::{Event, Source};
 
-use crate::lines::Block;
+use crate::block::Block;
 
 /// Most bytes of a bad record that are shown in its report.
 const QUOTE_BYTES_MAX: usize = 120;
@@ -17,11 +17,11 @@ pub trait Reader: Send {
 
     /// Returns what makes decoders, where records can be decoded apart from the reading: then [`Reader::next_block`] may be
     /// called in place of [`Reader::next_record`], and its blocks, decoded in their order, give the same.
-    fn decoders(&self) -> Option<Decoders> {
+    fn decoders(&self) -> Option<&Decoders> {
         None
     }
 
-    /// Returns the next lines, undecoded; `None` at the end, and where there is nothing that makes decoders.
+    /// Returns the next block, undecoded; `None` at the end, and where there is nothing that makes decoders.
     fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
         None
     }
@@ -29,14 +29,14 @@ pub trait Reader: Send {
     /// Takes an event back that nobody needs any more, so that its memory is used again.
     fn recycle(&mut self, event: Event);
 
-    /// Returns the format of the last record, as `cresset formats` lists it.
+    /// Returns the format of the last record, as `cresset formats` lists it; before the first it may be empty.
     fn format(&self) -> &'static str;
 
     /// Returns how many bytes of the source, as it lies on disk, were taken so far: for progress.
     fn bytes_taken(&self) -> u64;
 }
 
-/// Decodes lines that a reader has read, on any thread.
+/// Decodes blocks that readers have read, on any thread.
 pub trait Decoder: Send {
     /// Returns the next record of a block; `None` at its end. A block is decoded to its end before the next is begun.
     fn next_record(&mut self, block: &mut Block) -> Option<Record>;
@@ -48,8 +48,31 @@ pub trait Decoder: Send {
     fn format(&self) -> &'static str;
 }
 
-/// Makes decoders for the blocks of a reader.
-pub type Decoders = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
+/// Makes decoders for the blocks of all sources of one format.
+#[derive(Clone)]
+pub struct Decoders(Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>);
+
+impl Decoders {
+    pub(crate) fn new(make: impl Fn() -> Box<dyn Decoder> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// Makes a decoder.
+    pub fn decoder(&self) -> Box<dyn Decoder> {
+        (self.0)()
+    }
+
+    /// Returns whether the decoders of one are those of the other.
+    pub fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Decoders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decoders")
+    }
+}
 
 /// What one step of a [`Reader`] gives.
 #[derive(Debug)]

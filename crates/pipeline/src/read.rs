@@ -71,7 +71,7 @@ pub(crate) fn read_all<E>(
         match opened {
             Ok(mut reader) => {
                 let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(&name), bytes + read));
-                match reader.decoders() {
+                match reader.decoders().cloned() {
                     Some(decoders) => read_blocks(&mut *reader, &decoders, pace, &mut progress, emit)?,
                     None => read_records(&mut *reader, pace, &mut progress, emit)?,
                 }
@@ -132,7 +132,7 @@ fn read_blocks<E>(
 ) -> Result<(), E> {
     while let Some(block) = reader.next_block() {
         let piece = match block {
-            Ok(block) => Piece::Block(block, Arc::clone(decoders)),
+            Ok(block) => Piece::Block(block, decoders.clone()),
             Err(skipped) => Piece::Step(Step::Skipped(skipped)),
         };
         emit(piece, pace)?;

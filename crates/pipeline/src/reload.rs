@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use cresset_detect::{Changed, RuleSet, RuleSources, Rulebook};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use crate::load::{find_rule_files, load_rule_file};
 
@@ -24,7 +24,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// What a look at the files came to.
 #[derive(Debug)]
 pub struct Reloaded {
-    /// Files that are new, changed or gone.
+    /// Files that are new, changed or gone; none where a look was asked for that found nothing.
     pub files: usize,
     /// Rules that there are now.
     pub rules: usize,
@@ -44,7 +44,19 @@ pub struct Reloader {
 #[derive(Debug)]
 pub struct Reloads {
     pub(crate) sets: Receiver<Arc<RuleSet>>,
+    asks: Sender<()>,
     _open: Sender<()>,
+}
+
+impl Reloads {
+    /// Returns what asks for a look at the files now.
+    pub fn asker(&self) -> impl Fn() + Send + 'static + use<> {
+        let asks = self.asks.clone();
+        move || {
+            // One that waits already is enough.
+            let _ = asks.try_send(());
+        }
+    }
 }
 
 /// What tells a version of a file from another.
@@ -71,13 +83,24 @@ impl Reloader {
         &self.book
     }
 
-    /// Looks at the files every second, on a thread of its own, and tells what came of it.
+    /// Looks at the files every second, and whenever that is asked for, on a thread of its own, and tells what came of it; where
+    /// it was asked for, also that nothing did.
     pub fn spawn(mut self, mut tell: impl FnMut(&Reloaded) + Send + 'static) -> Reloads {
         let (found, sets) = unbounded();
+        let (asks, asked) = bounded(1);
         let (open, closed) = bounded::<()>(0);
         thread::spawn(move || {
-            while closed.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                let Some(reloaded) = self.look() else { continue };
+            loop {
+                let is_asked = select! {
+                    recv(closed) -> _ => return,
+                    recv(asked) -> ask => ask.is_ok(),
+                    default(LOOK_EVERY) => false,
+                };
+                let reloaded = match self.look() {
+                    Some(reloaded) => reloaded,
+                    None if is_asked => self.unchanged(),
+                    None => continue,
+                };
                 // Before it is told: who hears of new rules may count on them.
                 if reloaded.changed.is_changed && found.send(Arc::clone(self.book.set())).is_err() {
                     return;
@@ -85,7 +108,12 @@ impl Reloader {
                 tell(&reloaded);
             }
         });
-        Reloads { sets, _open: open }
+        Reloads { sets, asks, _open: open }
+    }
+
+    fn unchanged(&self) -> Reloaded {
+        let changed = Changed { is_changed: false, kept: Vec::new(), refused: Vec::new() };
+        Reloaded { files: 0, rules: self.book.set().len(), changed }
     }
 
     /// Looks at the files once, and takes in what has changed; `None` where nothing has.

@@ -55,7 +55,8 @@ pub struct WatchOptions {
     pub since_inclusive: Option<Timestamp>,
     /// Events from this on are left out.
     pub until_exclusive: Option<Timestamp>,
-    /// Threads that match, beside one that reads and one that passes on; 0 and 1: one thread does everything.
+    /// Threads that match, beside one that reads and one that passes on; 0 and 1: one thread does everything. Beside them
+    /// one waits for each pipe that is open.
     pub threads: usize,
 }
 

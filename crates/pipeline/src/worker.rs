@@ -27,7 +27,7 @@ pub(crate) struct Work<'w> {
 pub(crate) struct Worker<'w> {
     work: &'w Work<'w>,
     matcher: EventMatcher,
-    /// What decodes the blocks of the source at hand, and what made it.
+    /// What decodes the blocks at hand, and what made it.
     decoder: Option<(Decoders, Box<dyn Decoder>)>,
     report: Report,
 }
@@ -75,8 +75,8 @@ impl<'w> Worker<'w> {
     }
 
     fn decode(&mut self, mut block: Block, decoders: &Decoders, take: &mut Take<'_>) -> io::Result<()> {
-        let known = self.decoder.take().filter(|(made_by, _)| Arc::ptr_eq(made_by, decoders));
-        let (made_by, mut decoder) = known.unwrap_or_else(|| (Arc::clone(decoders), decoders()));
+        let known = self.decoder.take().filter(|(made_by, _)| made_by.are(decoders));
+        let (made_by, mut decoder) = known.unwrap_or_else(|| (decoders.clone(), decoders.decoder()));
         while let Some(record) = decoder.next_record(&mut block) {
             let spare = match record {
                 Record::Event(event) => self.look_at(event, decoder.format(), take)?,

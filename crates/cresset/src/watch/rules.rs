@@ -80,6 +80,9 @@ pub(super) fn tell_reloaded(reloaded: &Reloaded, err: &mut dyn Write) -> io::Res
     for file in &reloaded.changed.kept {
         writeln!(err, "rules: the last good version of {} goes on", escape::terminal(file))?;
     }
+    if reloaded.files == 0 {
+        writeln!(err, "rules: no file has changed; {} now", counted(reloaded.rules as u64, "rule"))?;
+    }
     if reloaded.changed.is_changed {
         let files = counted((reloaded.files - reloaded.changed.kept.len()) as u64, "file");
         writeln!(err, "rules: {files} changed; {} now", counted(reloaded.rules as u64, "rule"))?;

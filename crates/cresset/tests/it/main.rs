@@ -3,9 +3,11 @@
 mod arrows;
 mod corpus;
 mod coverage;
+mod fed;
 mod indicators;
 mod licences;
 mod output;
+mod quiet;
 mod reload;
 mod rules_test;
 mod sample;

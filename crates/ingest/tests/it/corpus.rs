@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use crate::read;
+use crate::{read, read_apart, read_by};
 
 /// A few real logs of different kinds, where the corpus is.
 #[expect(clippy::print_stdout, reason = "says that a test is skipped")]
@@ -33,6 +33,19 @@ fn a_log_cut_within_a_chunk_gives_the_records_before_the_cut_and_a_report() {
     }
 }
 
+#[test]
+fn a_log_gives_the_same_in_place_in_memory_and_decoded_apart() {
+    for log in logs() {
+        let whole = read(log.clone());
+        for (expected, log) in [(whole, &log[..]), (read(&log[..4096 + 65_536 / 2]), &log[..4096 + 65_536 / 2])] {
+            assert_eq!(read_apart(log), expected);
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), log).expect("room");
+            assert_eq!(read_by(|opener| opener.open_file(file.path())), expected);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 8))]
 
@@ -48,7 +61,7 @@ proptest! {
             for (at, byte) in damage {
                 bytes[at.index(used + 1)] = byte;
             }
-            read(bytes);
+            assert_eq!(read_apart(bytes.clone()), read(bytes));
         }
     }
 }

@@ -3,16 +3,22 @@
 mod bad_input;
 mod corpus;
 mod formats;
+mod quiet;
 
 use std::io::Write;
 
-use cresset_ingest::{Opener, Record};
+use cresset_ingest::{OpenError, Opener, Reader, Record};
 
 /// Reads bytes to their end: an event as `product/service/categories time | name=value …`, a skipped record as
 /// `skipped N: reason`.
 fn read(bytes: impl Into<Vec<u8>>) -> Vec<String> {
+    read_by(|opener| opener.open_bytes("test.log", bytes.into()))
+}
+
+/// Reads a source that can be opened like this.
+fn read_by(open: impl FnOnce(&Opener) -> Result<Box<dyn Reader>, OpenError>) -> Vec<String> {
     let opener = Opener::new(Default::default());
-    let mut reader = match opener.open_bytes("test.log", bytes.into()) {
+    let mut reader = match open(&opener) {
         Ok(reader) => reader,
         Err(error) => return vec![format!("not opened: {error}")],
     };
@@ -26,6 +32,28 @@ fn read(bytes: impl Into<Vec<u8>>) -> Vec<String> {
         show(&record)
     });
     shown.collect()
+}
+
+/// Reads bytes as [`read`] does, each block decoded apart from the reading by one of two decoders in turn.
+fn read_apart(bytes: impl Into<Vec<u8>>) -> Vec<String> {
+    let mut reader = match Opener::new(Default::default()).open_bytes("test.log", bytes.into()) {
+        Ok(reader) => reader,
+        Err(error) => return vec![format!("not opened: {error}")],
+    };
+    let decoders = reader.decoders().expect("a format that can be decoded apart").clone();
+    let mut decoders = [decoders.decoder(), decoders.decoder()];
+    let mut shown = Vec::new();
+    while let Some(block) = reader.next_block() {
+        decoders.reverse();
+        match block {
+            Ok(mut block) => {
+                let records = std::iter::from_fn(|| decoders[0].next_record(&mut block));
+                shown.extend(records.map(|record| show(&record)));
+            }
+            Err(skipped) => shown.push(show(&Record::Skipped(skipped))),
+        }
+    }
+    shown
 }
 
 fn show(record: &Record) -> String {

@@ -4,7 +4,7 @@
 mod event;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet};
@@ -14,6 +14,7 @@ use cresset_pipeline::{SourcePath, find_sources, load_rules};
 use rsigma_eval::{CompiledRule, Engine, compile_rule};
 
 use self::event::OracleEvent;
+use crate::corpus;
 
 /// What we find and the oracle does not: rule, file, record and why we are right.
 const ONLY_OURS: &[(&str, &str, u64)] = &[
@@ -21,17 +22,6 @@ const ONLY_OURS: &[(&str, &str, u64)] = &[
     // each dash and `/` for the others.
     ("4a0b2c7e-7cb2-495d-8b63-5f268e7bfd67", "AutomatedTestingTools/PanacheSysmon_vs_AtomicRedTeam01.evtx", 4124),
 ];
-
-#[expect(clippy::print_stdout, reason = "says that a test is skipped")]
-fn corpus() -> Option<PathBuf> {
-    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
-    let corpus = named.unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"));
-    if !corpus.is_dir() {
-        println!("skipped: no corpus at {}", corpus.display());
-        return None;
-    }
-    Some(corpus)
-}
 
 /// The oracle's rules, and for each log source an engine of those that are meant for it.
 struct Oracle {
