@@ -12,7 +12,7 @@ use cresset_event::{Event, EventId};
 use crate::correlation::{CorrelationStats, Dropped, Fired, Memory, Restored, Snapshot, SnapshotError};
 use crate::detection::{Cause, Detection, Matched};
 use crate::indicators::{IndicatorMatch, IndicatorSet, LookUpScratch};
-use crate::rules::{MatchScratch, RuleMatch, RuleSet};
+use crate::rules::{MatchScratch, RuleMatches, RuleSet};
 
 /// Rules and indicators, ready; and the memory of the correlations.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ pub struct EventMatcher {
 /// What fits one event.
 #[derive(Debug, Default)]
 pub struct Matches {
-    rules: Vec<RuleMatch>,
+    rules: RuleMatches,
     indicators: Vec<IndicatorMatch>,
 }
 
 impl Matches {
-    /// Returns whether nothing fits.
+    /// Returns whether nothing fits, and no rule gave up.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.indicators.is_empty()
+        self.rules.fitting.is_empty() && self.rules.gave_up.is_empty() && self.indicators.is_empty()
     }
 }
 
@@ -88,13 +88,16 @@ impl Detector {
         let mut fired = Vec::new();
         let id = OnceCell::new();
         let id = || *id.get_or_init(|| event.id());
-        for fit in matches.rules {
+        let rules = matches.rules;
+        // Those that matched this event may not have known yet that the rule was stopped.
+        for fit in rules.fitting.into_iter().filter(|fit| !self.matcher.rules.is_stopped(fit.key)) {
             self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
             if fit.reports {
                 let matched = self.rules().explain(event, &fit.reasons);
                 found(Detection::new(Cause::Rule(fit.rule), event, id(), matched));
             }
         }
+        rules.gave_up.into_iter().for_each(|key| self.matcher.rules.overrun(key));
         for found_by in matches.indicators {
             let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
             let matched = vec![Matched::new(field, Some(&found_by.value))];

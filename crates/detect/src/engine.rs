@@ -14,6 +14,7 @@ mod fold;
 mod glob;
 mod index;
 mod lower;
+mod pattern;
 mod plan;
 mod program;
 mod scan;
@@ -24,5 +25,5 @@ mod witness;
 
 pub(crate) use expr::{Expr, Reason, TestTable, Tests};
 pub(crate) use lower::{Lowering, meant};
-pub(crate) use plan::{Plan, Scratch};
+pub(crate) use plan::{Finds, Plan, Scratch};
 pub(crate) use view::{Lookup, Reads, View};

@@ -33,6 +33,7 @@
 //! ```
 
 mod attack;
+mod budget;
 mod correlation;
 mod detection;
 mod detector;
@@ -48,6 +49,7 @@ mod wanted;
 mod warning_list;
 
 pub use attack::TACTICS;
+pub use budget::{OVERRUNS_MAX, Overrun};
 pub use correlation::{CorrelationStats, DropReason, Dropped, Restored, Snapshot, SnapshotError};
 pub use detection::{Cause, Detection, Matched};
 pub use detector::{Detector, EventMatcher, Matches};

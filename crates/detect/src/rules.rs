@@ -10,14 +10,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cresset_event::{Event, FieldNames, LogSource, Value};
 use rsigma_parser::{Detection as Selection, SigmaRule};
 
+use crate::budget::{Budget, Overrun};
 use crate::correlation::{CorrelationSet, Digest};
 use crate::detection::Matched;
-use crate::engine::{Expr, Lowering, Plan, Reason, Scratch, TestTable, Tests};
+use crate::engine::{Expr, Finds, Lowering, Plan, Reason, Scratch, TestTable, Tests};
 use crate::filters;
 use crate::level::{Level, Status};
 use crate::rule::{Place, Refused, Rule, RuleSources};
@@ -65,6 +67,8 @@ pub struct RuleSet {
     /// Whether each correlation reports.
     correlations_report: Vec<bool>,
     plans: RwLock<Plans>,
+    /// Whether any rule has used up its budget.
+    any_stopped: AtomicBool,
 }
 
 type Plans = HashMap<Arc<LogSource>, Arc<Plan>>;
@@ -87,6 +91,7 @@ struct Entry {
     /// Whether it reports by itself, or is there for a correlation only.
     reports: bool,
     fields: BTreeSet<String>,
+    budget: Budget,
 }
 
 /// A rule that fits an event.
@@ -98,6 +103,40 @@ pub(crate) struct RuleMatch {
     pub(crate) reports: bool,
     /// What made it fit, where it reports.
     pub(crate) reasons: Vec<Reason>,
+}
+
+/// What the rules come to for one event.
+#[derive(Debug, Default)]
+pub(crate) struct RuleMatches {
+    /// Those that fit, in the order of the set.
+    pub(crate) fitting: Vec<RuleMatch>,
+    /// The places of those that gave up.
+    pub(crate) gave_up: Vec<usize>,
+}
+
+/// Takes what the engine finds.
+struct Finding<'s> {
+    set: &'s RuleSet,
+    found: RuleMatches,
+}
+
+impl Finds for Finding<'_> {
+    fn is_stopped(&self, key: usize) -> bool {
+        self.set.is_stopped(key)
+    }
+
+    fn explains(&self, key: usize) -> bool {
+        self.set.entry(key).reports
+    }
+
+    fn fits(&mut self, key: usize, reasons: Vec<Reason>) {
+        let entry = self.set.entry(key);
+        self.found.fitting.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, reasons });
+    }
+
+    fn gave_up(&mut self, key: usize) {
+        self.found.gave_up.push(key);
+    }
 }
 
 impl fmt::Debug for RuleSet {
@@ -160,6 +199,7 @@ impl RuleSet {
             correlations: Arc::new(correlations),
             correlations_report,
             plans: RwLock::default(),
+            any_stopped: AtomicBool::default(),
         };
         (set, refused)
     }
@@ -200,6 +240,7 @@ impl RuleSet {
             correlations: Arc::clone(&self.correlations),
             correlations_report: self.correlations_report.clone(),
             plans: RwLock::new(kept),
+            any_stopped: self.any_stopped.load(Ordering::Relaxed).into(),
         };
         stale.keys().for_each(|source| drop(set.plan(source)));
         (set, refused)
@@ -272,22 +313,38 @@ impl RuleSet {
     }
 
     /// Finds the rules that fit an event, in the order of the set.
-    pub(crate) fn matches(&self, event: &Event, scratch: &mut MatchScratch) -> Vec<RuleMatch> {
+    pub(crate) fn matches(&self, event: &Event, scratch: &mut MatchScratch) -> RuleMatches {
         assert!(Arc::ptr_eq(event.names(), &self.names), "the event's fields are numbered in another table");
-        let mut matches = Vec::new();
         let MatchScratch { engine, plans } = scratch;
         let plan = self.plan_of(&event.origin().log_source, plans);
-        let entry = |key: usize| self.entries[key].as_ref().expect("plans hold rules that are there");
-        plan.find(
-            event,
-            engine,
-            |key| entry(key).reports,
-            |key, reasons| {
-                let entry = entry(key);
-                matches.push(RuleMatch { key, rule: Arc::clone(&entry.rule), reports: entry.reports, reasons });
-            },
-        );
-        matches
+        let mut finding = Finding { set: self, found: RuleMatches::default() };
+        plan.find(event, engine, &mut finding);
+        finding.found
+    }
+
+    fn entry(&self, key: usize) -> &Entry {
+        self.entries[key].as_ref().expect("plans hold rules that are there")
+    }
+
+    /// Returns whether a rule has used up its budget.
+    pub(crate) fn is_stopped(&self, key: usize) -> bool {
+        self.any_stopped.load(Ordering::Relaxed) && self.entry(key).budget.is_used_up()
+    }
+
+    /// Counts an event on which a rule gave up. Called in the order of the events.
+    pub(crate) fn overrun(&self, key: usize) {
+        if self.entry(key).budget.overrun() {
+            self.any_stopped.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the rules that gave up on events, in the order of the set. What they did counts for every set derived from
+    /// this one and every detector that has it.
+    pub fn overruns(&self) -> impl Iterator<Item = Overrun> {
+        let overruns = self.entries().map(|(_, entry)| (entry, entry.budget.overruns()));
+        overruns
+            .filter(|(_, events)| *events > 0)
+            .map(|(entry, events)| Overrun { rule: Arc::clone(&entry.rule), events })
     }
 
     /// Returns the fields and values behind the reasons for which a rule fits an event.
@@ -348,7 +405,8 @@ impl Entry {
         let mut fields = BTreeSet::new();
         rule.detection.named.values().for_each(|selection| collect_fields(selection, &mut fields));
         let source = WantedSource::of(&rule.logsource);
-        Ok(Self { reports: filter.lets_report(&known), rule: Arc::new(known), source, condition, fields })
+        let reports = filter.lets_report(&known);
+        Ok(Self { reports, rule: Arc::new(known), source, condition, fields, budget: Budget::default() })
     }
 
     /// Whether a correlation that refers to an id or name means this rule.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use cresset_detect::{Detector, Level, RuleSet, TACTICS};
+use cresset_detect::{Detector, Level, Overrun, RuleSet, TACTICS};
 use cresset_event::{FieldNames, Timestamp};
 use cresset_pipeline::Report;
 
@@ -33,6 +33,7 @@ impl Closing<'_> {
         write_top_rules(self.summary, style, out)?;
         write_coverage(self.report, self.detector.rules(), self.names, out)?;
         write_correlations(self.detector, out)?;
+        write_overruns(self.detector, out)?;
         write_reading(self.summary, self.report, out)
     }
 
@@ -49,7 +50,8 @@ impl Closing<'_> {
             counted(report.unreadable.len() as u64, "source"),
             rate(report)
         )?;
-        write_shed(self.detector, out)
+        write_shed(self.detector, out)?;
+        write_overruns(self.detector, out)
     }
 }
 
@@ -159,6 +161,17 @@ fn write_correlations(detector: &Detector, out: &mut dyn Write) -> io::Result<()
         writeln!(out, "  correlations left out {}: {reason}", counted(count, "event"))?;
     }
     write_shed(detector, out)
+}
+
+/// Names the rules that used up their budget, or a part of it.
+fn write_overruns(detector: &Detector, out: &mut dyn Write) -> io::Result<()> {
+    detector.rules().overruns().try_for_each(|overrun| {
+        let Overrun { rule, events } = &overrun;
+        let (title, file) = (escape::terminal(&rule.title), escape::terminal(&rule.file));
+        let events = counted(u64::from(*events), "event");
+        let then = if overrun.is_stopped() { "and was stopped" } else { "and goes on" };
+        writeln!(out, "  rule `{title}` ({file}) took too long over {events} {then}; simplify its regular expression")
+    })
 }
 
 /// Names the correlations that had more to remember than there is room for.

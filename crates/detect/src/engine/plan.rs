@@ -5,6 +5,7 @@
 //! does not fit, and never leaves out one that does (`tests/it/oracle.rs` compares it with another engine that looks at
 //! every rule).
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -52,6 +53,23 @@ struct PlannedTest {
     is_decided: bool,
 }
 
+/// Takes what is found, and says what is asked of a rule, given by its place in the rule set.
+pub(crate) trait Finds {
+    /// Whether the rule is not to be looked at.
+    fn is_stopped(&self, key: usize) -> bool;
+    /// Whether it is asked why the rule fits.
+    fn explains(&self, key: usize) -> bool;
+    /// The rule fits, for these reasons.
+    fn fits(&mut self, key: usize, reasons: Vec<Reason>);
+    /// Whether the rule fits would cost too much to find out.
+    fn gave_up(&mut self, key: usize);
+}
+
+/// The lowest bits of what is known of a test: whether it holds, and whether it was given up on.
+const VERDICT_BITS: u32 = 2;
+const HOLDS: u32 = 1;
+const GAVE_UP: u32 = 2;
+
 /// What is worked out of one event, kept for the next so that nothing is allocated again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -63,7 +81,7 @@ pub(crate) struct Scratch {
 #[derive(Debug, Default)]
 struct Marks {
     round: u32,
-    /// By test: the round it was asked in, doubled, and one more where it holds.
+    /// By test: the round it was asked in, and behind it the bits of the verdict.
     verdicts: Vec<u32>,
     /// By rule: the round it was raised in.
     raised: Vec<u32>,
@@ -102,14 +120,8 @@ impl Plan {
         Self { rules, programs, tests: builder.planned, always, places, indexes, anywhere, crowds, reads_everything }
     }
 
-    /// Finds the rules that fit an event, by their place in the rule set; and why, of those that `explains` asks it of.
-    pub(crate) fn find(
-        &self,
-        event: &Event,
-        scratch: &mut Scratch,
-        explains: impl Fn(usize) -> bool,
-        mut found: impl FnMut(usize, Vec<Reason>),
-    ) {
+    /// Finds the rules that fit an event, by their place in the rule set.
+    pub(crate) fn find(&self, event: &Event, scratch: &mut Scratch, found: &mut impl Finds) {
         if self.rules.is_empty() {
             return;
         }
@@ -121,23 +133,36 @@ impl Plan {
         let Marks { round, verdicts, candidates, .. } = marks;
         // In the order of the set.
         candidates.sort_unstable();
+        let gave_up = Cell::new(false);
         let mut holds = |test: u32| {
             let known = &mut verdicts[test as usize];
-            if *known >> 1 != *round {
+            if *known >> VERDICT_BITS != *round {
                 let PlannedTest { asked, is_decided } = &self.tests[test as usize];
-                *known = (*round << 1) | u32::from(!is_decided && asked.holds(&view));
+                let holds = !is_decided && asked.holds(&view);
+                // Several values: one may fit although another was given up on.
+                let verdict = if holds { HOLDS } else { 0 } | if view.gave_up() && !holds { GAVE_UP } else { 0 };
+                *known = (*round << VERDICT_BITS) | verdict;
             }
-            *known & 1 == 1
+            gave_up.set(gave_up.get() || *known & GAVE_UP != 0);
+            *known & HOLDS != 0
         };
         for candidate in candidates.iter() {
             let rule = &self.rules[*candidate as usize];
-            if self.programs.holds(rule.condition, &mut holds) {
+            if found.is_stopped(rule.key) {
+                continue;
+            }
+            let fits = self.programs.holds(rule.condition, &mut holds);
+            if gave_up.take() {
+                found.gave_up(rule.key);
+            } else if fits {
                 let mut reasons = Vec::new();
-                if explains(rule.key) {
+                if found.explains(rule.key) {
                     let mut explain = |test: u32| self.tests[test as usize].asked.explain(&view, &mut reasons);
                     self.programs.reasons(rule.condition, &mut holds, &mut explain);
+                    // What was given up on here was not needed to fit.
+                    (view.gave_up(), gave_up.take());
                 }
-                found(rule.key, reasons);
+                found.fits(rule.key, reasons);
             }
         }
     }
@@ -171,8 +196,8 @@ impl Plan {
 impl Marks {
     /// Begins the next event.
     fn begin(&mut self, plan: &Plan) {
-        // A verdict has one bit less for its round.
-        self.round = (self.round + 1) & (u32::MAX >> 1);
+        // A verdict has fewer bits for its round.
+        self.round = (self.round + 1) & (u32::MAX >> VERDICT_BITS);
         if self.round == 0 {
             self.verdicts.clear();
             self.raised.clear();
@@ -188,7 +213,7 @@ impl Marks {
 
 impl Found for Marks {
     fn holds(&mut self, test: u32) {
-        self.verdicts[test as usize] = (self.round << 1) | 1;
+        self.verdicts[test as usize] = (self.round << VERDICT_BITS) | HOLDS;
     }
 
     fn raise(&mut self, rules: &[u32]) {
@@ -288,6 +313,27 @@ mod tests {
     use super::super::test::Case;
     use super::*;
 
+    #[derive(Default)]
+    struct Fitting(Vec<usize>);
+
+    impl Finds for Fitting {
+        fn is_stopped(&self, _: usize) -> bool {
+            false
+        }
+
+        fn explains(&self, _: usize) -> bool {
+            false
+        }
+
+        fn fits(&mut self, key: usize, _: Vec<Reason>) {
+            self.0.push(key);
+        }
+
+        fn gave_up(&mut self, key: usize) {
+            panic!("gave up on {key}");
+        }
+    }
+
     #[test]
     fn nothing_is_left_of_older_events_when_rounds_begin_anew() {
         let names = Arc::new(FieldNames::new());
@@ -302,11 +348,11 @@ mod tests {
         for (text, fitting) in [("one", 0), ("two", 1), ("one", 0)] {
             builder.push("a", Value::Str(text));
             let event = builder.finish(Origin::default());
-            let mut found = Vec::new();
-            plan.find(&event, &mut scratch, |_| false, |key, _| found.push(key));
-            assert_eq!(found, [fitting], "{text}");
+            let mut found = Fitting::default();
+            plan.find(&event, &mut scratch, &mut found);
+            assert_eq!(found.0, [fitting], "{text}");
             // The last one before they begin anew.
-            scratch.marks.round = u32::MAX >> 1;
+            scratch.marks.round = u32::MAX >> VERDICT_BITS;
         }
     }
 }

@@ -10,19 +10,13 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use cresset_event::{FieldId, Network, Timestamp, Value};
 use memchr::memmem::{self, Finder};
-use regex::{Regex, RegexBuilder};
 
 use super::glob::Glob;
+use super::pattern::Pattern;
 use super::view::{Reads, View};
 
 /// Literals from which on a set of them is looked for in one pass.
 const MANY_LITERALS: usize = 5;
-
-/// Most memory that the states of one regular expression take, in each thread that meets it.
-const REGEX_STATES_BYTES_MAX: usize = 16 << 20;
-
-/// Largest regular expression, compiled. The largest of SigmaHQ has 4 MB (`\w{1,64}`), and the next one 1 MB.
-const REGEX_BYTES_MAX: usize = 8 << 20;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -102,7 +96,7 @@ pub(crate) enum TimePart {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     Nothing,
-    Regex(Regex),
+    Regex(Pattern),
     /// A finder for each literal.
     Few(Box<[Finder<'static>]>),
     /// One for all. Built when it is first asked for: most are decided by the plan's index and never are.
@@ -150,14 +144,7 @@ impl Test {
     /// Compiles what the test needs; `Err` where a regular expression cannot be compiled within its bounds.
     pub(crate) fn prepare(&self) -> Result<Prepared, String> {
         Ok(match self {
-            Self::Regex(pattern) => {
-                // Without room for its states `regex` falls back to a search that is a hundred times slower.
-                let built = RegexBuilder::new(pattern)
-                    .size_limit(REGEX_BYTES_MAX)
-                    .dfa_size_limit(REGEX_STATES_BYTES_MAX)
-                    .build();
-                Prepared::Regex(built.map_err(|error| format!("the regular expression cannot be used: {error}"))?)
-            }
+            Self::Regex(pattern) => Prepared::Regex(Pattern::new(pattern)?),
             Self::Text { op: TextOp::Contains, literals, .. } if literals.len() >= MANY_LITERALS => {
                 Prepared::Many(OnceLock::new())
             }
@@ -198,7 +185,7 @@ impl Test {
         }
     }
 
-    /// Returns whether the event's values of a field are so.
+    /// Returns whether the event's values of a field are so; see [`View::gave_up`].
     pub(crate) fn holds(&self, prepared: &Prepared, field: FieldId, view: &View<'_>) -> bool {
         let mut entries = view.entries(field);
         match self {
@@ -238,8 +225,9 @@ impl Test {
             },
             Self::Glob { glob, case } => view.text(entry, *case).is_some_and(|text| glob.is_match(&text)),
             Self::Regex(_) => {
-                let Prepared::Regex(regex) = prepared else { return false };
-                view.text(entry, Case::Kept).is_some_and(|text| regex.is_match(&text))
+                let Prepared::Regex(pattern) = prepared else { return false };
+                view.text(entry, Case::Kept)
+                    .is_some_and(|text| pattern.is_match(&text).unwrap_or_else(|| view.give_up()))
             }
             Self::Network(network) => view
                 .text(entry, Case::Kept)

@@ -4,6 +4,7 @@
 //! event and its lookup together. Entries are numbered as in [`Event::entry`].
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Write;
 
 use cresset_event::{Entry, Event, FieldId, Value};
@@ -28,6 +29,8 @@ pub(crate) struct Lookup {
     /// The event's buffer folded, and behind it the values whose folded text stands nowhere in it.
     folded: String,
     is_ascii: bool,
+    /// A test was given up on, and nobody has asked yet.
+    gave_up: Cell<bool>,
 }
 
 /// The entries of one field, which `next` joins.
@@ -166,6 +169,17 @@ impl<'e> View<'e> {
             (Case::Kept, value) => value.to_text(),
             (Case::Folded, _) => Some(Cow::Borrowed(self.lookup.folded(entry))),
         }
+    }
+
+    /// Gives up on a test, which for the time being does not hold.
+    pub(crate) fn give_up(&self) -> bool {
+        self.lookup.gave_up.set(true);
+        false
+    }
+
+    /// Returns whether a test was given up on since this was last asked.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.lookup.gave_up.take()
     }
 
     /// Returns the event.

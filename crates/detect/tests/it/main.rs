@@ -1,5 +1,6 @@
 //! Rules and events in, detections out. One test vocabulary: [`check_detects`].
 
+mod budget;
 mod correlations;
 mod hostile;
 mod indicators;

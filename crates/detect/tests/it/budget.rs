@@ -1,0 +1,85 @@
+//! A rule that takes too long is stopped, at the same event however the events are matched; the others go on.
+
+use std::sync::Arc;
+
+use cresset_detect::{Detection, Detector, OVERRUNS_MAX};
+use cresset_event::{Event, EventBuilder, Origin, Value};
+
+use crate::{ready, show};
+
+/// `Slow` has a regular expression that meets a new state at nearly every byte of [`costly`].
+const RULES: &str = r#"
+title: Slow
+logsource: {product: linux}
+detection: {s: {a|re: 'a.{0,900}b.{0,900}[0-9]'}, condition: s}
+---
+title: Slower where it is not there
+logsource: {product: linux}
+detection: {s: {a|re: 'a.{0,900}b.{0,900}[0-9]'}, t: {b: x}, condition: t and not s}
+---
+title: Quick
+logsource: {product: linux}
+detection: {s: {b: x}, condition: s}
+"#;
+
+/// A hundred kilobytes of four letters in no order.
+fn costly() -> String {
+    let mut state = 1_u32;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + ((state >> 16) % 4) as u8)
+    });
+    letters.take(100_000).collect()
+}
+
+fn events(builder: &mut EventBuilder) -> Vec<Event> {
+    let costly = costly();
+    let values = ["ab1", &costly].into_iter().chain(std::iter::repeat_n(&*costly, OVERRUNS_MAX as usize)).chain(["ab1"]);
+    values
+        .map(|value| {
+            builder.push("a", Value::Str(value));
+            builder.push("b", Value::Str("x"));
+            let log_source = cresset_event::LogSource { product: Some("linux".into()), ..Default::default() };
+            builder.finish(Origin { log_source: Arc::new(log_source), ..Origin::default() })
+        })
+        .collect()
+}
+
+fn overruns(detector: &Detector) -> Vec<(String, u32, bool)> {
+    let overruns = detector.rules().overruns();
+    overruns.map(|overrun| (overrun.rule.title.clone(), overrun.events, overrun.is_stopped())).collect()
+}
+
+#[test]
+fn a_rule_that_takes_too_long_is_stopped_and_the_others_go_on() {
+    let (mut builder, mut detector) = ready(RULES, Arc::default());
+    let mut found = Vec::new();
+    let events = events(&mut builder);
+    events.iter().for_each(|event| detector.detect(event, |detection| found.push(show(&detection))));
+    let expected = std::iter::once("Slow").chain(std::iter::repeat_n("Quick", events.len()));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    let stopped = |title: &str| (title.to_owned(), OVERRUNS_MAX, true);
+    assert_eq!(overruns(&detector), [stopped("Slow"), stopped("Slower where it is not there")]);
+}
+
+#[test]
+fn where_it_is_stopped_does_not_depend_on_who_matches_when() {
+    let (mut builder, mut detector) = ready(RULES, Arc::default());
+    let events = events(&mut builder);
+    let mut in_turn: Vec<Detection> = Vec::new();
+    events.iter().for_each(|event| detector.detect(event, |detection| in_turn.push(detection)));
+
+    let (mut builder, mut detector) = ready(RULES, Arc::default());
+    let events = self::events(&mut builder);
+    let mut matcher = detector.matcher();
+    // All are matched, the last one first, before any is told.
+    let mut matches: Vec<_> = events.iter().rev().map(|event| matcher.matches(event)).collect();
+    let mut apart: Vec<Detection> = Vec::new();
+    for event in &events {
+        let matches = matches.pop().expect("one for each");
+        detector.tell(event, matches, |detection| apart.push(detection));
+    }
+    let titles = |found: &[Detection]| found.iter().map(show).collect::<Vec<_>>();
+    assert_eq!(titles(&apart), titles(&in_turn));
+    assert!(overruns(&detector).iter().all(|(_, events, _)| *events == OVERRUNS_MAX + 1), "{:?}", overruns(&detector));
+}
