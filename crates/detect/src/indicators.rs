@@ -31,7 +31,7 @@ mod shared;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use cresset_event::{Event, FieldId, Indicator, Matcher, Network, RawObservable, Timestamp};
+use cresset_event::{Event, FieldId, Indicator, IndicatorId, Matcher, Network, RawObservable, Timestamp};
 
 use crate::indicators::arena::Place;
 use crate::indicators::index::Index;
@@ -105,7 +105,7 @@ impl IndicatorSet {
     }
 
     /// Takes every indicator of this id out, and returns how many there were.
-    pub fn remove(&self, id: &str) -> usize {
+    pub fn remove(&self, id: &IndicatorId) -> usize {
         let mut removed = 0;
         loop {
             let some = self.change(|index| index.remove(id, CHANGES_AT_ONCE));

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::indicator_id::IndicatorId;
 use crate::observable::{HashAlgorithm, ObservableKind, is_domain};
 use crate::refang::refang;
 use crate::time::Timestamp;
@@ -15,9 +16,9 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indicator {
     /// Its id: STIX's own, else derived from its source and value.
-    pub id: String,
-    /// What a person calls it.
-    pub name: String,
+    pub id: IndicatorId,
+    /// What a person calls it, where that is not its value.
+    pub name: Option<String>,
     /// What it looks for.
     pub matcher: Matcher,
     /// When it counts.
@@ -32,6 +33,13 @@ pub struct Indicator {
     pub references: Vec<String>,
     /// The file it was loaded from, for people.
     pub loaded_from: String,
+}
+
+impl Indicator {
+    /// Returns what a person calls it: its name, or else its value.
+    pub fn title(&self) -> Cow<'_, str> {
+        self.name.as_deref().map_or_else(|| Cow::Owned(self.matcher.to_string()), Cow::Borrowed)
+    }
 }
 
 /// What an indicator looks for, in normal form.

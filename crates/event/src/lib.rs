@@ -21,6 +21,7 @@
 mod event;
 mod identity;
 mod indicator;
+mod indicator_id;
 mod log_source;
 mod names;
 mod observable;
@@ -32,6 +33,7 @@ mod value;
 pub use event::{Entry, Event, EventBuilder, Field, Origin, Source};
 pub use identity::{EventId, SourceIdentity};
 pub use indicator::{Indicator, Matcher, Network, Validity, push_observed};
+pub use indicator_id::{IndicatorId, IndicatorIdForm};
 pub use log_source::LogSource;
 pub use names::{FIELD_NAMES_ASKED_MAX, FIELD_NAMES_MAX, FieldId, FieldNames};
 pub use observable::{HashAlgorithm, Observable, ObservableKind, ObservableKinds, RawObservable};

@@ -319,7 +319,7 @@ impl<'r> Row<'r> {
         let value = matcher.to_string();
         Indicator {
             id: derived_id(source.unwrap_or(source_of(file)), &matcher, &value),
-            name: name.unwrap_or(value),
+            name,
             matcher,
             validity,
             author: source.map(|source| shortened(source, NAME_BYTES_MAX)),
@@ -368,7 +368,7 @@ mod tests {
             domain,Evil[.]example,2024-01-01,2024-06-01T00:00:00Z,high,\"C2, first\",https://r.example/1,CERT\n");
         let found = &loaded.indicators[0];
         assert_eq!(found.matcher.to_string(), "evil.example");
-        assert_eq!(found.name, "C2, first");
+        assert_eq!(found.name.as_deref(), Some("C2, first"));
         assert_eq!((found.author.as_deref(), found.confidence), (Some("CERT"), Some(85)));
         assert_eq!(found.references, ["https://r.example/1"]);
         assert_eq!(found.validity.from_inclusive, parse_moment("2024-01-01"));
@@ -387,7 +387,8 @@ mod tests {
         let loaded = csv(text.as_bytes());
         let lines: Vec<Option<u64>> = loaded.feed.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [Some(5), Some(6)]);
-        assert_eq!((loaded.indicators[0].name.as_str(), loaded.indicators[0].validity), ("c2", Validity::default()));
+        let found = &loaded.indicators[0];
+        assert_eq!((found.name.as_deref(), found.validity), (Some("c2"), Validity::default()));
     }
 
     #[test]

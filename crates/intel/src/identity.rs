@@ -3,14 +3,14 @@
 //! A UUID of version 8 (RFC 9562 §5.8) over SHA-256, so that a list that is loaded again gives the same ids. Such an id
 //! tells whoever can guess the value that it is listed: it is for use at home and is replaced before anything is shared.
 
-use cresset_event::Matcher;
+use cresset_event::{IndicatorId, Matcher};
 use sha2::{Digest, Sha256};
 
 /// Keeps these ids apart from others that are made of the same text.
 const CONTEXT: &str = "cresset indicator 1";
 
 /// Returns the id of `matcher`, which is shown as `value`, as `source` lists it.
-pub(crate) fn derived_id(source: &str, matcher: &Matcher, value: &str) -> String {
+pub(crate) fn derived_id(source: &str, matcher: &Matcher, value: &str) -> IndicatorId {
     let mut digest = Sha256::new();
     for part in [CONTEXT, source, matcher.kind().stix_path(), value] {
         digest.update((part.len() as u64).to_le_bytes());
@@ -20,17 +20,7 @@ pub(crate) fn derived_id(source: &str, matcher: &Matcher, value: &str) -> String
     bytes.copy_from_slice(&digest.finalize()[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut id = String::with_capacity(47);
-    id.push_str("indicator--");
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    for (i, byte) in bytes.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            id.push('-');
-        }
-        id.push(digit(byte >> 4));
-        id.push(digit(byte & 15));
-    }
-    id
+    IndicatorId::of_uuid(bytes)
 }
 
 #[cfg(test)]
@@ -45,6 +35,7 @@ mod tests {
         assert_eq!(id, derived("list.txt", &Matcher::parse("EVIL[.]example").unwrap()));
         assert_ne!(id, derived("other.txt", &matcher));
         assert_ne!(id, derived("list.txt", &Matcher::parse("evil2.example").unwrap()));
+        let id = id.to_string();
         let uuid = id.strip_prefix("indicator--").unwrap();
         let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12]);

@@ -14,7 +14,7 @@
 //! let loaded = load("list.txt", b"# seen in May\nhxxp://evil[.]example/a\n198.51.100.0/24 # scanners\nnonsense\n");
 //! assert_eq!(loaded.feed.kind, FeedKind::List);
 //! assert_eq!(loaded.indicators[0].matcher.kind(), ObservableKind::Url);
-//! assert_eq!(loaded.indicators[1].name, "scanners");
+//! assert_eq!(loaded.indicators[1].name.as_deref(), Some("scanners"));
 //! assert_eq!(loaded.feed.refused[0].line, Some(4));
 //! ```
 

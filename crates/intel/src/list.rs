@@ -59,7 +59,7 @@ fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
     let value = matcher.to_string();
     Indicator {
         id: derived_id(source_of(file), &matcher, &value),
-        name: name.map_or(value, |name| shortened(name, NAME_BYTES_MAX)),
+        name: name.map(|name| shortened(name, NAME_BYTES_MAX)),
         matcher,
         validity: Validity::default(),
         author: None,
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn a_comment_behind_a_value_is_its_name() {
         let loaded = list(b"evil.example # the bad one\nworse.example #");
-        assert_eq!(loaded.indicators[0].name, "the bad one");
-        assert_eq!(loaded.indicators[1].name, "worse.example");
+        assert_eq!(loaded.indicators[0].title(), "the bad one");
+        assert_eq!(loaded.indicators[1].title(), "worse.example");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use cresset_event::{Indicator, Timestamp, Validity};
+use cresset_event::{Indicator, IndicatorId, Timestamp, Validity};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -258,13 +258,14 @@ impl<'c, 'n> Objects<'c, 'n> {
         if draft.marked {
             self.collector.count_marked();
         }
+        let id = IndicatorId::from(draft.id.as_str());
         for comparison in comparisons {
             match comparison.matcher() {
                 Ok(matcher) => {
                     let author = draft.created_by.as_ref().and_then(|id| self.identities.get(id)).cloned();
                     self.collector.offer(Indicator {
-                        id: draft.id.clone(),
-                        name: draft.name.clone().unwrap_or_else(|| matcher.to_string()),
+                        id: id.clone(),
+                        name: draft.name.clone(),
                         matcher,
                         validity: draft.validity,
                         author,

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
-use cresset_event::{Event, FieldNames, HashAlgorithm, Indicator, Matcher, Network, Timestamp, Validity};
+use cresset_event::{Event, FieldNames, HashAlgorithm, Indicator, IndicatorId, Matcher, Network, Timestamp, Validity};
 use cresset_ingest::{Opener, Record};
 use cresset_pipeline::{find_feeds, load_rules};
 
@@ -130,11 +130,11 @@ fn match_events(corpus: &Path, set: &Arc<IndicatorSet>, empty: &Arc<IndicatorSet
 fn change(set: &IndicatorSet, count: u64, when: &str) {
     let fresh = |range: std::ops::Range<u64>| range.map(|number| indicator(count + number)).collect::<Vec<_>>();
     let single = fresh(0..CHANGES);
-    let ids: Vec<String> = single.iter().map(|indicator| indicator.id.clone()).collect();
+    let ids: Vec<IndicatorId> = single.iter().map(|indicator| indicator.id.clone()).collect();
     show("add one", when, single.into_iter().map(|one| timed(|| assert!(set.add(one)))).collect());
     show("revoke one", when, ids.iter().map(|id| timed(|| assert_eq!(set.remove(id), 1))).collect());
     let many = fresh(0..BULK);
-    let ids: Vec<String> = many.iter().map(|indicator| indicator.id.clone()).collect();
+    let ids: Vec<IndicatorId> = many.iter().map(|indicator| indicator.id.clone()).collect();
     let added = timed(|| assert_eq!(set.add_all(many), 0));
     let removed = timed(|| assert_eq!(ids.iter().map(|id| set.remove(id)).sum::<usize>(), ids.len()));
     println!("{BULK} at once, {when}: added in {added:.2?}, revoked in {removed:.2?}");
@@ -214,13 +214,13 @@ const BEGIN_SECONDS: i64 = 1_704_067_200;
 fn indicator(number: u64) -> Indicator {
     let mut random = Random(number);
     let matcher = matcher(number, &mut random);
-    let id = format!("{:016x}{:016x}", random.next(), random.next());
+    let id = u128::from(random.next()) << 64 | u128::from(random.next());
     let from = BEGIN_SECONDS + random.below(90 * 86_400) as i64;
     let days = [7, 30, 90, 365][random.below(4) as usize];
     let moment = |seconds: i64| Some(Timestamp::from_nanos(seconds * 1_000_000_000));
     Indicator {
-        id: format!("indicator--{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]),
-        name: matcher.to_string(),
+        id: IndicatorId::of_uuid(id.to_be_bytes()),
+        name: None,
         matcher,
         validity: Validity {
             from_inclusive: moment(from),

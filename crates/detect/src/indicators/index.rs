@@ -1,16 +1,18 @@
 //! The records of a set and the tables over them, as one thread sees them at a time.
 
-use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
-use cresset_event::{Indicator, Network, ObservableKind, ObservableKinds, RawObservable, Timestamp, push_observed};
+use cresset_event::{
+    Indicator, IndicatorId, IndicatorIdForm as Id, Matcher, Network, ObservableKind, ObservableKinds, RawObservable,
+    Timestamp, push_observed,
+};
 use foldhash::quality::RandomState;
 
 use crate::indicators::arena::{Arena, Place};
 use crate::indicators::key::{BINARY_BYTES_MAX, Code, Key, parse_hex, push_network};
 use crate::indicators::places::Places;
-use crate::indicators::record::{self, Id, Name, Profile, Record, Standing};
+use crate::indicators::record::{self, Name, Profile, Record, Standing};
 use crate::indicators::shared::Shared;
 
 /// How many small tables make a large one: of ten million places each then has 3,500 to 4,900. The numbers differ so that
@@ -35,7 +37,6 @@ pub(crate) struct Index {
     hasher: RandomState,
     counts: Counts,
     record: Vec<u8>,
-    shown: String,
 }
 
 /// How many indicators can fire, and of what.
@@ -70,7 +71,6 @@ impl Default for Index {
             hasher: RandomState::default(),
             counts: Counts::default(),
             record: Vec::new(),
-            shown: String::new(),
         }
     }
 }
@@ -103,12 +103,9 @@ impl Index {
             revoked: indicator.validity.revoked,
         };
         let profile = self.profiles.hold(profile, usize::MAX).unwrap_or_else(|_| unreachable!("there is no bound"));
-        self.shown.clear();
-        let _ = write!(self.shown, "{}", indicator.matcher);
-        if indicator.name == self.shown {
-            return record::write(&indicator, standing, profile, Name::Value, out);
-        }
-        match self.names.hold(std::mem::take(&mut indicator.name), NAMES_SHARED_MAX) {
+        let name = indicator.name.take().filter(|name| !is_value(name, &indicator.matcher));
+        let Some(name) = name else { return record::write(&indicator, standing, profile, Name::Value, out) };
+        match self.names.hold(name, NAMES_SHARED_MAX) {
             Ok(number) => record::write(&indicator, standing, profile, Name::Shared(number), out),
             Err(name) => record::write(&indicator, standing, profile, Name::Own(&name), out),
         }
@@ -192,8 +189,8 @@ impl Index {
     }
 
     /// Takes up to `most` indicators of an id out, and returns how many.
-    pub(crate) fn remove(&mut self, id: &str, most: usize) -> usize {
-        let id = Id::of(id);
+    pub(crate) fn remove(&mut self, id: &IndicatorId, most: usize) -> usize {
+        let id = id.as_form();
         let places: Vec<Place> = self.of_id(self.hash_id(id), id).iter().copied().take(most).collect();
         places.iter().for_each(|place| self.take_out(*place));
         places.len()
@@ -354,6 +351,21 @@ fn hash_key(hasher: &RandomState, key: Key<'_>) -> u64 {
 
 fn hash_id(hasher: &RandomState, id: Id<'_>) -> u64 {
     hasher.hash_one(id)
+}
+
+/// Whether a name says nothing but the value.
+fn is_value(name: &str, matcher: &Matcher) -> bool {
+    match matcher {
+        Matcher::Address(_) => name == matcher.to_string(),
+        Matcher::Domain(text)
+        | Matcher::Url(text)
+        | Matcher::Email(text)
+        | Matcher::FileName(text)
+        | Matcher::FileHash(_, text)
+        | Matcher::RegistryKey(text)
+        | Matcher::User(text)
+        | Matcher::Process(text) => name == text,
+    }
 }
 
 /// The table over values that a record is in.

@@ -12,7 +12,7 @@ fn bundle() -> Loaded {
 }
 
 fn named<'l>(loaded: &'l Loaded, name: &str) -> Vec<&'l Indicator> {
-    loaded.indicators.iter().filter(|indicator| indicator.name == name).collect()
+    loaded.indicators.iter().filter(|indicator| indicator.title() == name).collect()
 }
 
 fn values(indicators: &[&Indicator]) -> Vec<String> {
