@@ -16,12 +16,14 @@
 //!
 //! The set can be added to and taken from while others match: what was added is seen by the next event. All of it is under
 //! one lock, which an event takes once, to read. Changes hold it for [`CHANGES_AT_ONCE`] indicators at most, and go on when
-//! those who waited had their turn; each of the many small tables that a large one is made of doubles by itself.
+//! those who waited had their turn; each of the many small tables that a large one is made of doubles by itself. What is
+//! added together is encoded and hashed before the first of it is put in (`batch.rs`).
 //!
 //! `tests/it/indicators.rs` compares it with a list that is looked through, under random changes, and changes it while it is
 //! matched against.
 
 mod arena;
+mod batch;
 mod index;
 mod key;
 mod places;
@@ -41,6 +43,10 @@ use crate::warning_list::WarningList;
 
 /// Most indicators that are added or taken out while events wait: some tens of microseconds.
 const CHANGES_AT_ONCE: usize = 64;
+/// Fewest indicators for which it is worth while to go through all tables, and most that a set is laid out for (a feed has
+/// no more): 168 MB of tables, which fill as they are used.
+const EXPECTED_MIN: usize = 1 << 16;
+const EXPECTED_MAX: usize = 1 << 24;
 
 /// Whether indicators that the warning list names may fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,21 +93,31 @@ impl IndicatorSet {
     /// Adds many indicators as [`IndicatorSet::add`] does, and returns for how many there was no room. Events are matched
     /// meanwhile, against those that are in.
     pub fn add_all(&self, indicators: impl IntoIterator<Item = Indicator>) -> usize {
-        let mut indicators = indicators.into_iter();
+        let with_standing = |indicator: Indicator| {
+            let standing = self.standing(&indicator.matcher);
+            (indicator, standing)
+        };
+        let mut indicators = indicators.into_iter().map(with_standing);
+        self.expect(indicators.size_hint().0);
+        let mut some = Vec::with_capacity(CHANGES_AT_ONCE);
         let mut left_out = 0;
         loop {
-            let some: Vec<Indicator> = indicators.by_ref().take(CHANGES_AT_ONCE).collect();
+            some.extend(indicators.by_ref().take(CHANGES_AT_ONCE));
             if some.is_empty() {
                 return left_out;
             }
-            left_out += self.change(|index| {
-                let add = |indicator: Indicator| {
-                    let standing = self.standing(&indicator.matcher);
-                    usize::from(!index.add(indicator, standing))
-                };
-                some.into_iter().map(add).sum::<usize>()
-            });
+            left_out += self.change(|index| index.add(some.drain(..)));
         }
+    }
+
+    /// Lays an empty set out for about as many indicators as are to come: they are then added in half the time, and take no
+    /// more memory. A set that has some already grows as it must, for those to come may be in it.
+    pub fn expect(&self, indicators: usize) {
+        if indicators < EXPECTED_MIN || !self.is_empty() {
+            return;
+        }
+        let steps = self.read().lay_out_steps();
+        (0..steps).for_each(|step| self.change(|index| index.lay_out(step, indicators.min(EXPECTED_MAX))));
     }
 
     /// Takes every indicator of this id out, and returns how many there were.

@@ -99,9 +99,9 @@ const UNTIL_SHIFT: u32 = FROM_SHIFT + 2;
 const REFERENCES: u16 = 1 << (UNTIL_SHIFT + 2);
 const CONFIDENCE: u16 = REFERENCES << 1;
 
-/// Writes a record; `profile` and `name` are what the caller made of those parts.
+/// Adds a record to `out`; `profile` and `name` are what the caller made of those parts.
 pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, name: Name<'_>, out: &mut Vec<u8>) {
-    out.clear();
+    let start = out.len();
     out.extend_from_slice(&[0; 2]);
     let mut header = if standing == Standing::HeldBack { HELD_BACK } else { 0 };
     match indicator.id.as_form() {
@@ -136,7 +136,7 @@ pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, nam
         push_number(indicator.references.len(), out);
         indicator.references.iter().for_each(|reference| push_text(reference, out));
     }
-    out[..2].copy_from_slice(&header.to_le_bytes());
+    out[start..start + 2].copy_from_slice(&header.to_le_bytes());
 }
 
 fn push_value(indicator: &Indicator, out: &mut Vec<u8>) -> Code {

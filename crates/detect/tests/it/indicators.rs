@@ -270,6 +270,21 @@ fn what_is_over_at_a_moment_is_taken_out_and_the_rest_stays() {
     assert_eq!((set.len(), set.held_back().len()), (2, 0));
 }
 
+/// So many that the set is laid out for them first; some twice, and far enough apart to be in different batches.
+#[test]
+fn many_at_once_are_as_many_one_by_one() {
+    let numbered = |number: u32| plain(&format!("203.{}.{}.1", number >> 8, number & 255));
+    let numbers = || (0..65_000).chain(0..1_000);
+    let (at_once, one_by_one) = (IndicatorSet::default(), IndicatorSet::default());
+    assert_eq!(at_once.add_all(numbers().map(numbered)), 0);
+    assert!(numbers().all(|number| one_by_one.add(numbered(number))));
+    assert_eq!((at_once.len(), one_by_one.len()), (65_000, 65_000));
+    let all = (0..65_000).step_by(997).map(|number| format!("src_ip={}", numbered(number).id));
+    let fields = all.collect::<Vec<_>>().join(";");
+    let found = fires(at_once, 1, &fields);
+    assert_eq!((found.len(), found), (66, fires(one_by_one, 1, &fields)));
+}
+
 #[test]
 fn an_indicator_that_is_too_long_is_told_from_one_that_is_in() {
     let set = IndicatorSet::default();
