@@ -38,7 +38,7 @@ pub struct Indicator {
 impl Indicator {
     /// Returns what a person calls it: its name, or else its value.
     pub fn title(&self) -> Cow<'_, str> {
-        self.name.as_deref().map_or_else(|| Cow::Owned(self.matcher.to_string()), Cow::Borrowed)
+        self.name.as_deref().map_or_else(|| self.matcher.text(), Cow::Borrowed)
     }
 }
 
@@ -141,6 +141,21 @@ impl Matcher {
         }
     }
 
+    /// Returns the value as it is shown.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Address(network) => Cow::Owned(network.to_string()),
+            Self::Domain(text)
+            | Self::Url(text)
+            | Self::Email(text)
+            | Self::FileName(text)
+            | Self::FileHash(_, text)
+            | Self::RegistryKey(text)
+            | Self::User(text)
+            | Self::Process(text) => Cow::Borrowed(text),
+        }
+    }
+
     /// Returns the type of observable that it is compared with.
     pub fn kind(&self) -> ObservableKind {
         match self {
@@ -160,17 +175,7 @@ impl Matcher {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(network) => network.fmt(f),
-            Self::Domain(text)
-            | Self::Url(text)
-            | Self::Email(text)
-            | Self::FileName(text)
-            | Self::FileHash(_, text)
-            | Self::RegistryKey(text)
-            | Self::User(text)
-            | Self::Process(text) => f.write_str(text),
-        }
+        f.write_str(&self.text())
     }
 }
 

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 /// Keeps these ids apart from others that are made of the same text.
 const CONTEXT: &str = "cresset indicator 1";
 
-/// Returns the id of `matcher`, which is shown as `value`, as `source` lists it.
-pub(crate) fn derived_id(source: &str, matcher: &Matcher, value: &str) -> IndicatorId {
+/// Returns the id of `matcher` as `source` lists it.
+pub(crate) fn derived_id(source: &str, matcher: &Matcher) -> IndicatorId {
     let mut digest = Sha256::new();
-    for part in [CONTEXT, source, matcher.kind().stix_path(), value] {
+    for part in [CONTEXT, source, matcher.kind().stix_path(), &matcher.text()] {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn the_same_value_of_the_same_source_has_the_same_id() {
         let matcher = Matcher::parse("evil.example").unwrap();
-        let derived = |source, matcher: &Matcher| derived_id(source, matcher, &matcher.to_string());
+        let derived = derived_id;
         let id = derived("list.txt", &matcher);
         assert_eq!(id, derived("list.txt", &Matcher::parse("EVIL[.]example").unwrap()));
         assert_ne!(id, derived("other.txt", &matcher));

@@ -5,7 +5,9 @@
 
 use cresset_event::{HashAlgorithm, Indicator, Matcher, ObservableKind, Validity};
 
-use crate::collector::{Collector, Place};
+use crate::collector::Collector;
+use crate::crew::Crew;
+use crate::findings::Findings;
 use crate::identity::derived_id;
 use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
 use crate::value::{read_as, read_by_form};
@@ -16,49 +18,55 @@ const LINE_BYTES_MAX: usize = 8192;
 const SINKS: &[&str] = &["0.0.0.0", "127.0.0.1", "::", "::0", "::1"];
 
 /// Reads a list.
-pub(crate) fn read(bytes: &[u8], collector: &mut Collector<'_>) {
-    for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
-        if line.len() > LINE_BYTES_MAX {
-            let reason = format!("the line has {} bytes; {LINE_BYTES_MAX} are read at most", line.len());
-            collector.refuse(Place::Line(number), reason, &lossy(line));
-            continue;
-        }
-        match utf8(line) {
-            Ok(text) => read_line(text, number, collector),
-            Err(reason) => collector.refuse(Place::Line(number), reason, &lossy(line)),
-        }
+pub(crate) fn read(bytes: &[u8], crew: Crew, collector: &mut Collector<'_>) {
+    let mut lines = bytes.split(|byte| *byte == b'\n').zip(1..);
+    let findings = collector.findings();
+    crew.run(
+        || (Vec::new(), findings.clone()),
+        |(batch, _)| {
+            batch.clear();
+            batch.extend(lines.by_ref().take(crew.batch_entries));
+            !batch.is_empty()
+        },
+        |(batch, findings)| batch.iter().for_each(|(line, number)| read_bytes(line, *number, findings)),
+        |(_, findings)| collector.take(findings),
+    );
+}
+
+fn read_bytes(line: &[u8], number: u64, findings: &mut Findings<'_>) {
+    if line.len() > LINE_BYTES_MAX {
+        let reason = format!("the line has {} bytes; {LINE_BYTES_MAX} are read at most", line.len());
+        return findings.refuse(number, reason, &lossy(line));
+    }
+    match utf8(line) {
+        Ok(text) => read_line(text, number, findings),
+        Err(reason) => findings.refuse(number, reason, &lossy(line)),
     }
 }
 
-fn read_line(line: &str, number: u64, collector: &mut Collector<'_>) {
+fn read_line(line: &str, number: u64, findings: &mut Findings<'_>) {
     let (entry, comment) = split_comment(line);
     let entry = unquoted(entry);
     if entry.is_empty() {
         return;
     }
+    let mut take = |read: Result<Matcher, String>, name: Option<&str>| match read {
+        Ok(matcher) => findings.offer(listed(findings.file(), matcher, name)),
+        Err(reason) => findings.refuse(number, reason, line),
+    };
     if let Some(domains) = hosts_line(entry) {
-        for domain in domains {
-            take(read_as(ObservableKind::Domain, domain), comment, line, number, collector);
-        }
+        domains.for_each(|domain| take(read_as(ObservableKind::Domain, domain), comment));
     } else if let Some((hash, file)) = checksum_line(entry) {
-        take(Ok(hash), comment.or(Some(file)), line, number, collector);
+        take(Ok(hash), comment.or(Some(file)));
     } else {
-        take(read_by_form(entry), comment, line, number, collector);
-    }
-}
-
-fn take(read: Result<Matcher, String>, name: Option<&str>, line: &str, number: u64, collector: &mut Collector<'_>) {
-    match read {
-        Ok(matcher) => collector.offer(listed(collector.name(), matcher, name)),
-        Err(reason) => collector.refuse(Place::Line(number), reason, line),
+        take(read_by_form(entry), comment);
     }
 }
 
 /// Returns an indicator of which nothing is known but its value and a name.
 fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
-    let value = matcher.to_string();
     Indicator {
-        id: derived_id(source_of(file), &matcher, &value),
+        id: derived_id(source_of(file), &matcher),
         name: name.map(|name| shortened(name, NAME_BYTES_MAX)),
         matcher,
         validity: Validity::default(),
@@ -117,8 +125,8 @@ mod tests {
 
     fn list(text: &[u8]) -> Loaded {
         Loaded::gather(|take| {
-            let mut collector = Collector::new("lists/list.txt", FeedKind::List, take);
-            read(text, &mut collector);
+            let mut collector = Collector::new("lists/list.txt", FeedKind::List, 0, take);
+            read(text, Crew::of_small_batches(1, 2), &mut collector);
             collector.finish()
         })
     }

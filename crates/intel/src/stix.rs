@@ -14,7 +14,8 @@ use cresset_event::{Indicator, IndicatorId, Timestamp, Validity};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::collector::{Collector, Place};
+use crate::collector::Collector;
+use crate::findings::Place;
 use crate::moment::parse_moment;
 use crate::pattern::{Comparison, parse_pattern};
 use crate::technique::{add_labelled, add_technique};
@@ -392,7 +393,7 @@ mod tests {
 
     fn stix(json: &str) -> Loaded {
         Loaded::gather(|take| {
-            let mut collector = Collector::new("bundle.json", FeedKind::Stix, take);
+            let mut collector = Collector::new("bundle.json", FeedKind::Stix, 0, take);
             read(json.as_bytes(), &mut collector);
             collector.finish()
         })

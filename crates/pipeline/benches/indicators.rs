@@ -83,12 +83,15 @@ fn load(count: u64) -> io::Result<IndicatorSet> {
     file.into_inner()?;
     let bytes = path.metadata()?.len();
     let set = IndicatorSet::new(Warnings::Apply);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();
     for feed in find_feeds(&[path.display().to_string()]) {
-        let (feed, left_out) = feed.read_into(&set);
+        let (feed, left_out) = feed.read_into(&set, threads);
         let took = began.elapsed();
         let (taken, refused) = (feed.indicators, feed.refused_count() + left_out);
-        println!("loaded: {taken} of a CSV file of {bytes} bytes in {took:.2?}, {refused} refused");
+        println!(
+            "loaded: {taken} of a CSV file of {bytes} bytes in {took:.2?} on {threads} threads, {refused} refused"
+        );
     }
     std::fs::remove_file(path)?;
     Ok(set)

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::net::IpAddr;
 
 use cresset_event::{
-    Indicator, IndicatorId, IndicatorIdForm as Id, Matcher, Network, ObservableKind, ObservableKinds, RawObservable,
-    Timestamp, push_observed,
+    Indicator, IndicatorId, IndicatorIdForm as Id, Network, ObservableKind, ObservableKinds, RawObservable, Timestamp,
+    push_observed,
 };
 use foldhash::quality::RandomState;
 
@@ -132,7 +132,7 @@ impl Index {
             revoked: indicator.validity.revoked,
         };
         let profile = self.profiles.hold(profile, usize::MAX).unwrap_or_else(|_| unreachable!("there is no bound"));
-        let name = indicator.name.take().filter(|name| !is_value(name, &indicator.matcher));
+        let name = indicator.name.take().filter(|name| *name != indicator.matcher.text());
         let Some(name) = name else { return record::write(&indicator, standing, profile, Name::Value, out) };
         match self.names.hold(name, NAMES_SHARED_MAX) {
             Ok(number) => record::write(&indicator, standing, profile, Name::Shared(number), out),
@@ -380,21 +380,6 @@ fn hash_key(hasher: &RandomState, key: Key<'_>) -> u64 {
 
 fn hash_id(hasher: &RandomState, id: Id<'_>) -> u64 {
     hasher.hash_one(id)
-}
-
-/// Whether a name says nothing but the value.
-fn is_value(name: &str, matcher: &Matcher) -> bool {
-    match matcher {
-        Matcher::Address(_) => name == matcher.to_string(),
-        Matcher::Domain(text)
-        | Matcher::Url(text)
-        | Matcher::Email(text)
-        | Matcher::FileName(text)
-        | Matcher::FileHash(_, text)
-        | Matcher::RegistryKey(text)
-        | Matcher::User(text)
-        | Matcher::Process(text) => name == text,
-    }
 }
 
 /// The table over values that a record is in.

@@ -43,7 +43,7 @@ fn watch(threads: usize, detections_max: usize) -> (io::Result<u64>, Vec<String>
     let (rules, _) = RuleSet::compile(load_rules(&path("rules")), &RuleFilter::default(), &names);
     let indicators = IndicatorSet::new(Warnings::Apply);
     for feed in find_feeds(&path("intel")) {
-        assert_eq!(feed.read_into(&indicators).1, 0, "there is room for all");
+        assert_eq!(feed.read_into(&indicators, threads).1, 0, "there is room for all");
     }
     let detector = Detector::new(Arc::new(rules), Arc::new(indicators));
     let mut watch = Watch::new(names, detector, WatchOptions { threads, ..WatchOptions::default() });
