@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::indicator_id::IndicatorId;
 use crate::observable::{HashAlgorithm, ObservableKind, is_domain};
@@ -24,7 +25,7 @@ pub struct Indicator {
     /// When it counts.
     pub validity: Validity,
     /// Who says so, where that is told.
-    pub author: Option<String>,
+    pub author: Option<Arc<str>>,
     /// How sure they are, 0 to 100 (STIX 2.1 §3.2 `confidence`).
     pub confidence: Option<u8>,
     /// ATT&CK techniques that it stands for (`T1071.001`).
@@ -32,7 +33,7 @@ pub struct Indicator {
     /// Where to read more.
     pub references: Vec<String>,
     /// The file it was loaded from, for people.
-    pub loaded_from: String,
+    pub loaded_from: Arc<str>,
 }
 
 impl Indicator {

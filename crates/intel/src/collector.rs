@@ -20,7 +20,10 @@ pub(crate) struct Collector<'n> {
     name: &'n str,
     feed: Feed,
     take: &'n mut (dyn FnMut(Taken) + Send),
-    seen: HashTable<Seen>,
+    /// What was taken, in its order.
+    seen: Vec<Seen>,
+    /// Where in `seen` an indicator is, by its fingerprint: small, for each look into it is one into memory far away.
+    positions: HashTable<u32>,
     fingerprints: Fingerprints,
     indicators_over: usize,
 }
@@ -75,12 +78,13 @@ impl<'n> Collector<'n> {
         take: &'n mut (dyn FnMut(Taken) + Send),
     ) -> Self {
         // An eighth is left to growth: a table for a few too many would stay twice as large as it has to be.
-        let seen = HashTable::with_capacity(indicators_expected.min(INDICATORS_MAX) / 8 * 7);
+        let expected = indicators_expected.min(INDICATORS_MAX) / 8 * 7;
         Self {
             name,
             feed: Feed::new(name, kind),
             take,
-            seen,
+            seen: Vec::with_capacity(expected),
+            positions: HashTable::with_capacity(expected),
             fingerprints: Fingerprints::default(),
             indicators_over: 0,
         }
@@ -92,12 +96,12 @@ impl<'n> Collector<'n> {
     }
 
     /// Returns where entries can be noted elsewhere, to be taken later.
-    pub(crate) fn findings(&self) -> Findings<'n> {
+    pub(crate) fn findings(&self) -> Findings {
         Findings::new(self.name, self.fingerprints.clone())
     }
 
     /// Takes what was noted.
-    pub(crate) fn take(&mut self, findings: &mut Findings<'_>) {
+    pub(crate) fn take(&mut self, findings: &mut Findings) {
         self.bring_near(findings);
         for found in findings.found.drain(..) {
             match found {
@@ -108,9 +112,9 @@ impl<'n> Collector<'n> {
     }
 
     /// Asks for all at once what will be asked for one by one: several looks into the memory are then on their way together.
-    fn bring_near(&self, findings: &Findings<'_>) {
+    fn bring_near(&self, findings: &Findings) {
         let is_met = |found: &&Found| match found {
-            Found::Indicator(fingerprint, _) => self.seen.find(fingerprint.hash(), |_| true).is_some(),
+            Found::Indicator(fingerprint, _) => self.positions.find(fingerprint.hash(), |_| true).is_some(),
             Found::Refused(_) => false,
         };
         // The answer does not matter, and must not be found to be of no use.
@@ -123,24 +127,26 @@ impl<'n> Collector<'n> {
     }
 
     fn offer_as(&mut self, fingerprint: Fingerprint, indicator: Indicator) {
-        let seen = Seen { fingerprint, span: Span::of(indicator.validity) };
-        let is_same = |other: &Seen| other.fingerprint == fingerprint;
-        let replaces = match self.seen.entry(fingerprint.hash(), is_same, |seen| seen.fingerprint.hash()) {
-            Entry::Occupied(mut known) => {
+        let span = Span::of(indicator.validity);
+        let Self { seen, positions, .. } = self;
+        let at = |position: &u32| seen[*position as usize].fingerprint;
+        let entry = positions.entry(fingerprint.hash(), |other| at(other) == fingerprint, |other| at(other).hash());
+        let replaces = match entry {
+            Entry::Occupied(position) => {
                 self.feed.duplicates += 1;
-                let before = known.get().span;
-                if seen.span.until_exclusive <= before.until_exclusive {
+                let known = &mut seen[*position.get() as usize].span;
+                if span.until_exclusive <= known.until_exclusive {
                     return;
                 }
-                *known.get_mut() = seen;
-                Some(before.validity())
+                Some(std::mem::replace(known, span).validity())
             }
             Entry::Vacant(_) if self.feed.indicators >= INDICATORS_MAX => {
                 self.indicators_over += 1;
                 return;
             }
             Entry::Vacant(entry) => {
-                entry.insert(seen);
+                entry.insert(seen.len() as u32);
+                seen.push(Seen { fingerprint, span });
                 self.feed.indicators += 1;
                 None
             }

@@ -1,16 +1,21 @@
 //! Threads that read one feed together: what comes of it, and in which order, does not depend on how many they are.
 //!
 //! A batch of entries is cut off the feed by one thread at a time, read by each for itself, and taken by one at a time again,
-//! in the order in which they were cut off. The thread that cut a batch off takes it too: its memory stays where it is warm.
+//! in the order in which they were cut off. The thread that cut a batch off has it taken too: its memory stays where it is
+//! warm. Until its turn comes it reads on, [`AHEAD_MAX`] batches at most.
 //! `load.rs` proves that several come to what one comes to.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 /// Most threads: cutting off and taking are a third of the work and are done by one at a time, so that more would wait.
 const THREADS_MAX: usize = 4;
 /// Entries of a batch: a quarter of a millisecond, and some 100 KB.
 const BATCH_ENTRIES: usize = 256;
+/// Batches that a thread reads ahead while those before are not taken: as much as another thread is held up for when the
+/// machine is busy. Past it the thread waits.
+const AHEAD_MAX: usize = 8;
 
 /// How many threads there are, and what they take at once.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +23,23 @@ pub(crate) struct Crew {
     threads: usize,
     /// Most entries of a batch.
     pub(crate) batch_entries: usize,
+}
+
+/// What one thread has read.
+struct Hand<'t, B, T> {
+    turns: &'t Turns<T>,
+    /// What waits to be taken, with its number.
+    done: VecDeque<(u64, B)>,
+    spare: Vec<B>,
+}
+
+/// What became of a batch that is to be taken.
+enum Outcome {
+    Taken,
+    /// Those before it are still to come.
+    Early,
+    /// Those before it will never come.
+    Broken,
 }
 
 /// Whose turn it is to have a batch taken.
@@ -51,13 +73,17 @@ impl Crew {
         let turns = Turns { state: Mutex::new(Turn { number: 0, take, is_broken: false }), changed: Condvar::new() };
         let work = || {
             let _leaving = Leaving(&turns);
-            let mut batch = new_batch();
-            while let Some(number) = cut_off(&feed, &mut batch) {
+            let mut hand = Hand { turns: &turns, done: VecDeque::new(), spare: Vec::new() };
+            loop {
+                let mut batch = hand.spare.pop().unwrap_or_else(&new_batch);
+                let Some(number) = cut_off(&feed, &mut batch) else { break };
                 read(&mut batch);
-                if !turns.take(number, &mut batch) {
+                hand.done.push_back((number, batch));
+                if !hand.hand_in(AHEAD_MAX) {
                     return;
                 }
             }
+            hand.hand_in(0);
         };
         thread::scope(|scope| {
             (1..self.threads).for_each(|_| drop(scope.spawn(work)));
@@ -75,23 +101,62 @@ fn cut_off<B>(feed: &Mutex<(u64, impl FnMut(&mut B) -> bool)>, batch: &mut B) ->
     cut(batch).then_some(number)
 }
 
+impl<B, T: FnMut(&mut B)> Hand<'_, B, T> {
+    /// Has taken what can be, and waits only while more than so many are left; `false` where the others are gone.
+    fn hand_in(&mut self, left_max: usize) -> bool {
+        while let Some((number, mut batch)) = self.done.pop_front() {
+            let outcome = if self.done.len() < left_max {
+                self.turns.try_take(number, &mut batch)
+            } else {
+                self.turns.wait_to_take(number, &mut batch)
+            };
+            match outcome {
+                Outcome::Taken => self.spare.push(batch),
+                Outcome::Early => {
+                    self.done.push_front((number, batch));
+                    return true;
+                }
+                Outcome::Broken => return false,
+            }
+        }
+        true
+    }
+}
+
 impl<T> Turns<T> {
-    /// Waits for the turn of a batch and has it taken; `false` where that never comes.
-    fn take<B>(&self, number: u64, batch: &mut B) -> bool
+    fn try_take<B>(&self, number: u64, batch: &mut B) -> Outcome
     where
         T: FnMut(&mut B),
     {
-        let Ok(turn) = self.state.lock() else { return false };
-        let is_early = |turn: &mut Turn<T>| turn.number != number && !turn.is_broken;
-        let Ok(mut turn) = self.changed.wait_while(turn, is_early) else { return false };
-        if turn.is_broken {
-            return false;
+        match self.state.try_lock() {
+            Ok(turn) if turn.is_broken => Outcome::Broken,
+            Ok(turn) if turn.number == number => self.take(turn, batch),
+            Ok(_) | Err(TryLockError::WouldBlock) => Outcome::Early,
+            Err(TryLockError::Poisoned(_)) => Outcome::Broken,
         }
+    }
+
+    fn wait_to_take<B>(&self, number: u64, batch: &mut B) -> Outcome
+    where
+        T: FnMut(&mut B),
+    {
+        let Ok(turn) = self.state.lock() else { return Outcome::Broken };
+        let is_early = |turn: &mut Turn<T>| turn.number != number && !turn.is_broken;
+        match self.changed.wait_while(turn, is_early) {
+            Ok(turn) if !turn.is_broken => self.take(turn, batch),
+            _ => Outcome::Broken,
+        }
+    }
+
+    fn take<B>(&self, mut turn: MutexGuard<'_, Turn<T>>, batch: &mut B) -> Outcome
+    where
+        T: FnMut(&mut B),
+    {
         (turn.take)(batch);
         turn.number += 1;
         drop(turn);
         self.changed.notify_all();
-        true
+        Outcome::Taken
     }
 }
 

@@ -8,12 +8,11 @@ mod records;
 mod row;
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
-use cresset_event::Matcher;
 
 use crate::collector::Collector;
 use crate::crew::Crew;
 use crate::csv::records::{Batch, Fault, Records};
-use crate::csv::row::read_record;
+use crate::csv::row::{Scratch, read_record};
 use crate::findings::Findings;
 use crate::list::{hosts_line, is_comment};
 use crate::text::{lossy, unquoted};
@@ -176,7 +175,7 @@ pub(crate) fn read(bytes: &[u8], layout: &Layout, crew: Crew, collector: &mut Co
     let mut records = Records::new(bytes, layout);
     let findings = collector.findings();
     crew.run(
-        || Work { batch: Batch::default(), matchers: Vec::new(), findings: findings.clone() },
+        || Work { batch: Batch::default(), scratch: Scratch::default(), findings: findings.for_thread() },
         |work| records.cut(&mut work.batch, crew.batch_entries),
         |work| work.read(layout),
         |work| collector.take(&mut work.findings),
@@ -184,17 +183,17 @@ pub(crate) fn read(bytes: &[u8], layout: &Layout, crew: Crew, collector: &mut Co
 }
 
 /// A batch of records, and what they come to.
-struct Work<'b, 'n> {
+struct Work<'b> {
     batch: Batch<'b>,
-    matchers: Vec<Matcher>,
-    findings: Findings<'n>,
+    scratch: Scratch,
+    findings: Findings,
 }
 
-impl Work<'_, '_> {
+impl Work<'_> {
     fn read(&mut self, layout: &Layout) {
-        let Self { batch, matchers, findings } = self;
+        let Self { batch, scratch, findings } = self;
         for record in batch.records() {
-            read_record(record, layout, matchers, findings);
+            read_record(record, layout, scratch, findings);
         }
         for Fault { line, reason, bytes } in &batch.faults {
             findings.refuse(*line, reason, &lossy(bytes));

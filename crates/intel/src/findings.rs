@@ -1,6 +1,7 @@
 //! What the entries of a feed come to, in their order, before a [`Collector`](crate::collector::Collector) has seen them.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use cresset_event::Indicator;
 use foldhash::quality;
@@ -41,9 +42,9 @@ pub(crate) struct Fingerprint([u64; 2]);
 pub(crate) struct Fingerprints([quality::RandomState; 2]);
 
 /// Collects what entries come to.
-#[derive(Debug, Clone)]
-pub(crate) struct Findings<'n> {
-    file: &'n str,
+#[derive(Debug)]
+pub(crate) struct Findings {
+    file: Arc<str>,
     fingerprints: Fingerprints,
     pub(crate) found: Vec<Found>,
 }
@@ -61,14 +62,20 @@ impl Fingerprints {
     }
 }
 
-impl<'n> Findings<'n> {
-    pub(crate) fn new(file: &'n str, fingerprints: Fingerprints) -> Self {
-        Self { file, fingerprints, found: Vec::new() }
+impl Findings {
+    pub(crate) fn new(file: &str, fingerprints: Fingerprints) -> Self {
+        Self { file: file.into(), fingerprints, found: Vec::new() }
+    }
+
+    /// Returns empty ones for another thread: with a name of the file of its own, for a count of holders that two threads
+    /// change goes to and fro between them.
+    pub(crate) fn for_thread(&self) -> Self {
+        Self::new(&self.file, self.fingerprints.clone())
     }
 
     /// Returns what the caller calls the file.
-    pub(crate) fn file(&self) -> &'n str {
-        self.file
+    pub(crate) fn file(&self) -> &Arc<str> {
+        &self.file
     }
 
     /// Notes an indicator.
@@ -78,7 +85,7 @@ impl<'n> Findings<'n> {
 
     /// Notes an entry that is not taken.
     pub(crate) fn refuse(&mut self, line: u64, reason: impl AsRef<str>, quote: &str) {
-        self.found.push(Found::Refused(refused(self.file, Place::Line(line), reason.as_ref(), quote)));
+        self.found.push(Found::Refused(refused(&self.file, Place::Line(line), reason.as_ref(), quote)));
     }
 }
 

@@ -3,12 +3,14 @@
 //! `#`, `//` and `;` begin a comment at the start of a line or after a blank; a comment behind a value becomes its name.
 //! Read as well: quoted values, lines of a hosts file (`0.0.0.0 bad.example`) and of `sha256sum` (hash, then file name).
 
+use std::sync::Arc;
+
 use cresset_event::{HashAlgorithm, Indicator, Matcher, ObservableKind, Validity};
 
 use crate::collector::Collector;
 use crate::crew::Crew;
 use crate::findings::Findings;
-use crate::identity::derived_id;
+use crate::identity::Sources;
 use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
 use crate::value::{read_as, read_by_form};
 
@@ -22,36 +24,52 @@ pub(crate) fn read(bytes: &[u8], crew: Crew, collector: &mut Collector<'_>) {
     let mut lines = bytes.split(|byte| *byte == b'\n').zip(1..);
     let findings = collector.findings();
     crew.run(
-        || (Vec::new(), findings.clone()),
-        |(batch, _)| {
-            batch.clear();
-            batch.extend(lines.by_ref().take(crew.batch_entries));
-            !batch.is_empty()
+        || Work { lines: Vec::new(), sources: Sources::default(), findings: findings.for_thread() },
+        |work| {
+            work.lines.clear();
+            work.lines.extend(lines.by_ref().take(crew.batch_entries));
+            !work.lines.is_empty()
         },
-        |(batch, findings)| batch.iter().for_each(|(line, number)| read_bytes(line, *number, findings)),
-        |(_, findings)| collector.take(findings),
+        Work::read,
+        |work| collector.take(&mut work.findings),
     );
 }
 
-fn read_bytes(line: &[u8], number: u64, findings: &mut Findings<'_>) {
+/// A batch of lines with their numbers, and what they come to.
+struct Work<'b> {
+    lines: Vec<(&'b [u8], u64)>,
+    sources: Sources,
+    findings: Findings,
+}
+
+impl Work<'_> {
+    fn read(&mut self) {
+        let Self { lines, sources, findings } = self;
+        for (line, number) in lines {
+            read_bytes(line, *number, sources, findings);
+        }
+    }
+}
+
+fn read_bytes(line: &[u8], number: u64, sources: &mut Sources, findings: &mut Findings) {
     if line.len() > LINE_BYTES_MAX {
         let reason = format!("the line has {} bytes; {LINE_BYTES_MAX} are read at most", line.len());
         return findings.refuse(number, reason, &lossy(line));
     }
     match utf8(line) {
-        Ok(text) => read_line(text, number, findings),
+        Ok(text) => read_line(text, number, sources, findings),
         Err(reason) => findings.refuse(number, reason, &lossy(line)),
     }
 }
 
-fn read_line(line: &str, number: u64, findings: &mut Findings<'_>) {
+fn read_line(line: &str, number: u64, sources: &mut Sources, findings: &mut Findings) {
     let (entry, comment) = split_comment(line);
     let entry = unquoted(entry);
     if entry.is_empty() {
         return;
     }
     let mut take = |read: Result<Matcher, String>, name: Option<&str>| match read {
-        Ok(matcher) => findings.offer(listed(findings.file(), matcher, name)),
+        Ok(matcher) => findings.offer(listed(findings.file(), sources, matcher, name)),
         Err(reason) => findings.refuse(number, reason, line),
     };
     if let Some(domains) = hosts_line(entry) {
@@ -64,9 +82,9 @@ fn read_line(line: &str, number: u64, findings: &mut Findings<'_>) {
 }
 
 /// Returns an indicator of which nothing is known but its value and a name.
-fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
+fn listed(file: &Arc<str>, sources: &mut Sources, matcher: Matcher, name: Option<&str>) -> Indicator {
     Indicator {
-        id: derived_id(source_of(file), &matcher),
+        id: sources.get(source_of(file)).derived_id(&matcher),
         name: name.map(|name| shortened(name, NAME_BYTES_MAX)),
         matcher,
         validity: Validity::default(),
@@ -74,7 +92,7 @@ fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
         confidence: None,
         techniques: Vec::new(),
         references: Vec::new(),
-        loaded_from: file.to_owned(),
+        loaded_from: Arc::clone(file),
     }
 }
 

@@ -263,17 +263,17 @@ impl<'c, 'n> Objects<'c, 'n> {
         for comparison in comparisons {
             match comparison.matcher() {
                 Ok(matcher) => {
-                    let author = draft.created_by.as_ref().and_then(|id| self.identities.get(id)).cloned();
+                    let author = draft.created_by.as_ref().and_then(|id| self.identities.get(id));
                     self.collector.offer(Indicator {
                         id: id.clone(),
                         name: draft.name.clone(),
                         matcher,
                         validity: draft.validity,
-                        author,
+                        author: author.map(|author| author.as_str().into()),
                         confidence: draft.confidence,
                         techniques: draft.techniques.clone(),
                         references: draft.references.clone(),
-                        loaded_from: self.collector.name().to_owned(),
+                        loaded_from: self.collector.name().into(),
                     });
                 }
                 Err(reason) => self.collector.refuse(Place::Object(Some(&draft.id)), reason, &draft.pattern),

@@ -230,11 +230,11 @@ fn indicator(number: u64) -> Indicator {
             until_exclusive: moment(from + days * 86_400),
             revoked: false,
         },
-        author: Some(format!("source {}", random.below(40))),
+        author: Some(format!("source {}", random.below(40)).into()),
         confidence: Some(random.below(101) as u8),
         techniques: Vec::new(),
         references: Vec::new(),
-        loaded_from: "intel/feed.csv".to_owned(),
+        loaded_from: "intel/feed.csv".into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use cresset_event::{
     Indicator, IndicatorId, IndicatorIdForm as Id, Network, ObservableKind, ObservableKinds, RawObservable, Timestamp,
@@ -128,7 +129,7 @@ impl Index {
         let profile = Profile {
             author: indicator.author.take(),
             techniques: std::mem::take(&mut indicator.techniques),
-            loaded_from: std::mem::take(&mut indicator.loaded_from),
+            loaded_from: Arc::clone(&indicator.loaded_from),
             revoked: indicator.validity.revoked,
         };
         let profile = self.profiles.hold(profile, usize::MAX).unwrap_or_else(|_| unreachable!("there is no bound"));

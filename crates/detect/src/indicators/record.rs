@@ -14,6 +14,8 @@
 //! Text has its length before it. Numbers have seven bits a byte, the lowest first. What was encoded comes back the same
 //! (`tests` below).
 
+use std::sync::Arc;
+
 use cresset_event::{Indicator, IndicatorIdForm as Id, Timestamp, Validity};
 
 use crate::indicators::key::{Code, Key, push_matcher};
@@ -24,9 +26,9 @@ const SECONDS_A_DAY: i64 = 86_400;
 /// What many indicators have in common: those of one feed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Profile {
-    pub(crate) author: Option<String>,
+    pub(crate) author: Option<Arc<str>>,
     pub(crate) techniques: Vec<String>,
-    pub(crate) loaded_from: String,
+    pub(crate) loaded_from: Arc<str>,
     pub(crate) revoked: bool,
 }
 
@@ -346,11 +348,11 @@ mod tests {
                 name: name.map(str::to_owned),
                 matcher: Matcher::Domain(value),
                 validity: Validity { from_inclusive: from, until_exclusive: until, revoked: true },
-                author: Some("author".to_owned()),
+                author: Some("author".into()),
                 confidence: Some(7),
                 techniques: vec!["T1071".to_owned()],
                 references,
-                loaded_from: "feed".to_owned(),
+                loaded_from: "feed".into(),
             };
             let profile = Profile {
                 author: indicator.author.clone(),

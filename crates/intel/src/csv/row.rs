@@ -1,24 +1,28 @@
 //! Reads a record of a CSV file into its indicators.
 
+use std::sync::Arc;
+
 use ::csv::ByteRecord;
 use cresset_event::{Indicator, Matcher, Timestamp, Validity};
 
 use super::records::Numbered;
 use super::{COLUMNS_MAX, Columns, Layout};
 use crate::findings::Findings;
-use crate::identity::derived_id;
+use crate::identity::Sources;
 use crate::list::source_of;
 use crate::moment::parse_moment;
 use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
 use crate::value_type::{ValueType, read_named, read_part};
 
-/// Reads one record; `matchers` is memory that is used again.
-pub(super) fn read_record(
-    numbered: &Numbered,
-    layout: &Layout,
-    matchers: &mut Vec<Matcher>,
-    findings: &mut Findings<'_>,
-) {
+/// What a thread uses again for each record.
+#[derive(Default)]
+pub(super) struct Scratch {
+    matchers: Vec<Matcher>,
+    sources: Sources,
+}
+
+/// Reads one record.
+pub(super) fn read_record(numbered: &Numbered, layout: &Layout, scratch: &mut Scratch, findings: &mut Findings) {
     let Numbered { line, record } = numbered;
     let shown = || record.iter().map(lossy).collect::<Vec<_>>().join(&char::from(layout.delimiter).to_string());
     let row = match Row::of(record, &layout.columns) {
@@ -28,7 +32,7 @@ pub(super) fn read_record(
     if row.is_left_out() {
         return;
     }
-    if let Err(reason) = row.read(matchers, findings) {
+    if let Err(reason) = row.read(scratch, findings) {
         findings.refuse(*line, reason, &shown());
     }
 }
@@ -72,14 +76,15 @@ impl<'r> Row<'r> {
         self.plain(column?).filter(|cell| !matches!(*cell, "" | "-" | "n/a" | "N/A" | "None" | "null"))
     }
 
-    fn read(&self, matchers: &mut Vec<Matcher>, findings: &mut Findings<'_>) -> Result<(), String> {
+    fn read(&self, scratch: &mut Scratch, findings: &mut Findings) -> Result<(), String> {
         if self.cell(self.columns.to_ids).is_some_and(|cell| matches!(cell, "0" | "false" | "False")) {
             return Err("`to_ids` says that it is not for detection".to_owned());
         }
         let validity = self.validity()?;
+        let Scratch { matchers, sources } = scratch;
         self.read_matchers(matchers)?;
         for matcher in matchers.drain(..) {
-            findings.offer(self.indicator(findings.file(), matcher, validity));
+            findings.offer(self.indicator(findings.file(), sources, matcher, validity));
         }
         Ok(())
     }
@@ -115,19 +120,20 @@ impl<'r> Row<'r> {
         }
     }
 
-    fn indicator(&self, file: &str, matcher: Matcher, validity: Validity) -> Indicator {
-        let source = self.cell(self.columns.source);
+    fn indicator(&self, file: &Arc<str>, sources: &mut Sources, matcher: Matcher, validity: Validity) -> Indicator {
+        let named = self.cell(self.columns.source);
+        let source = sources.get(named.unwrap_or(source_of(file)));
         let reference = self.cell(self.columns.reference).filter(|reference| reference.contains("://"));
         Indicator {
-            id: derived_id(source.unwrap_or(source_of(file)), &matcher),
+            id: source.derived_id(&matcher),
             name: self.cell(self.columns.name).map(|name| shortened(name, NAME_BYTES_MAX)),
             matcher,
             validity,
-            author: source.map(|source| shortened(source, NAME_BYTES_MAX)),
+            author: named.map(|_| Arc::clone(&source.author)),
             confidence: self.cell(self.columns.confidence).and_then(parse_confidence),
             techniques: Vec::new(),
             references: reference.map(str::to_owned).into_iter().collect(),
-            loaded_from: file.to_owned(),
+            loaded_from: Arc::clone(file),
         }
     }
 }

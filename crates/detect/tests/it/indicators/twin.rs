@@ -89,11 +89,11 @@ fn indicator() -> impl Strategy<Value = Indicator> {
                 name: (!name.is_empty()).then(|| name.to_owned()),
                 matcher,
                 validity,
-                author: confidence.map(|confidence| format!("author {}", confidence % 3)),
+                author: confidence.map(|confidence| format!("author {}", confidence % 3).into()),
                 confidence,
                 techniques: Vec::new(),
                 references: vec!["https://report.example".to_owned(); references],
-                loaded_from: "feed".to_owned(),
+                loaded_from: "feed".into(),
             }
         },
     )
