@@ -93,21 +93,16 @@ impl IndicatorSet {
     /// Adds many indicators as [`IndicatorSet::add`] does, and returns for how many there was no room. Events are matched
     /// meanwhile, against those that are in.
     pub fn add_all(&self, indicators: impl IntoIterator<Item = Indicator>) -> usize {
-        let with_standing = |indicator: Indicator| {
-            let standing = self.standing(&indicator.matcher);
-            (indicator, standing)
-        };
-        let mut indicators = indicators.into_iter().map(with_standing);
+        let indicators = indicators.into_iter();
         self.expect(indicators.size_hint().0);
-        let mut some = Vec::with_capacity(CHANGES_AT_ONCE);
-        let mut left_out = 0;
-        loop {
-            some.extend(indicators.by_ref().take(CHANGES_AT_ONCE));
-            if some.is_empty() {
-                return left_out;
-            }
-            left_out += self.change(|index| index.add(some.drain(..)));
-        }
+        let mut adder = self.adder();
+        indicators.for_each(|indicator| adder.push(indicator));
+        adder.finish()
+    }
+
+    /// Returns what adds indicators one by one as [`IndicatorSet::add_all`] does: for those that do not come as an iterator.
+    pub fn adder(&self) -> Adder<'_> {
+        Adder { set: self, some: Vec::new(), left_out: 0 }
     }
 
     /// Lays an empty set out for about as many indicators as are to come: they are then added in half the time, and take no
@@ -210,6 +205,38 @@ impl IndicatorSet {
             std::thread::yield_now();
         }
         changed
+    }
+}
+
+/// Adds indicators to a set, as many at once as events may wait for.
+#[derive(Debug)]
+#[must_use = "`finish` adds the last"]
+pub struct Adder<'s> {
+    set: &'s IndicatorSet,
+    some: Vec<(Indicator, Standing)>,
+    left_out: usize,
+}
+
+impl Adder<'_> {
+    /// Adds an indicator, now or with those that come next.
+    pub fn push(&mut self, indicator: Indicator) {
+        let standing = self.set.standing(&indicator.matcher);
+        self.some.push((indicator, standing));
+        if self.some.len() == CHANGES_AT_ONCE {
+            self.add_some();
+        }
+    }
+
+    /// Adds what is left, and returns for how many there was no room.
+    pub fn finish(mut self) -> usize {
+        self.add_some();
+        self.left_out
+    }
+
+    fn add_some(&mut self) {
+        let Self { set, some, left_out } = self;
+        *left_out += set.change(|index| index.add(some));
+        some.clear();
     }
 }
 

@@ -10,9 +10,6 @@ use cresset_intel::{FILE_BYTES_MAX, Feed, Taken};
 use crate::report::Unreadable;
 use crate::sources::{SourcePath, find_sources};
 
-/// Indicators that are added at once: as many as a set takes while events wait.
-const PARCEL_LEN: usize = 64;
-
 /// Reads Sigma rules from files, and from the `.yml` and `.yaml` files of folders. What cannot be read is among the
 /// refused.
 pub fn load_rules(arguments: &[String]) -> RuleSources {
@@ -104,16 +101,9 @@ impl FeedSource {
             Err(reason) => return (Feed::unreadable(&self.name, reason), 0),
         };
         set.expect(cresset_intel::indicators_expected(&bytes));
-        let mut parcel = Vec::with_capacity(PARCEL_LEN);
-        let mut left_out = 0;
-        let feed = cresset_intel::read_on(threads, &self.name, &bytes, |taken| {
-            parcel.push(taken.indicator);
-            if parcel.len() == PARCEL_LEN {
-                left_out += set.add_all(parcel.drain(..));
-            }
-        });
-        left_out += set.add_all(parcel);
-        (feed, left_out)
+        let mut adder = set.adder();
+        let feed = cresset_intel::read_on(threads, &self.name, &bytes, |taken| adder.push(taken.indicator));
+        (feed, adder.finish())
     }
 
     fn bytes(&self) -> Result<Vec<u8>, String> {

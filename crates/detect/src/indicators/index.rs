@@ -90,12 +90,13 @@ impl Index {
     }
 
     /// Adds indicators, each in place of one of the same id and value, and returns for how many there was no room.
-    pub(crate) fn add(&mut self, indicators: impl Iterator<Item = (Indicator, Standing)>) -> usize {
+    /// What they have in common with others is taken out of them.
+    pub(crate) fn add(&mut self, indicators: &mut [(Indicator, Standing)]) -> usize {
         let mut batch = std::mem::take(&mut self.batch);
         batch.clear();
         for (indicator, standing) in indicators {
             let start = batch.bytes.len();
-            self.encode(indicator, standing, &mut batch.bytes);
+            self.encode(indicator, *standing, &mut batch.bytes);
             let record = Record::read(&batch.bytes[start..]);
             batch.push(start, Hashes { value: self.hash_key(record.key), id: self.hash_id(record.id) });
         }
@@ -125,7 +126,7 @@ impl Index {
         black_box(batch.hashes().filter(|hashes| met(*hashes)).count());
     }
 
-    fn encode(&mut self, mut indicator: Indicator, standing: Standing, out: &mut Vec<u8>) {
+    fn encode(&mut self, indicator: &mut Indicator, standing: Standing, out: &mut Vec<u8>) {
         let profile = Profile {
             author: indicator.author.take(),
             techniques: std::mem::take(&mut indicator.techniques),
@@ -134,10 +135,10 @@ impl Index {
         };
         let profile = self.profiles.hold(profile, usize::MAX).unwrap_or_else(|_| unreachable!("there is no bound"));
         let name = indicator.name.take().filter(|name| *name != indicator.matcher.text());
-        let Some(name) = name else { return record::write(&indicator, standing, profile, Name::Value, out) };
+        let Some(name) = name else { return record::write(indicator, standing, profile, Name::Value, out) };
         match self.names.hold(name, NAMES_SHARED_MAX) {
-            Ok(number) => record::write(&indicator, standing, profile, Name::Shared(number), out),
-            Err(name) => record::write(&indicator, standing, profile, Name::Own(&name), out),
+            Ok(number) => record::write(indicator, standing, profile, Name::Shared(number), out),
+            Err(name) => record::write(indicator, standing, profile, Name::Own(&name), out),
         }
     }
 
