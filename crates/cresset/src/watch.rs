@@ -144,7 +144,7 @@ fn leave_state(state: &Path, sources: &mut Vec<SourcePath>) {
 fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Option<IndicatorSet>> {
     let set = IndicatorSet::new(if args.no_warning_list { Warnings::Ignore } else { Warnings::Apply });
     for source in find_feeds(&args.indicators) {
-        let (feed, left_out) = source.read_into(&set);
+        let (feed, left_out) = source.read_into(&set, threads(args));
         if feed.refused_count() > 0 {
             let (file, count) = (escape::terminal(&feed.file), feed.refused_count());
             if feed.indicators == 0 {
@@ -177,7 +177,7 @@ fn output<'o>(args: &WatchArgs, style: Style, out: &'o mut dyn Write) -> Box<dyn
     }
 }
 
-/// Returns how many threads match: as many as were asked for, else as there are cores.
+/// Returns how many threads read feeds and match: as many as were asked for, else as there are cores.
 fn threads(args: &WatchArgs) -> usize {
     args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

@@ -1,5 +1,6 @@
 //! What came of an event: a Detection, with everything that a person needs to act on it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cresset_event::{Event, EventId, EventTime, Indicator, LogSource, Origin, Source, Subject, Timestamp};
@@ -123,18 +124,18 @@ impl Detection {
     }
 
     /// Returns the title of the rule, or the name of the indicator.
-    pub fn title(&self) -> &str {
+    pub fn title(&self) -> Cow<'_, str> {
         match &self.cause {
-            Cause::Rule(rule) | Cause::Correlation { rule, .. } => &rule.title,
-            Cause::Indicator(indicator) => &indicator.name,
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => Cow::Borrowed(&rule.title),
+            Cause::Indicator(indicator) => indicator.title(),
         }
     }
 
     /// Returns the id of the rule or indicator.
-    pub fn cause_id(&self) -> Option<&str> {
+    pub fn cause_id(&self) -> Option<Cow<'_, str>> {
         match &self.cause {
-            Cause::Rule(rule) | Cause::Correlation { rule, .. } => rule.id.as_deref(),
-            Cause::Indicator(indicator) => Some(&indicator.id),
+            Cause::Rule(rule) | Cause::Correlation { rule, .. } => rule.id.as_deref().map(Cow::Borrowed),
+            Cause::Indicator(indicator) => Some(indicator.id.text()),
         }
     }
 

@@ -16,12 +16,14 @@
 //!
 //! The set can be added to and taken from while others match: what was added is seen by the next event. All of it is under
 //! one lock, which an event takes once, to read. Changes hold it for [`CHANGES_AT_ONCE`] indicators at most, and go on when
-//! those who waited had their turn; each of the many small tables that a large one is made of doubles by itself.
+//! those who waited had their turn; each of the many small tables that a large one is made of doubles by itself. What is
+//! added together is encoded and hashed before the first of it is put in (`batch.rs`).
 //!
 //! `tests/it/indicators.rs` compares it with a list that is looked through, under random changes, and changes it while it is
 //! matched against.
 
 mod arena;
+mod batch;
 mod index;
 mod key;
 mod places;
@@ -31,7 +33,7 @@ mod shared;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use cresset_event::{Event, FieldId, Indicator, Matcher, Network, RawObservable, Timestamp};
+use cresset_event::{Event, FieldId, Indicator, IndicatorId, Matcher, Network, RawObservable, Timestamp};
 
 use crate::indicators::arena::Place;
 use crate::indicators::index::Index;
@@ -41,6 +43,10 @@ use crate::warning_list::WarningList;
 
 /// Most indicators that are added or taken out while events wait: some tens of microseconds.
 const CHANGES_AT_ONCE: usize = 64;
+/// Fewest indicators for which it is worth while to go through all tables, and most that a set is laid out for (a feed has
+/// no more): 168 MB of tables, which fill as they are used.
+const EXPECTED_MIN: usize = 1 << 16;
+const EXPECTED_MAX: usize = 1 << 24;
 
 /// Whether indicators that the warning list names may fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,25 +93,30 @@ impl IndicatorSet {
     /// Adds many indicators as [`IndicatorSet::add`] does, and returns for how many there was no room. Events are matched
     /// meanwhile, against those that are in.
     pub fn add_all(&self, indicators: impl IntoIterator<Item = Indicator>) -> usize {
-        let mut indicators = indicators.into_iter();
-        let mut left_out = 0;
-        loop {
-            let some: Vec<Indicator> = indicators.by_ref().take(CHANGES_AT_ONCE).collect();
-            if some.is_empty() {
-                return left_out;
-            }
-            left_out += self.change(|index| {
-                let add = |indicator: Indicator| {
-                    let standing = self.standing(&indicator.matcher);
-                    usize::from(!index.add(indicator, standing))
-                };
-                some.into_iter().map(add).sum::<usize>()
-            });
+        let indicators = indicators.into_iter();
+        self.expect(indicators.size_hint().0);
+        let mut adder = self.adder();
+        indicators.for_each(|indicator| adder.push(indicator));
+        adder.finish()
+    }
+
+    /// Returns what adds indicators one by one as [`IndicatorSet::add_all`] does: for those that do not come as an iterator.
+    pub fn adder(&self) -> Adder<'_> {
+        Adder { set: self, some: Vec::new(), left_out: 0 }
+    }
+
+    /// Lays an empty set out for about as many indicators as are to come: they are then added in half the time, and take no
+    /// more memory. A set that has some already grows as it must, for those to come may be in it.
+    pub fn expect(&self, indicators: usize) {
+        if indicators < EXPECTED_MIN || !self.is_empty() {
+            return;
         }
+        let steps = self.read().lay_out_steps();
+        (0..steps).for_each(|step| self.change(|index| index.lay_out(step, indicators.min(EXPECTED_MAX))));
     }
 
     /// Takes every indicator of this id out, and returns how many there were.
-    pub fn remove(&self, id: &str) -> usize {
+    pub fn remove(&self, id: &IndicatorId) -> usize {
         let mut removed = 0;
         loop {
             let some = self.change(|index| index.remove(id, CHANGES_AT_ONCE));
@@ -194,6 +205,38 @@ impl IndicatorSet {
             std::thread::yield_now();
         }
         changed
+    }
+}
+
+/// Adds indicators to a set, as many at once as events may wait for.
+#[derive(Debug)]
+#[must_use = "`finish` adds the last"]
+pub struct Adder<'s> {
+    set: &'s IndicatorSet,
+    some: Vec<(Indicator, Standing)>,
+    left_out: usize,
+}
+
+impl Adder<'_> {
+    /// Adds an indicator, now or with those that come next.
+    pub fn push(&mut self, indicator: Indicator) {
+        let standing = self.set.standing(&indicator.matcher);
+        self.some.push((indicator, standing));
+        if self.some.len() == CHANGES_AT_ONCE {
+            self.add_some();
+        }
+    }
+
+    /// Adds what is left, and returns for how many there was no room.
+    pub fn finish(mut self) -> usize {
+        self.add_some();
+        self.left_out
+    }
+
+    fn add_some(&mut self) {
+        let Self { set, some, left_out } = self;
+        *left_out += set.change(|index| index.add(some));
+        some.clear();
     }
 }
 

@@ -54,7 +54,7 @@ pub use correlation::{CorrelationStats, DropReason, Dropped, Restored, Snapshot,
 pub use detection::{Cause, Detection, Matched};
 pub use detector::{Detector, EventMatcher, Matches};
 pub use explain::{Explained, RuleExplained};
-pub use indicators::{IndicatorSet, Warnings};
+pub use indicators::{Adder, IndicatorSet, Warnings};
 pub use level::{Level, Status};
 pub use rule::{Refused, Rule, RuleSources};
 pub use rulebook::{Changed, Rulebook};

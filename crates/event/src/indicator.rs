@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use crate::indicator_id::IndicatorId;
 use crate::observable::{HashAlgorithm, ObservableKind, is_domain};
 use crate::refang::refang;
 use crate::time::Timestamp;
@@ -15,15 +17,15 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indicator {
     /// Its id: STIX's own, else derived from its source and value.
-    pub id: String,
-    /// What a person calls it.
-    pub name: String,
+    pub id: IndicatorId,
+    /// What a person calls it, where that is not its value.
+    pub name: Option<String>,
     /// What it looks for.
     pub matcher: Matcher,
     /// When it counts.
     pub validity: Validity,
     /// Who says so, where that is told.
-    pub author: Option<String>,
+    pub author: Option<Arc<str>>,
     /// How sure they are, 0 to 100 (STIX 2.1 §3.2 `confidence`).
     pub confidence: Option<u8>,
     /// ATT&CK techniques that it stands for (`T1071.001`).
@@ -31,7 +33,14 @@ pub struct Indicator {
     /// Where to read more.
     pub references: Vec<String>,
     /// The file it was loaded from, for people.
-    pub loaded_from: String,
+    pub loaded_from: Arc<str>,
+}
+
+impl Indicator {
+    /// Returns what a person calls it: its name, or else its value.
+    pub fn title(&self) -> Cow<'_, str> {
+        self.name.as_deref().map_or_else(|| self.matcher.text(), Cow::Borrowed)
+    }
 }
 
 /// What an indicator looks for, in normal form.
@@ -133,6 +142,21 @@ impl Matcher {
         }
     }
 
+    /// Returns the value as it is shown.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Address(network) => Cow::Owned(network.to_string()),
+            Self::Domain(text)
+            | Self::Url(text)
+            | Self::Email(text)
+            | Self::FileName(text)
+            | Self::FileHash(_, text)
+            | Self::RegistryKey(text)
+            | Self::User(text)
+            | Self::Process(text) => Cow::Borrowed(text),
+        }
+    }
+
     /// Returns the type of observable that it is compared with.
     pub fn kind(&self) -> ObservableKind {
         match self {
@@ -152,17 +176,7 @@ impl Matcher {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(network) => network.fmt(f),
-            Self::Domain(text)
-            | Self::Url(text)
-            | Self::Email(text)
-            | Self::FileName(text)
-            | Self::FileHash(_, text)
-            | Self::RegistryKey(text)
-            | Self::User(text)
-            | Self::Process(text) => f.write_str(text),
-        }
+        f.write_str(&self.text())
     }
 }
 

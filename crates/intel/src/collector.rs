@@ -1,45 +1,38 @@
 //! Takes what the readers of the formats find: passes indicators on, counts duplicates, keeps the bounds of [`Feed`].
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::BuildHasher;
+use std::hint::black_box;
 
 use cresset_event::{Indicator, Timestamp, Validity};
-use foldhash::{fast, quality};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::feed::{Feed, FeedKind, INDICATORS_MAX, REFUSED_KEPT_MAX, Refused, Taken};
+use crate::findings::{Findings, Fingerprint, Fingerprints, Found, Place, refused};
 use crate::text::shortened;
 
-/// Longest quote of a refused entry: a line of a terminal or two.
-const QUOTE_BYTES_MAX: usize = 160;
-/// Longest reason: it may quote a value or an error as well.
-const REASON_BYTES_MAX: usize = 400;
 /// Most types of other objects that are told apart. STIX 2.1 defines 41; ATT&CK adds 9. The rest is one type `(others)`.
 const OTHER_TYPES_MAX: usize = 128;
 /// Longest name of a type (STIX 2.1 §3.1 allows 250 characters; the known ones have 30 at most).
 const TYPE_BYTES_MAX: usize = 64;
 
-/// Where a refused entry stands.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'p> {
-    /// A line, counted from 1.
-    Line(u64),
-    /// An object, by its id where it has one.
-    Object(Option<&'p str>),
-    /// The file as a whole.
-    File,
-}
-
 /// What was found so far.
 pub(crate) struct Collector<'n> {
     name: &'n str,
     feed: Feed,
-    take: &'n mut dyn FnMut(Taken),
-    /// Until when an indicator counts, by its id and matcher, of which 128 bits stand for the two: the keys of the hashes
-    /// are known to nobody, so that two that are alike cannot be made, and are not met by chance.
-    seen: HashMap<[u64; 2], Span, fast::RandomState>,
-    hashers: [quality::RandomState; 2],
+    take: &'n mut (dyn FnMut(Taken) + Send),
+    /// What was taken, in its order.
+    seen: Vec<Seen>,
+    /// Where in `seen` an indicator is, by its fingerprint: small, for each look into it is one into memory far away.
+    positions: HashTable<u32>,
+    fingerprints: Fingerprints,
     indicators_over: usize,
+}
+
+/// Until when an indicator counts.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    fingerprint: Fingerprint,
+    span: Span,
 }
 
 /// A validity in 16 bytes. One that is revoked lasts from the end of time to its beginning.
@@ -77,9 +70,24 @@ impl Span {
 }
 
 impl<'n> Collector<'n> {
-    pub(crate) fn new(name: &'n str, kind: FeedKind, take: &'n mut dyn FnMut(Taken)) -> Self {
-        let (seen, hashers) = (HashMap::default(), Default::default());
-        Self { name, feed: Feed::new(name, kind), take, seen, hashers, indicators_over: 0 }
+    /// Returns one that has seen nothing; it is laid out for about so many indicators.
+    pub(crate) fn new(
+        name: &'n str,
+        kind: FeedKind,
+        indicators_expected: usize,
+        take: &'n mut (dyn FnMut(Taken) + Send),
+    ) -> Self {
+        // An eighth is left to growth: a table for a few too many would stay twice as large as it has to be.
+        let expected = indicators_expected.min(INDICATORS_MAX) / 8 * 7;
+        Self {
+            name,
+            feed: Feed::new(name, kind),
+            take,
+            seen: Vec::with_capacity(expected),
+            positions: HashTable::with_capacity(expected),
+            fingerprints: Fingerprints::default(),
+            indicators_over: 0,
+        }
     }
 
     /// Returns what the caller calls the file.
@@ -87,24 +95,58 @@ impl<'n> Collector<'n> {
         self.name
     }
 
+    /// Returns where entries can be noted elsewhere, to be taken later.
+    pub(crate) fn findings(&self) -> Findings {
+        Findings::new(self.name, self.fingerprints.clone())
+    }
+
+    /// Takes what was noted.
+    pub(crate) fn take(&mut self, findings: &mut Findings) {
+        self.bring_near(findings);
+        for found in findings.found.drain(..) {
+            match found {
+                Found::Indicator(fingerprint, indicator) => self.offer_as(fingerprint, indicator),
+                Found::Refused(refused) => self.keep(refused),
+            }
+        }
+    }
+
+    /// Asks for all at once what will be asked for one by one: several looks into the memory are then on their way together.
+    fn bring_near(&self, findings: &Findings) {
+        let is_met = |found: &&Found| match found {
+            Found::Indicator(fingerprint, _) => self.positions.find(fingerprint.hash(), |_| true).is_some(),
+            Found::Refused(_) => false,
+        };
+        // The answer does not matter, and must not be found to be of no use.
+        black_box(findings.found.iter().filter(is_met).count());
+    }
+
     /// Takes an indicator. Of two with the same id and matcher the one that holds longer counts.
     pub(crate) fn offer(&mut self, indicator: Indicator) {
-        let key = self.hashers.each_ref().map(|hasher| hasher.hash_one((&indicator.id, &indicator.matcher)));
+        self.offer_as(self.fingerprints.of(&indicator), indicator);
+    }
+
+    fn offer_as(&mut self, fingerprint: Fingerprint, indicator: Indicator) {
         let span = Span::of(indicator.validity);
-        let replaces = match self.seen.entry(key) {
-            Entry::Occupied(mut known) => {
+        let Self { seen, positions, .. } = self;
+        let at = |position: &u32| seen[*position as usize].fingerprint;
+        let entry = positions.entry(fingerprint.hash(), |other| at(other) == fingerprint, |other| at(other).hash());
+        let replaces = match entry {
+            Entry::Occupied(position) => {
                 self.feed.duplicates += 1;
-                if span.until_exclusive <= known.get().until_exclusive {
+                let known = &mut seen[*position.get() as usize].span;
+                if span.until_exclusive <= known.until_exclusive {
                     return;
                 }
-                Some(known.insert(span).validity())
+                Some(std::mem::replace(known, span).validity())
             }
             Entry::Vacant(_) if self.feed.indicators >= INDICATORS_MAX => {
                 self.indicators_over += 1;
                 return;
             }
             Entry::Vacant(entry) => {
-                entry.insert(span);
+                entry.insert(seen.len() as u32);
+                seen.push(Seen { fingerprint, span });
                 self.feed.indicators += 1;
                 None
             }
@@ -114,18 +156,15 @@ impl<'n> Collector<'n> {
 
     /// Notes an entry that is not taken.
     pub(crate) fn refuse(&mut self, place: Place<'_>, reason: impl AsRef<str>, quote: &str) {
-        if self.feed.refused.len() >= REFUSED_KEPT_MAX {
+        self.keep(refused(self.name, place, reason.as_ref(), quote));
+    }
+
+    fn keep(&mut self, refused: Refused) {
+        if self.feed.refused.len() < REFUSED_KEPT_MAX {
+            self.feed.refused.push(refused);
+        } else {
             self.feed.refused_unlisted += 1;
-            return;
         }
-        let (line, object) = match place {
-            Place::Line(line) => (Some(line), None),
-            Place::Object(id) => (None, id.map(|id| shortened(id, QUOTE_BYTES_MAX))),
-            Place::File => (None, None),
-        };
-        let reason = shortened(reason.as_ref(), REASON_BYTES_MAX);
-        let quote = shortened(quote.trim(), QUOTE_BYTES_MAX);
-        self.feed.refused.push(Refused { file: self.name.to_owned(), line, object, reason, quote });
     }
 
     /// Counts entries that said what another one of the file says.

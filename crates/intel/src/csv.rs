@@ -1,28 +1,27 @@
 //! CSV feeds: columns divided by comma, tab or semicolon.
 //!
 //! [`sniff`] looks at the first lines for a header that we know (also behind `#`, as abuse.ch writes it) or, without one,
-//! for steady columns of which one holds indicators. [`read`] goes through the records; a quote that is not closed costs
-//! its own line, not the rest of the file.
+//! for steady columns of which one holds indicators. [`read`] has the file cut into records (`csv/records.rs`) and each of
+//! them read (`csv/row.rs`); a quote that is not closed costs its own line, not the rest of the file.
+
+mod records;
+mod row;
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
-use cresset_event::{Indicator, Matcher, Timestamp, Validity};
 
-use crate::collector::{Collector, Place};
-use crate::identity::derived_id;
-use crate::list::{hosts_line, is_comment, source_of};
-use crate::moment::parse_moment;
-use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
+use crate::collector::Collector;
+use crate::crew::Crew;
+use crate::csv::records::{Batch, Fault, Records};
+use crate::csv::row::{Scratch, read_record};
+use crate::findings::Findings;
+use crate::list::{hosts_line, is_comment};
+use crate::text::{lossy, unquoted};
 use crate::value::read_by_form;
-use crate::value_type::{ValueType, read_named, read_part, single};
+use crate::value_type::{ValueType, single};
 
 /// How much of a file, and how many of its lines, are looked at to tell its columns.
 const SAMPLE_BYTES: usize = 1 << 16;
 const SAMPLE_LINES: usize = 32;
-/// Longest record. Comments of MISP exports reach some KiB; longer ones are nearly always a quote that is not closed.
-const RECORD_BYTES_MAX: usize = 1 << 16;
-/// How often the reading is taken up behind such a record: each time may look at the rest of the file once. Past it the
-/// rest is refused as a whole.
-const RESUMES_MAX: usize = 16;
 /// Most columns that are looked at for values and their like.
 const COLUMNS_MAX: usize = 256;
 
@@ -172,186 +171,50 @@ fn plain_name(cell: &str) -> String {
 }
 
 /// Reads the records of a CSV file.
-pub(crate) fn read(bytes: &[u8], layout: &Layout, collector: &mut Collector<'_>) {
-    let mut begin = Begin { offset: 0, line: 1 };
-    let mut is_header_due = layout.first_row == FirstRow::Header;
-    for _ in 0..=RESUMES_MAX {
-        match read_from(bytes, begin, layout, &mut is_header_due, collector) {
-            Some(next) => begin = next,
-            None => return,
-        }
-    }
-    let reason = format!("{RESUMES_MAX} quotes before it are not closed; the rest of the file is not read");
-    collector.refuse(Place::Line(begin.line), reason, &lossy(&bytes[begin.offset..]));
+pub(crate) fn read(bytes: &[u8], layout: &Layout, crew: Crew, collector: &mut Collector<'_>) {
+    let mut records = Records::new(bytes, layout);
+    let findings = collector.findings();
+    crew.run(
+        || Work { batch: Batch::default(), scratch: Scratch::default(), findings: findings.for_thread() },
+        |work| records.cut(&mut work.batch, crew.batch_entries),
+        |work| work.read(layout),
+        |work| collector.take(&mut work.findings),
+    );
 }
 
-/// Where a reading begins.
-#[derive(Debug, Clone, Copy)]
-struct Begin {
-    offset: usize,
-    line: u64,
+/// A batch of records, and what they come to.
+struct Work<'b> {
+    batch: Batch<'b>,
+    scratch: Scratch,
+    findings: Findings,
 }
 
-/// Reads records until the end (`None`) or to one that is too long; returns the line behind that one's first.
-fn read_from(
-    bytes: &[u8],
-    begin: Begin,
-    layout: &Layout,
-    is_header_due: &mut bool,
-    collector: &mut Collector<'_>,
-) -> Option<Begin> {
-    let mut reader = reader(&bytes[begin.offset..], layout.delimiter);
-    let mut record = ByteRecord::new();
-    loop {
-        // Reading from memory, with rows of any length, has no other outcome than a record or the end.
-        if !reader.read_byte_record(&mut record).ok()? {
-            return None;
+impl Work<'_> {
+    fn read(&mut self, layout: &Layout) {
+        let Self { batch, scratch, findings } = self;
+        for record in batch.records() {
+            read_record(record, layout, scratch, findings);
         }
-        let (offset, line) = record.position().map_or((0, 1), |position| (position.byte(), position.line()));
-        let start = Begin { offset: begin.offset + usize::try_from(offset).ok()?, line: begin.line + line - 1 };
-        let start = behind_blanks(bytes, start);
-        if record.as_slice().len() > RECORD_BYTES_MAX {
-            let reason = "the record is longer than 64 KiB; a quote is probably not closed";
-            collector.refuse(Place::Line(start.line), reason, &lossy(&bytes[start.offset..]));
-            return line_after(bytes, start);
+        for Fault { line, reason, bytes } in &batch.faults {
+            findings.refuse(*line, reason, &lossy(bytes));
         }
-        if std::mem::take(is_header_due) {
-            continue;
-        }
-        read_record(&record, start.line, layout, collector);
-    }
-}
-
-/// Blank lines and comments before a record count to it; the record itself begins behind them.
-fn behind_blanks(bytes: &[u8], mut at: Begin) -> Begin {
-    loop {
-        match bytes.get(at.offset) {
-            Some(b'\n') => at = Begin { offset: at.offset + 1, line: at.line + 1 },
-            Some(b'\r') => at.offset += 1,
-            Some(b'#') => match line_after(bytes, at) {
-                Some(next) => at = next,
-                None => return at,
-            },
-            _ => return at,
-        }
-    }
-}
-
-/// The line after the one that begins at `at`.
-fn line_after(bytes: &[u8], at: Begin) -> Option<Begin> {
-    let end = bytes[at.offset..].iter().position(|byte| *byte == b'\n')?;
-    let offset = at.offset + end + 1;
-    (offset < bytes.len()).then_some(Begin { offset, line: at.line + 1 })
-}
-
-fn read_record(record: &ByteRecord, line: u64, layout: &Layout, collector: &mut Collector<'_>) {
-    let shown = || record.iter().map(lossy).collect::<Vec<_>>().join(&char::from(layout.delimiter).to_string());
-    let row: Vec<&str> = match record.iter().take(COLUMNS_MAX).map(utf8).collect::<Result<_, _>>() {
-        Ok(cells) => cells,
-        Err(reason) => return collector.refuse(Place::Line(line), reason, &shown()),
-    };
-    let row = Row { cells: row.into_iter().map(unquoted).collect(), columns: &layout.columns };
-    let is_blank = row.cells.iter().all(|cell| cell.is_empty());
-    if is_blank || row.cells[0].starts_with("//") || row.cells[0].starts_with(';') {
-        return;
-    }
-    match row.read(collector.name()) {
-        Ok(indicators) => indicators.into_iter().for_each(|indicator| collector.offer(indicator)),
-        Err(reason) => collector.refuse(Place::Line(line), reason, &shown()),
-    }
-}
-
-struct Row<'r> {
-    cells: Vec<&'r str>,
-    columns: &'r Columns,
-}
-
-impl<'r> Row<'r> {
-    /// Returns a cell that says something.
-    fn cell(&self, column: Option<usize>) -> Option<&'r str> {
-        self.cells.get(column?).copied().filter(|cell| !matches!(*cell, "" | "-" | "n/a" | "N/A" | "None" | "null"))
-    }
-
-    fn read(&self, file: &str) -> Result<Vec<Indicator>, String> {
-        if self.cell(self.columns.to_ids).is_some_and(|cell| matches!(cell, "0" | "false" | "False")) {
-            return Err("`to_ids` says that it is not for detection".to_owned());
-        }
-        let validity = self.validity()?;
-        let matchers = self.matchers()?;
-        Ok(matchers.into_iter().map(|matcher| self.indicator(file, matcher, validity)).collect())
-    }
-
-    fn matchers(&self) -> Result<Vec<Matcher>, String> {
-        let mut found = Vec::new();
-        for (column, value_type) in &self.columns.values {
-            let Some(value) = self.cell(Some(*column)) else { continue };
-            if *value_type == ValueType::ByForm {
-                found.extend(read_named(self.cell(self.columns.value_type).unwrap_or_default(), value)?);
-            } else {
-                found.extend(read_part(*value_type, value)?);
-            }
-        }
-        if found.is_empty() { Err("there is no value".to_owned()) } else { Ok(found) }
-    }
-
-    fn validity(&self) -> Result<Validity, String> {
-        Ok(Validity {
-            from_inclusive: self.moment(self.columns.from)?,
-            until_exclusive: self.moment(self.columns.until)?,
-            revoked: self
-                .cell(self.columns.revoked)
-                .is_some_and(|cell| !matches!(cell, "0" | "false" | "False" | "no")),
-        })
-    }
-
-    fn moment(&self, column: Option<usize>) -> Result<Option<Timestamp>, String> {
-        let Some(cell) = self.cell(column) else { return Ok(None) };
-        match parse_moment(cell) {
-            Some(moment) => Ok(Some(moment)),
-            None => Err(format!("`{}` is not a time; write it as 2024-05-01T12:00:00Z", shortened(cell, 40))),
-        }
-    }
-
-    fn indicator(&self, file: &str, matcher: Matcher, validity: Validity) -> Indicator {
-        let source = self.cell(self.columns.source);
-        let reference = self.cell(self.columns.reference).filter(|reference| reference.contains("://"));
-        let name = self.cell(self.columns.name).map(|name| shortened(name, NAME_BYTES_MAX));
-        let value = matcher.to_string();
-        Indicator {
-            id: derived_id(source.unwrap_or(source_of(file)), &matcher, &value),
-            name: name.unwrap_or(value),
-            matcher,
-            validity,
-            author: source.map(|source| shortened(source, NAME_BYTES_MAX)),
-            confidence: self.cell(self.columns.confidence).and_then(parse_confidence),
-            techniques: Vec::new(),
-            references: reference.map(str::to_owned).into_iter().collect(),
-            loaded_from: file.to_owned(),
-        }
-    }
-}
-
-/// Reads 0 to 100, with or without `%`, or a word of the scale None/Low/Med/High (STIX 2.1 appendix A).
-fn parse_confidence(text: &str) -> Option<u8> {
-    match text.to_ascii_lowercase().as_str() {
-        "none" => Some(0),
-        "low" => Some(15),
-        "med" | "medium" => Some(50),
-        "high" => Some(85),
-        number => number.trim_end_matches('%').trim_end().parse().ok().filter(|percent| *percent <= 100),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use cresset_event::Validity;
+
+    use super::records::{RECORD_BYTES_MAX, RESUMES_MAX};
     use super::*;
     use crate::feed::{FeedKind, Loaded};
+    use crate::moment::parse_moment;
 
     fn csv(text: &[u8]) -> Loaded {
         let layout = sniff(text).expect("a CSV file");
         Loaded::gather(|take| {
-            let mut collector = Collector::new("feed.csv", FeedKind::Csv, take);
-            read(text, &layout, &mut collector);
+            let mut collector = Collector::new("feed.csv", FeedKind::Csv, 0, take);
+            read(text, &layout, Crew::of_small_batches(1, 2), &mut collector);
             collector.finish()
         })
     }
@@ -368,7 +231,7 @@ mod tests {
             domain,Evil[.]example,2024-01-01,2024-06-01T00:00:00Z,high,\"C2, first\",https://r.example/1,CERT\n");
         let found = &loaded.indicators[0];
         assert_eq!(found.matcher.to_string(), "evil.example");
-        assert_eq!(found.name, "C2, first");
+        assert_eq!(found.name.as_deref(), Some("C2, first"));
         assert_eq!((found.author.as_deref(), found.confidence), (Some("CERT"), Some(85)));
         assert_eq!(found.references, ["https://r.example/1"]);
         assert_eq!(found.validity.from_inclusive, parse_moment("2024-01-01"));
@@ -387,7 +250,8 @@ mod tests {
         let loaded = csv(text.as_bytes());
         let lines: Vec<Option<u64>> = loaded.feed.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [Some(5), Some(6)]);
-        assert_eq!((loaded.indicators[0].name.as_str(), loaded.indicators[0].validity), ("c2", Validity::default()));
+        let found = &loaded.indicators[0];
+        assert_eq!((found.name.as_deref(), found.validity), (Some("c2"), Validity::default()));
     }
 
     #[test]
@@ -460,13 +324,5 @@ mod tests {
         let loaded = csv(b"value,expires\nevil.example,2024-01-01\nevil.example,2025-01-01\nevil.example,2023-01-01\n");
         assert_eq!((loaded.indicators.len(), loaded.feed.duplicates), (1, 2));
         assert_eq!(loaded.indicators[0].validity.until_exclusive, parse_moment("2025-01-01"));
-    }
-
-    #[test]
-    fn confidence_in_numbers_and_words() {
-        for (text, expected) in [("75", Some(75)), ("75%", Some(75)), ("High", Some(85)), ("101", None), ("sure", None)]
-        {
-            assert_eq!(parse_confidence(text), expected, "{text}");
-        }
     }
 }

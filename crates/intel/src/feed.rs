@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use cresset_event::{Indicator, ObservableKind, Timestamp, Validity};
 
-/// Most indicators that one file gives: what is kept of each to tell duplicates comes to 50 bytes, and 800 MB for as many.
+/// Most indicators that one file gives: what is kept of each to tell duplicates comes to 40 bytes, and 640 MB for as many.
 /// The rest is counted as refused.
 pub const INDICATORS_MAX: usize = 1 << 24;
 /// Most refusals that are kept with their quote: more than a person reads. The rest is counted in

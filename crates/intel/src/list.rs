@@ -3,10 +3,14 @@
 //! `#`, `//` and `;` begin a comment at the start of a line or after a blank; a comment behind a value becomes its name.
 //! Read as well: quoted values, lines of a hosts file (`0.0.0.0 bad.example`) and of `sha256sum` (hash, then file name).
 
+use std::sync::Arc;
+
 use cresset_event::{HashAlgorithm, Indicator, Matcher, ObservableKind, Validity};
 
-use crate::collector::{Collector, Place};
-use crate::identity::derived_id;
+use crate::collector::Collector;
+use crate::crew::Crew;
+use crate::findings::Findings;
+use crate::identity::Sources;
 use crate::text::{NAME_BYTES_MAX, lossy, shortened, unquoted, utf8};
 use crate::value::{read_as, read_by_form};
 
@@ -16,57 +20,79 @@ const LINE_BYTES_MAX: usize = 8192;
 const SINKS: &[&str] = &["0.0.0.0", "127.0.0.1", "::", "::0", "::1"];
 
 /// Reads a list.
-pub(crate) fn read(bytes: &[u8], collector: &mut Collector<'_>) {
-    for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
-        if line.len() > LINE_BYTES_MAX {
-            let reason = format!("the line has {} bytes; {LINE_BYTES_MAX} are read at most", line.len());
-            collector.refuse(Place::Line(number), reason, &lossy(line));
-            continue;
-        }
-        match utf8(line) {
-            Ok(text) => read_line(text, number, collector),
-            Err(reason) => collector.refuse(Place::Line(number), reason, &lossy(line)),
+pub(crate) fn read(bytes: &[u8], crew: Crew, collector: &mut Collector<'_>) {
+    let mut lines = bytes.split(|byte| *byte == b'\n').zip(1..);
+    let findings = collector.findings();
+    crew.run(
+        || Work { lines: Vec::new(), sources: Sources::default(), findings: findings.for_thread() },
+        |work| {
+            work.lines.clear();
+            work.lines.extend(lines.by_ref().take(crew.batch_entries));
+            !work.lines.is_empty()
+        },
+        Work::read,
+        |work| collector.take(&mut work.findings),
+    );
+}
+
+/// A batch of lines with their numbers, and what they come to.
+struct Work<'b> {
+    lines: Vec<(&'b [u8], u64)>,
+    sources: Sources,
+    findings: Findings,
+}
+
+impl Work<'_> {
+    fn read(&mut self) {
+        let Self { lines, sources, findings } = self;
+        for (line, number) in lines {
+            read_bytes(line, *number, sources, findings);
         }
     }
 }
 
-fn read_line(line: &str, number: u64, collector: &mut Collector<'_>) {
+fn read_bytes(line: &[u8], number: u64, sources: &mut Sources, findings: &mut Findings) {
+    if line.len() > LINE_BYTES_MAX {
+        let reason = format!("the line has {} bytes; {LINE_BYTES_MAX} are read at most", line.len());
+        return findings.refuse(number, reason, &lossy(line));
+    }
+    match utf8(line) {
+        Ok(text) => read_line(text, number, sources, findings),
+        Err(reason) => findings.refuse(number, reason, &lossy(line)),
+    }
+}
+
+fn read_line(line: &str, number: u64, sources: &mut Sources, findings: &mut Findings) {
     let (entry, comment) = split_comment(line);
     let entry = unquoted(entry);
     if entry.is_empty() {
         return;
     }
+    let mut take = |read: Result<Matcher, String>, name: Option<&str>| match read {
+        Ok(matcher) => findings.offer(listed(findings.file(), sources, matcher, name)),
+        Err(reason) => findings.refuse(number, reason, line),
+    };
     if let Some(domains) = hosts_line(entry) {
-        for domain in domains {
-            take(read_as(ObservableKind::Domain, domain), comment, line, number, collector);
-        }
+        domains.for_each(|domain| take(read_as(ObservableKind::Domain, domain), comment));
     } else if let Some((hash, file)) = checksum_line(entry) {
-        take(Ok(hash), comment.or(Some(file)), line, number, collector);
+        take(Ok(hash), comment.or(Some(file)));
     } else {
-        take(read_by_form(entry), comment, line, number, collector);
-    }
-}
-
-fn take(read: Result<Matcher, String>, name: Option<&str>, line: &str, number: u64, collector: &mut Collector<'_>) {
-    match read {
-        Ok(matcher) => collector.offer(listed(collector.name(), matcher, name)),
-        Err(reason) => collector.refuse(Place::Line(number), reason, line),
+        take(read_by_form(entry), comment);
     }
 }
 
 /// Returns an indicator of which nothing is known but its value and a name.
-fn listed(file: &str, matcher: Matcher, name: Option<&str>) -> Indicator {
-    let value = matcher.to_string();
+fn listed(file: &Arc<str>, sources: &mut Sources, matcher: Matcher, name: Option<&str>) -> Indicator {
     Indicator {
-        id: derived_id(source_of(file), &matcher, &value),
-        name: name.map_or(value, |name| shortened(name, NAME_BYTES_MAX)),
+        id: sources.get(source_of(file)).derived_id(&matcher),
+        name: name.map(|name| shortened(name, NAME_BYTES_MAX)),
         matcher,
         validity: Validity::default(),
         author: None,
         confidence: None,
         techniques: Vec::new(),
         references: Vec::new(),
-        loaded_from: file.to_owned(),
+        loaded_from: Arc::clone(file),
     }
 }
 
@@ -117,8 +143,8 @@ mod tests {
 
     fn list(text: &[u8]) -> Loaded {
         Loaded::gather(|take| {
-            let mut collector = Collector::new("lists/list.txt", FeedKind::List, take);
-            read(text, &mut collector);
+            let mut collector = Collector::new("lists/list.txt", FeedKind::List, 0, take);
+            read(text, Crew::of_small_batches(1, 2), &mut collector);
             collector.finish()
         })
     }
@@ -143,8 +169,8 @@ mod tests {
     #[test]
     fn a_comment_behind_a_value_is_its_name() {
         let loaded = list(b"evil.example # the bad one\nworse.example #");
-        assert_eq!(loaded.indicators[0].name, "the bad one");
-        assert_eq!(loaded.indicators[1].name, "worse.example");
+        assert_eq!(loaded.indicators[0].title(), "the bad one");
+        assert_eq!(loaded.indicators[1].title(), "worse.example");
     }
 
     #[test]

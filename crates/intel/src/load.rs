@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use cresset_event::Indicator;
 
-use crate::collector::{Collector, Place};
+use crate::collector::Collector;
+use crate::crew::Crew;
 use crate::feed::{Feed, FeedKind, Loaded, Taken};
+use crate::findings::Place;
 use crate::{csv, list, stix};
 
 /// Largest file that is read, in bytes: ten million lines with all columns. A larger file is refused as a whole.
@@ -18,27 +20,43 @@ const STIX_BYTES_MAX: usize = 1 << 27;
 /// its indicators to `take` in the order of the file, and holds none of them.
 ///
 /// `name` is what a person calls it; it stands in each indicator and each refusal. Any bytes give a result.
-pub fn read(name: &str, bytes: &[u8], mut take: impl FnMut(Taken)) -> Feed {
+pub fn read(name: &str, bytes: &[u8], take: impl FnMut(Taken) + Send) -> Feed {
+    read_on(1, name, bytes, take)
+}
+
+/// Reads a feed as [`read`] does, on several threads where it is one of lines: with the same outcome, whatever their number.
+/// `take` is called on any of them, on one at a time.
+pub fn read_on(threads: usize, name: &str, bytes: &[u8], take: impl FnMut(Taken) + Send) -> Feed {
+    read_by(Crew::of(threads), name, bytes, take)
+}
+
+fn read_by(crew: Crew, name: &str, bytes: &[u8], mut take: impl FnMut(Taken) + Send) -> Feed {
     let take = &mut take;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Some(reason) = unreadable(bytes) {
-        let mut collector = Collector::new(name, FeedKind::List, take);
+        let mut collector = Collector::new(name, FeedKind::List, 0, take);
         collector.refuse(Place::File, reason, "");
         return collector.finish();
     }
+    let expected = indicators_expected(bytes);
     if is_json(bytes) {
-        let mut collector = Collector::new(name, FeedKind::Stix, take);
+        let mut collector = Collector::new(name, FeedKind::Stix, expected, take);
         stix::read(bytes, &mut collector);
         return collector.finish();
     }
     if let Some(layout) = csv::sniff(bytes) {
-        let mut collector = Collector::new(name, FeedKind::Csv, take);
-        csv::read(bytes, &layout, &mut collector);
+        let mut collector = Collector::new(name, FeedKind::Csv, expected, take);
+        csv::read(bytes, &layout, crew, &mut collector);
         return collector.finish();
     }
-    let mut collector = Collector::new(name, FeedKind::List, take);
-    list::read(bytes, &mut collector);
+    let mut collector = Collector::new(name, FeedKind::List, expected, take);
+    list::read(bytes, crew, &mut collector);
     collector.finish()
+}
+
+/// Returns about how many indicators a feed has: one a line. 0 where nothing tells, as with STIX.
+pub fn indicators_expected(bytes: &[u8]) -> usize {
+    if is_json(bytes) { 0 } else { memchr::memchr_iter(b'\n', bytes).count() }
 }
 
 /// Reads a feed as [`read`] does, and gives its indicators all at once: for small ones.
@@ -48,7 +66,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Loaded {
 
 impl Loaded {
     /// Puts what is passed on into a list.
-    pub(crate) fn gather(read: impl FnOnce(&mut dyn FnMut(Taken)) -> Feed) -> Self {
+    pub(crate) fn gather(read: impl FnOnce(&mut (dyn FnMut(Taken) + Send)) -> Feed) -> Self {
         let mut indicators: Vec<Indicator> = Vec::new();
         let mut positions = HashMap::new();
         let feed = read(&mut |Taken { indicator, replaces }| {
@@ -84,6 +102,8 @@ fn is_json(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check_kind(text: &str, expected: FeedKind) {
@@ -111,5 +131,53 @@ mod tests {
         let loaded = load("utf16", b"\xff\xfea\0.\0b\0");
         assert_eq!((loaded.feed.refused.len(), loaded.indicators.len()), (1, 0));
         assert!(loaded.feed.refused[0].reason.contains("UTF-16"));
+    }
+
+    /// What is passed on, in its order, and the rest.
+    fn read_with(crew: Crew, text: &str) -> (Vec<Taken>, Feed) {
+        let mut taken = Vec::new();
+        let feed = read_by(crew, "feed", text.as_bytes(), |one| taken.push(one));
+        (taken, feed)
+    }
+
+    /// Lines as feeds have them: good, bad, some again, some that go on behind their end.
+    fn line() -> impl Strategy<Value = String> {
+        let value =
+            prop::sample::select(vec!["evil.example", "EVIL[.]example", "192.0.2.1", "192.0.2.0/24", "word", ""]);
+        let until = prop::sample::select(vec!["", "2024-01-01", "2025-01-01", "soon"]);
+        let rest = prop::sample::select(vec!["", ",x", ",\"x", ",\"two\nlines\"", " # why", "\r"]);
+        let numbered = (0..40_u8, prop::sample::select(vec!["", ",2024-06-01"]))
+            .prop_map(|(number, until)| format!("host{number}.example{until}"));
+        prop_oneof![
+            3 => numbered,
+            2 => (value, until, rest).prop_map(|(value, until, rest)| format!("{value},{until}{rest}")),
+            1 => prop::sample::select(vec!["", "# a comment", "0.0.0.0 a.example b.example"]).prop_map(str::to_owned),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn several_threads_read_what_one_reads(
+            header in prop::sample::select(vec!["", "value,expires,name\n"]),
+            lines in prop::collection::vec(line(), 0..200),
+            threads in 2..=4_usize,
+            batch_entries in 1..20_usize,
+        ) {
+            let text = format!("{header}{}", lines.join("\n"));
+            let together = read_with(Crew::of_small_batches(threads, batch_entries), &text);
+            prop_assert_eq!(together, read_with(Crew::of(1), &text));
+        }
+    }
+
+    /// Records that are too long are refused between those around them, and the reading goes on behind their first line.
+    #[test]
+    fn several_threads_meet_quotes_that_are_not_closed_as_one_does() {
+        let filler: String = (0..6_000).map(|number| format!("host{number}.example,x\n")).collect();
+        for quotes in [1, 3, 40] {
+            let text = format!("value,name\n{}", format!("\"evil.example,x\n{filler}").repeat(quotes));
+            let alone = read_with(Crew::of(1), &text);
+            assert!(!alone.1.refused.is_empty());
+            assert_eq!(read_with(Crew::of_small_batches(3, 5), &text), alone);
+        }
     }
 }

@@ -10,11 +10,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use cresset_event::{Indicator, Timestamp, Validity};
+use cresset_event::{Indicator, IndicatorId, Timestamp, Validity};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::collector::{Collector, Place};
+use crate::collector::Collector;
+use crate::findings::Place;
 use crate::moment::parse_moment;
 use crate::pattern::{Comparison, parse_pattern};
 use crate::technique::{add_labelled, add_technique};
@@ -258,20 +259,21 @@ impl<'c, 'n> Objects<'c, 'n> {
         if draft.marked {
             self.collector.count_marked();
         }
+        let id = IndicatorId::from(draft.id.as_str());
         for comparison in comparisons {
             match comparison.matcher() {
                 Ok(matcher) => {
-                    let author = draft.created_by.as_ref().and_then(|id| self.identities.get(id)).cloned();
+                    let author = draft.created_by.as_ref().and_then(|id| self.identities.get(id));
                     self.collector.offer(Indicator {
-                        id: draft.id.clone(),
-                        name: draft.name.clone().unwrap_or_else(|| matcher.to_string()),
+                        id: id.clone(),
+                        name: draft.name.clone(),
                         matcher,
                         validity: draft.validity,
-                        author,
+                        author: author.map(|author| author.as_str().into()),
                         confidence: draft.confidence,
                         techniques: draft.techniques.clone(),
                         references: draft.references.clone(),
-                        loaded_from: self.collector.name().to_owned(),
+                        loaded_from: self.collector.name().into(),
                     });
                 }
                 Err(reason) => self.collector.refuse(Place::Object(Some(&draft.id)), reason, &draft.pattern),
@@ -391,7 +393,7 @@ mod tests {
 
     fn stix(json: &str) -> Loaded {
         Loaded::gather(|take| {
-            let mut collector = Collector::new("bundle.json", FeedKind::Stix, take);
+            let mut collector = Collector::new("bundle.json", FeedKind::Stix, 0, take);
             read(json.as_bytes(), &mut collector);
             collector.finish()
         })

@@ -8,8 +8,9 @@ use cresset_event::{HashAlgorithm, Matcher, ObservableKind, refang};
 pub(crate) fn read_as(kind: ObservableKind, text: &str) -> Result<Matcher, String> {
     let text = text.trim();
     let matcher = match kind {
-        ObservableKind::Ipv4 | ObservableKind::Ipv6 => Matcher::of_kind(kind, &host_of(text)),
-        ObservableKind::Domain => Matcher::of_kind(kind, text).or_else(|| Matcher::of_kind(kind, &host_of(text))),
+        ObservableKind::Ipv4 | ObservableKind::Ipv6 | ObservableKind::Domain => {
+            Matcher::of_kind(kind, text).or_else(|| Matcher::of_kind(kind, &host_of(text)))
+        }
         // An event names a program by its path, so that a bare name would never be found as one.
         ObservableKind::Process if !text.contains(['\\', '/']) => read_file_name(text),
         ObservableKind::RegistryKey | ObservableKind::User | ObservableKind::Process => as_it_stands(kind, text),

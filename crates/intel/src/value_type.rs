@@ -2,6 +2,8 @@
 //!
 //! A MISP type such as `domain|ip` names the parts of a value that is divided in the same way.
 
+use std::borrow::Cow;
+
 use cresset_event::{HashAlgorithm, Matcher, ObservableKind};
 
 use crate::value::{read_as, read_by_form};
@@ -19,21 +21,25 @@ pub(crate) enum ValueType {
     Beside,
 }
 
-/// Reads a value of a named type into its indicators; an error says what is wrong with either.
-pub(crate) fn read_named(type_name: &str, value: &str) -> Result<Vec<Matcher>, String> {
-    let types = parts_of(type_name)
-        .ok_or_else(|| format!("type `{}` is none that can be matched", crate::text::shortened(type_name, 40)))?;
-    if let [single] = types[..] {
-        return read_part(single, value).map(|matcher| matcher.into_iter().collect());
+/// Reads a value of a named type, and adds its indicators to `out`; an error says what is wrong with either.
+pub(crate) fn read_named(type_name: &str, value: &str, out: &mut Vec<Matcher>) -> Result<(), String> {
+    let plain = plain_type(type_name);
+    let unknown = || format!("type `{}` is none that can be matched", crate::text::shortened(type_name, 40));
+    if !plain.contains('|') && plain != MALWARE_SAMPLE {
+        out.extend(read_part(single(&plain).ok_or_else(unknown)?, value)?);
+        return Ok(());
     }
+    let types = parts_of(&plain).ok_or_else(unknown)?;
     let values: Vec<&str> = value.split('|').collect();
     if values.len() != types.len() {
         return Err(format!("type `{type_name}` needs {} parts divided by `|`", types.len()));
     }
     let has_hash = types.iter().any(|part| matches!(part, ValueType::Of(ObservableKind::FileHash(_))));
     let is_looked_for = |part: ValueType| !(has_hash && part == ValueType::Of(ObservableKind::FileName));
-    let parts = types.into_iter().zip(values).filter(|(part, _)| is_looked_for(*part));
-    parts.map(|(part, value)| read_part(part, value)).filter_map(Result::transpose).collect()
+    for (part, value) in types.into_iter().zip(values).filter(|(part, _)| is_looked_for(*part)) {
+        out.extend(read_part(part, value)?);
+    }
+    Ok(())
 }
 
 /// Reads one part; `Ok(None)` where it is only beside another.
@@ -49,12 +55,23 @@ pub(crate) fn read_part(part: ValueType, value: &str) -> Result<Option<Matcher>,
     }
 }
 
+/// A type of MISP that names a file and its hash without saying so.
+const MALWARE_SAMPLE: &str = "malwaresample";
+
+/// Returns a type's name by its letters, digits and bars alone.
+fn plain_type(name: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'|';
+    if name.bytes().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    let letters = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '|');
+    Cow::Owned(letters.map(|c| c.to_ascii_lowercase()).collect())
+}
+
 /// Returns what a type's name says of each part of its values. A file name beside a hash is left out by the caller: the
 /// hash is exact, and names such as `setup.exe` would fire everywhere.
-fn parts_of(type_name: &str) -> Option<Vec<ValueType>> {
-    let plain: String = type_name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '|').collect();
-    let plain = plain.to_ascii_lowercase();
-    if plain == "malwaresample" {
+fn parts_of(plain: &str) -> Option<Vec<ValueType>> {
+    if plain == MALWARE_SAMPLE {
         return Some(vec![ValueType::Of(ObservableKind::FileName), ValueType::Of(hash(HashAlgorithm::Md5))]);
     }
     plain.split('|').map(single).collect()
@@ -97,8 +114,13 @@ pub(crate) fn single(plain: &str) -> Option<ValueType> {
 mod tests {
     use super::*;
 
+    fn read(type_name: &str, value: &str) -> Result<Vec<Matcher>, String> {
+        let mut found = Vec::new();
+        read_named(type_name, value, &mut found).map(|()| found)
+    }
+
     fn check_read(type_name: &str, value: &str, expected: &[&str]) {
-        let read = read_named(type_name, value).expect("a readable value");
+        let read = read(type_name, value).expect("a readable value");
         let shown: Vec<String> = read.iter().map(Matcher::to_string).collect();
         assert_eq!(shown, expected, "{type_name}");
     }
@@ -125,8 +147,8 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        assert!(read_named("user-agent", "x").is_err());
-        assert!(read_named("domain|ip", "evil.example").is_err());
-        assert!(read_named("domain|ip", "evil.example|nowhere").is_err());
+        assert!(read("user-agent", "x").is_err());
+        assert!(read("domain|ip", "evil.example").is_err());
+        assert!(read("domain|ip", "evil.example|nowhere").is_err());
     }
 }

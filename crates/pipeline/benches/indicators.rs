@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
-use cresset_event::{Event, FieldNames, HashAlgorithm, Indicator, Matcher, Network, Timestamp, Validity};
+use cresset_event::{Event, FieldNames, HashAlgorithm, Indicator, IndicatorId, Matcher, Network, Timestamp, Validity};
 use cresset_ingest::{Opener, Record};
 use cresset_pipeline::{find_feeds, load_rules};
 
@@ -83,12 +83,15 @@ fn load(count: u64) -> io::Result<IndicatorSet> {
     file.into_inner()?;
     let bytes = path.metadata()?.len();
     let set = IndicatorSet::new(Warnings::Apply);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();
     for feed in find_feeds(&[path.display().to_string()]) {
-        let (feed, left_out) = feed.read_into(&set);
+        let (feed, left_out) = feed.read_into(&set, threads);
         let took = began.elapsed();
         let (taken, refused) = (feed.indicators, feed.refused_count() + left_out);
-        println!("loaded: {taken} of a CSV file of {bytes} bytes in {took:.2?}, {refused} refused");
+        println!(
+            "loaded: {taken} of a CSV file of {bytes} bytes in {took:.2?} on {threads} threads, {refused} refused"
+        );
     }
     std::fs::remove_file(path)?;
     Ok(set)
@@ -130,11 +133,11 @@ fn match_events(corpus: &Path, set: &Arc<IndicatorSet>, empty: &Arc<IndicatorSet
 fn change(set: &IndicatorSet, count: u64, when: &str) {
     let fresh = |range: std::ops::Range<u64>| range.map(|number| indicator(count + number)).collect::<Vec<_>>();
     let single = fresh(0..CHANGES);
-    let ids: Vec<String> = single.iter().map(|indicator| indicator.id.clone()).collect();
+    let ids: Vec<IndicatorId> = single.iter().map(|indicator| indicator.id.clone()).collect();
     show("add one", when, single.into_iter().map(|one| timed(|| assert!(set.add(one)))).collect());
     show("revoke one", when, ids.iter().map(|id| timed(|| assert_eq!(set.remove(id), 1))).collect());
     let many = fresh(0..BULK);
-    let ids: Vec<String> = many.iter().map(|indicator| indicator.id.clone()).collect();
+    let ids: Vec<IndicatorId> = many.iter().map(|indicator| indicator.id.clone()).collect();
     let added = timed(|| assert_eq!(set.add_all(many), 0));
     let removed = timed(|| assert_eq!(ids.iter().map(|id| set.remove(id)).sum::<usize>(), ids.len()));
     println!("{BULK} at once, {when}: added in {added:.2?}, revoked in {removed:.2?}");
@@ -214,24 +217,24 @@ const BEGIN_SECONDS: i64 = 1_704_067_200;
 fn indicator(number: u64) -> Indicator {
     let mut random = Random(number);
     let matcher = matcher(number, &mut random);
-    let id = format!("{:016x}{:016x}", random.next(), random.next());
+    let id = u128::from(random.next()) << 64 | u128::from(random.next());
     let from = BEGIN_SECONDS + random.below(90 * 86_400) as i64;
     let days = [7, 30, 90, 365][random.below(4) as usize];
     let moment = |seconds: i64| Some(Timestamp::from_nanos(seconds * 1_000_000_000));
     Indicator {
-        id: format!("indicator--{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]),
-        name: matcher.to_string(),
+        id: IndicatorId::of_uuid(id.to_be_bytes()),
+        name: None,
         matcher,
         validity: Validity {
             from_inclusive: moment(from),
             until_exclusive: moment(from + days * 86_400),
             revoked: false,
         },
-        author: Some(format!("source {}", random.below(40))),
+        author: Some(format!("source {}", random.below(40)).into()),
         confidence: Some(random.below(101) as u8),
         techniques: Vec::new(),
         references: Vec::new(),
-        loaded_from: "intel/feed.csv".to_owned(),
+        loaded_from: "intel/feed.csv".into(),
     }
 }
 

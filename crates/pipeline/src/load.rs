@@ -5,15 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cresset_detect::{IndicatorSet, RuleSources};
-use cresset_event::Indicator;
 use cresset_intel::{FILE_BYTES_MAX, Feed, Taken};
 
 use crate::report::Unreadable;
 use crate::sources::{SourcePath, find_sources};
-
-/// Indicators that are handed over at once, and how often before the reader waits: at 500 bytes each, 2 MB.
-const PARCEL_LEN: usize = 256;
-const PARCELS_MAX: usize = 16;
 
 /// Reads Sigma rules from files, and from the `.yml` and `.yaml` files of folders. What cannot be read is among the
 /// refused.
@@ -91,35 +86,29 @@ pub fn find_feeds(arguments: &[String]) -> Vec<FeedSource> {
 
 impl FeedSource {
     /// Reads the feed, and passes its indicators to `take` one by one.
-    pub fn read(&self, take: impl FnMut(Taken)) -> Feed {
-        let bytes = match &self.path {
-            Ok(path) => read_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string()),
-            Err(reason) => Err(reason.clone()),
-        };
-        match bytes {
+    pub fn read(&self, take: impl FnMut(Taken) + Send) -> Feed {
+        match self.bytes() {
             Ok(bytes) => cresset_intel::read(&self.name, &bytes, take),
             Err(reason) => Feed::unreadable(&self.name, reason),
         }
     }
 
-    /// Reads the feed into a set, and returns what it gave and for how many indicators the set had no room. A thread of
-    /// its own adds what this one reads.
-    pub fn read_into(&self, set: &IndicatorSet) -> (Feed, usize) {
-        let (sender, receiver) = crossbeam_channel::bounded::<Vec<Indicator>>(PARCELS_MAX);
-        std::thread::scope(|scope| {
-            let adding = scope.spawn(move || receiver.iter().map(|parcel| set.add_all(parcel)).sum());
-            let mut parcel = Vec::with_capacity(PARCEL_LEN);
-            // Where it cannot be sent the other thread ended by a panic, which comes up when it is joined.
-            let feed = self.read(|taken| {
-                parcel.push(taken.indicator);
-                if parcel.len() == PARCEL_LEN {
-                    let _ = sender.send(std::mem::replace(&mut parcel, Vec::with_capacity(PARCEL_LEN)));
-                }
-            });
-            let _ = sender.send(parcel);
-            drop(sender);
-            (feed, adding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })
+    /// Reads the feed into a set on several threads, and returns what it gave and for how many indicators the set had no
+    /// room. What is found and what is refused does not depend on the number of threads.
+    pub fn read_into(&self, set: &IndicatorSet, threads: usize) -> (Feed, usize) {
+        let bytes = match self.bytes() {
+            Ok(bytes) => bytes,
+            Err(reason) => return (Feed::unreadable(&self.name, reason), 0),
+        };
+        set.expect(cresset_intel::indicators_expected(&bytes));
+        let mut adder = set.adder();
+        let feed = cresset_intel::read_on(threads, &self.name, &bytes, |taken| adder.push(taken.indicator));
+        (feed, adder.finish())
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        let path = self.path.as_ref().map_err(String::clone)?;
+        read_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string())
     }
 }
 

@@ -73,7 +73,11 @@ fn check(paths: &[String]) -> Checked {
             tally.add(&taken);
             let Indicator { matcher, loaded_from, .. } = taken.indicator;
             if let (Some(reason), None) = (warnings.reason(&matcher), taken.replaces) {
-                held_back.push(HeldBack { file: loaded_from, value: matcher.to_string(), reason: reason.to_owned() });
+                held_back.push(HeldBack {
+                    file: loaded_from.to_string(),
+                    value: matcher.to_string(),
+                    reason: reason.to_owned(),
+                });
             }
         });
         checked.loaded += feed.indicators;

@@ -2,6 +2,8 @@
 //!
 //! Fields are added and never renamed or removed within a version. What is not known is `null` and never an empty text.
 
+use std::borrow::Cow;
+
 use cresset_detect::{Cause, Detection};
 use cresset_event::EventTime;
 use serde::Serialize;
@@ -17,8 +19,8 @@ pub(super) struct DetectionRecord<'d> {
     pub(super) time_unknown: Option<String>,
     pub(super) arrived: String,
     pub(super) level: &'static str,
-    pub(super) title: &'d str,
-    pub(super) id: Option<&'d str>,
+    pub(super) title: Cow<'d, str>,
+    pub(super) id: Option<Cow<'d, str>>,
     pub(super) author: Option<&'d str>,
     pub(super) references: &'d [String],
     pub(super) techniques: &'d [String],

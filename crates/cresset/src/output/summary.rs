@@ -40,7 +40,7 @@ impl Summary {
             *self.tactics.entry(tactic).or_default() += 1;
         }
         self.add_host(detection.host.as_deref().unwrap_or("(host unknown)"), level);
-        let title = bounded_key(&self.rules, detection.title());
+        let title = bounded_key(&self.rules, &detection.title());
         let rule = self.rules.entry(title).or_insert((level, 0));
         rule.0 = rule.0.max(level);
         rule.1 += 1;

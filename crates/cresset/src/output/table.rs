@@ -112,9 +112,10 @@ impl<'o> TableOutput<'o> {
 impl Output for TableOutput<'_> {
     fn detection(&mut self, detection: &Detection) -> io::Result<()> {
         let host = detection.host.as_deref().unwrap_or("(host unknown)");
+        let title = detection.title();
         let (name, other) = match self.group_by {
-            GroupBy::Rule => (detection.title(), host),
-            GroupBy::Host => (host, detection.title()),
+            GroupBy::Rule => (&*title, host),
+            GroupBy::Host => (host, &*title),
         };
         if self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(name) {
             self.ungrouped += 1;

@@ -1,16 +1,21 @@
 //! The records of a set and the tables over them, as one thread sees them at a time.
 
-use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use cresset_event::{Indicator, Network, ObservableKind, ObservableKinds, RawObservable, Timestamp, push_observed};
+use cresset_event::{
+    Indicator, IndicatorId, IndicatorIdForm as Id, Network, ObservableKind, ObservableKinds, RawObservable, Timestamp,
+    push_observed,
+};
 use foldhash::quality::RandomState;
 
 use crate::indicators::arena::{Arena, Place};
+use crate::indicators::batch::{Batch, Hashes};
 use crate::indicators::key::{BINARY_BYTES_MAX, Code, Key, parse_hex, push_network};
 use crate::indicators::places::Places;
-use crate::indicators::record::{self, Id, Name, Profile, Record, Standing};
+use crate::indicators::record::{self, Name, Profile, Record, Standing};
 use crate::indicators::shared::Shared;
 
 /// How many small tables make a large one: of ten million places each then has 3,500 to 4,900. The numbers differ so that
@@ -34,8 +39,7 @@ pub(crate) struct Index {
     ids: Places,
     hasher: RandomState,
     counts: Counts,
-    record: Vec<u8>,
-    shown: String,
+    batch: Batch,
 }
 
 /// How many indicators can fire, and of what.
@@ -69,8 +73,7 @@ impl Default for Index {
             ids: Places::new(ID_SHARDS),
             hasher: RandomState::default(),
             counts: Counts::default(),
-            record: Vec::new(),
-            shown: String::new(),
+            batch: Batch::default(),
         }
     }
 }
@@ -86,51 +89,76 @@ impl Index {
         self.counts.wanted
     }
 
-    /// Adds an indicator, in place of one of the same id and value; `false` where there is no room for it.
-    pub(crate) fn add(&mut self, indicator: Indicator, standing: Standing) -> bool {
-        let mut bytes = std::mem::take(&mut self.record);
-        self.encode(indicator, standing, &mut bytes);
-        let is_added = self.put(&bytes);
-        self.record = bytes;
-        is_added
+    /// Adds indicators, each in place of one of the same id and value, and returns for how many there was no room.
+    /// What they have in common with others is taken out of them.
+    pub(crate) fn add(&mut self, indicators: &mut [(Indicator, Standing)]) -> usize {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.clear();
+        for (indicator, standing) in indicators {
+            let start = batch.bytes.len();
+            self.encode(indicator, *standing, &mut batch.bytes);
+            let record = Record::read(&batch.bytes[start..]);
+            batch.push(start, Hashes { value: self.hash_key(record.key), id: self.hash_id(record.id) });
+        }
+        self.bring_near(&batch);
+        let left_out = batch.iter().filter(|(bytes, hashes)| !self.put(bytes, *hashes)).count();
+        self.batch = batch;
+        left_out
     }
 
-    fn encode(&mut self, mut indicator: Indicator, standing: Standing, out: &mut Vec<u8>) {
+    /// Returns in how many steps [`Index::lay_out`] goes through all.
+    pub(crate) fn lay_out_steps(&self) -> usize {
+        self.values.shard_count().max(self.ids.shard_count())
+    }
+
+    /// Lays the tables of one step out for so many indicators in all.
+    pub(crate) fn lay_out(&mut self, step: usize, indicators: usize) {
+        let Self { arena, hasher, values, ids, .. } = self;
+        let read = |place| Record::read(arena.bytes(place));
+        values.lay_out(step, indicators, |place| hash_key(hasher, read(place).key));
+        ids.lay_out(step, indicators, |place| hash_id(hasher, read(place).id));
+    }
+
+    /// Asks the tables for what a batch will ask them one by one.
+    fn bring_near(&self, batch: &Batch) {
+        let met = |hashes: Hashes| self.values.meets(hashes.value) | self.ids.meets(hashes.id);
+        // The answer does not matter, and must not be found to be of no use.
+        black_box(batch.hashes().filter(|hashes| met(*hashes)).count());
+    }
+
+    fn encode(&mut self, indicator: &mut Indicator, standing: Standing, out: &mut Vec<u8>) {
         let profile = Profile {
             author: indicator.author.take(),
             techniques: std::mem::take(&mut indicator.techniques),
-            loaded_from: std::mem::take(&mut indicator.loaded_from),
+            loaded_from: Arc::clone(&indicator.loaded_from),
             revoked: indicator.validity.revoked,
         };
         let profile = self.profiles.hold(profile, usize::MAX).unwrap_or_else(|_| unreachable!("there is no bound"));
-        self.shown.clear();
-        let _ = write!(self.shown, "{}", indicator.matcher);
-        if indicator.name == self.shown {
-            return record::write(&indicator, standing, profile, Name::Value, out);
-        }
-        match self.names.hold(std::mem::take(&mut indicator.name), NAMES_SHARED_MAX) {
-            Ok(number) => record::write(&indicator, standing, profile, Name::Shared(number), out),
-            Err(name) => record::write(&indicator, standing, profile, Name::Own(&name), out),
+        let name = indicator.name.take().filter(|name| *name != indicator.matcher.text());
+        let Some(name) = name else { return record::write(indicator, standing, profile, Name::Value, out) };
+        match self.names.hold(name, NAMES_SHARED_MAX) {
+            Ok(number) => record::write(indicator, standing, profile, Name::Shared(number), out),
+            Err(name) => record::write(indicator, standing, profile, Name::Own(&name), out),
         }
     }
 
-    fn put(&mut self, bytes: &[u8]) -> bool {
+    /// Puts a record in; `false` where there is no room for it.
+    fn put(&mut self, bytes: &[u8], hashes: Hashes) -> bool {
         let record = Record::read(bytes);
-        let (value_hash, id_hash) = (self.hash_key(record.key), self.hash_id(record.id));
-        if let Some(old) = self.find(&record, value_hash, id_hash) {
-            return self.replace(old, bytes, value_hash, id_hash);
+        if let Some(old) = self.find(&record, hashes) {
+            return self.replace(old, bytes, hashes);
         }
         let Some(place) = self.arena.store(bytes) else {
             self.release(record.profile, record.name());
             return false;
         };
-        self.link(place, &record, value_hash, id_hash);
+        self.link(place, &record, hashes);
         self.counts.note(&record, Change::Added);
         true
     }
 
     /// Puts a newer version in the place of an older one.
-    fn replace(&mut self, old: Place, bytes: &[u8], value_hash: u64, id_hash: u64) -> bool {
+    fn replace(&mut self, old: Place, bytes: &[u8], hashes: Hashes) -> bool {
         let before = Record::read(self.arena.bytes(old));
         let (len, profile, name) = (before.byte_len(), before.profile, self.shared_name(&before));
         if len == bytes.len() {
@@ -141,18 +169,18 @@ impl Index {
                 self.release(record.profile, record.name());
                 return false;
             };
-            self.unlink(old, value_hash, id_hash);
+            self.unlink(old, hashes);
             self.arena.give_back(old, len);
-            self.link(place, &record, value_hash, id_hash);
+            self.link(place, &record, hashes);
         }
         self.release(profile, name);
         true
     }
 
     /// Returns where the record of this value and id is. Where many are of this value the id tells faster.
-    fn find(&self, record: &Record<'_>, value_hash: u64, id_hash: u64) -> Option<Place> {
-        let same_value = self.of_value(self.table(record), value_hash, record.key);
-        let candidates = if same_value.len() < 2 { same_value } else { self.smaller(same_value, record.id, id_hash) };
+    fn find(&self, record: &Record<'_>, hashes: Hashes) -> Option<Place> {
+        let same_value = self.of_value(self.table(record), hashes.value, record.key);
+        let candidates = if same_value.len() < 2 { same_value } else { self.smaller(same_value, record.id, hashes.id) };
         candidates.iter().copied().find(|place| {
             let other = self.read(*place);
             other.id == record.id && other.key == record.key
@@ -164,7 +192,7 @@ impl Index {
         if same_id.len() < same_value.len() { same_id } else { same_value }
     }
 
-    fn link(&mut self, place: Place, record: &Record<'_>, value_hash: u64, id_hash: u64) {
+    fn link(&mut self, place: Place, record: &Record<'_>, hashes: Hashes) {
         let Self { arena, hasher, values, ranges, held_back, ids, .. } = self;
         let read = |place| Record::read(arena.bytes(place));
         let table = match Table::of(record) {
@@ -173,12 +201,12 @@ impl Index {
             Table::HeldBack => held_back,
         };
         let is_same_value = |other| read(other).key == record.key;
-        table.insert(value_hash, place, is_same_value, |other| hash_key(hasher, read(other).key));
+        table.insert(hashes.value, place, is_same_value, |other| hash_key(hasher, read(other).key));
         let is_same_id = |other| read(other).id == record.id;
-        ids.insert(id_hash, place, is_same_id, |other| hash_id(hasher, read(other).id));
+        ids.insert(hashes.id, place, is_same_id, |other| hash_id(hasher, read(other).id));
     }
 
-    fn unlink(&mut self, place: Place, value_hash: u64, id_hash: u64) {
+    fn unlink(&mut self, place: Place, hashes: Hashes) {
         let Self { arena, values, ranges, held_back, ids, .. } = self;
         let read = |place| Record::read(arena.bytes(place));
         let record = read(place);
@@ -187,13 +215,13 @@ impl Index {
             Table::Ranges => ranges,
             Table::HeldBack => held_back,
         };
-        table.remove(value_hash, place, |other| read(other).key == record.key);
-        ids.remove(id_hash, place, |other| read(other).id == record.id);
+        table.remove(hashes.value, place, |other| read(other).key == record.key);
+        ids.remove(hashes.id, place, |other| read(other).id == record.id);
     }
 
     /// Takes up to `most` indicators of an id out, and returns how many.
-    pub(crate) fn remove(&mut self, id: &str, most: usize) -> usize {
-        let id = Id::of(id);
+    pub(crate) fn remove(&mut self, id: &IndicatorId, most: usize) -> usize {
+        let id = id.as_form();
         let places: Vec<Place> = self.of_id(self.hash_id(id), id).iter().copied().take(most).collect();
         places.iter().for_each(|place| self.take_out(*place));
         places.len()
@@ -215,9 +243,9 @@ impl Index {
     fn take_out(&mut self, place: Place) {
         let record = Record::read(self.arena.bytes(place));
         let (len, profile, name) = (record.byte_len(), record.profile, self.shared_name(&record));
-        let (value_hash, id_hash) = (self.hash_key(record.key), self.hash_id(record.id));
+        let hashes = Hashes { value: self.hash_key(record.key), id: self.hash_id(record.id) };
         self.counts.note(&record, Change::TakenOut);
-        self.unlink(place, value_hash, id_hash);
+        self.unlink(place, hashes);
         self.arena.give_back(place, len);
         self.release(profile, name);
     }

@@ -39,6 +39,20 @@ impl Places {
         }
     }
 
+    /// Returns whether a place may be one of this hash, by the seven bits that its table has of it.
+    pub(crate) fn meets(&self, hash: u64) -> bool {
+        self.shards[self.shard(hash)].find(hash, |_| true).is_some()
+    }
+
+    /// Lays one of its tables out for its part of so many places in all; `hash_of` is asked for those that are in. An
+    /// eighth is left to growth: a table that was laid out for a few too many would stay twice as large as it has to be.
+    pub(crate) fn lay_out(&mut self, shard: usize, places: usize, hash_of: impl Fn(Place) -> u64) {
+        let Self { shards, groups, .. } = self;
+        let part = places / shards.len() * 7 / 8;
+        let Some(shard) = shards.get_mut(shard) else { return };
+        shard.reserve(part.saturating_sub(shard.len()), |slot| hash_of(first(groups, *slot)));
+    }
+
     /// Adds a place. `hash_of` is asked for others where a table grows.
     pub(crate) fn insert(
         &mut self,
@@ -131,4 +145,47 @@ fn group(slot: Place) -> Option<usize> {
 
 fn first(groups: &[Vec<Place>], slot: Place) -> Place {
     group(slot).map_or(slot, |group| groups[group][0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARDS: usize = 16;
+
+    fn hash(place: Place) -> u64 {
+        u64::from(place.0 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn filled(laid_out_for: usize, places: u32) -> Places {
+        let mut table = Places::new(SHARDS);
+        (0..SHARDS).for_each(|shard| table.lay_out(shard, laid_out_for, hash));
+        (0..places).map(Place).for_each(|place| table.insert(hash(place), place, |other| other == place, hash));
+        table
+    }
+
+    fn capacity(table: &Places) -> usize {
+        table.shards.iter().map(HashTable::capacity).sum()
+    }
+
+    #[test]
+    fn what_is_laid_out_holds_the_same_in_no_more_room() {
+        for places in [0, 1_000, 14_000, 14_336, 15_000, 28_000] {
+            let (laid_out, grown) = (filled(places as usize, places), filled(0, places));
+            assert!(capacity(&laid_out) <= capacity(&grown), "{places}");
+            let all =
+                |table: &Places| (0..places).all(|place| table.get(hash(Place(place)), |at| at.0 == place).len() == 1);
+            assert!(all(&laid_out) && all(&grown));
+            assert_eq!(laid_out.iter().count(), places as usize);
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_laid_out_late_keeps_what_is_in() {
+        let mut table = filled(0, 1_000);
+        (0..SHARDS + 1).for_each(|shard| table.lay_out(shard, 50_000, hash));
+        assert!(capacity(&table) >= 43_750);
+        assert!((0..1_000).all(|place| table.meets(hash(Place(place)))));
+        assert_eq!(table.iter().count(), 1_000);
+    }
 }

@@ -14,7 +14,9 @@
 //! Text has its length before it. Numbers have seven bits a byte, the lowest first. What was encoded comes back the same
 //! (`tests` below).
 
-use cresset_event::{Indicator, Timestamp, Validity};
+use std::sync::Arc;
+
+use cresset_event::{Indicator, IndicatorIdForm as Id, Timestamp, Validity};
 
 use crate::indicators::key::{Code, Key, push_matcher};
 
@@ -24,16 +26,16 @@ const SECONDS_A_DAY: i64 = 86_400;
 /// What many indicators have in common: those of one feed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Profile {
-    pub(crate) author: Option<String>,
+    pub(crate) author: Option<Arc<str>>,
     pub(crate) techniques: Vec<String>,
-    pub(crate) loaded_from: String,
+    pub(crate) loaded_from: Arc<str>,
     pub(crate) revoked: bool,
 }
 
 /// Where the name of an indicator stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name<'n> {
-    /// It is the value.
+    /// It has none, or it is the value.
     Value,
     /// Among the shared names.
     Shared(u32),
@@ -47,13 +49,6 @@ pub(crate) enum Standing {
     Fires,
     /// The warning list names it.
     HeldBack,
-}
-
-/// What an indicator is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Id<'i> {
-    Uuid([u8; 16]),
-    Text(&'i str),
 }
 
 /// A record, its parts told apart.
@@ -106,26 +101,12 @@ const UNTIL_SHIFT: u32 = FROM_SHIFT + 2;
 const REFERENCES: u16 = 1 << (UNTIL_SHIFT + 2);
 const CONFIDENCE: u16 = REFERENCES << 1;
 
-impl<'i> Id<'i> {
-    /// Reads an id: a UUID only where it is written as it is shown again.
-    pub(crate) fn of(text: &'i str) -> Self {
-        parse_uuid(text).map_or(Self::Text(text), Self::Uuid)
-    }
-
-    fn text(self) -> String {
-        match self {
-            Self::Uuid(bytes) => show_uuid(bytes),
-            Self::Text(text) => text.to_owned(),
-        }
-    }
-}
-
-/// Writes a record; `profile` and `name` are what the caller made of those parts.
+/// Adds a record to `out`; `profile` and `name` are what the caller made of those parts.
 pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, name: Name<'_>, out: &mut Vec<u8>) {
-    out.clear();
+    let start = out.len();
     out.extend_from_slice(&[0; 2]);
     let mut header = if standing == Standing::HeldBack { HELD_BACK } else { 0 };
-    match Id::of(&indicator.id) {
+    match indicator.id.as_form() {
         Id::Uuid(bytes) => out.extend_from_slice(&bytes),
         Id::Text(text) => {
             header |= ID_TEXT;
@@ -157,7 +138,7 @@ pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, nam
         push_number(indicator.references.len(), out);
         indicator.references.iter().for_each(|reference| push_text(reference, out));
     }
-    out[..2].copy_from_slice(&header.to_le_bytes());
+    out[start..start + 2].copy_from_slice(&header.to_le_bytes());
 }
 
 fn push_value(indicator: &Indicator, out: &mut Vec<u8>) -> Code {
@@ -229,11 +210,11 @@ impl<'r> Record<'r> {
     pub(crate) fn indicator(&self, profile: &Profile, name_shared: impl Fn(u32) -> String) -> Indicator {
         let matcher = self.key.matcher();
         Indicator {
-            id: self.id.text(),
+            id: self.id.into(),
             name: match self.name() {
-                Name::Value => matcher.to_string(),
-                Name::Shared(number) => name_shared(number),
-                Name::Own(name) => name.to_owned(),
+                Name::Value => None,
+                Name::Shared(number) => Some(name_shared(number)),
+                Name::Own(name) => Some(name.to_owned()),
             },
             matcher,
             validity: self.validity(profile),
@@ -331,44 +312,9 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
-const UUID_PREFIX: &str = "indicator--";
-
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let uuid: &[u8; 36] = text.strip_prefix(UUID_PREFIX)?.as_bytes().try_into().ok()?;
-    let (mut bytes, mut digits) = ([0; 16], 0);
-    for (at, byte) in uuid.iter().enumerate() {
-        if UUID_DASHES.contains(&at) {
-            if *byte != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let nibble = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        bytes[digits / 2] |= if digits % 2 == 0 { nibble << 4 } else { nibble };
-        digits += 1;
-    }
-    Some(bytes)
-}
-
-fn show_uuid(bytes: [u8; 16]) -> String {
-    let mut text = String::with_capacity(UUID_PREFIX.len() + 36);
-    text.push_str(UUID_PREFIX);
-    let mut nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    for at in 0..36 {
-        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-        text.push(if UUID_DASHES.contains(&at) { '-' } else { nibbles.next().map_or('0', digit) });
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use cresset_event::Matcher;
+    use cresset_event::{IndicatorId, Matcher};
     use proptest::prelude::*;
 
     use super::*;
@@ -382,19 +328,15 @@ mod tests {
         ]
     }
 
-    fn id() -> impl Strategy<Value = String> {
-        prop_oneof![
-            "indicator--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-            "indicator--[0-9A-F]{8}-[0-9a-f-]{27}",
-            "\\PC{0,200}",
-        ]
+    fn id() -> impl Strategy<Value = IndicatorId> {
+        prop_oneof![any::<[u8; 16]>().prop_map(IndicatorId::of_uuid), "\\PC{0,200}".prop_map(IndicatorId::from)]
     }
 
     proptest! {
         #[test]
         fn what_was_encoded_comes_back_the_same(
             id in id(),
-            name in prop::sample::select(vec!["evil.example", "shared", "own"]),
+            name in prop::sample::select(vec![None, Some("shared"), Some("own")]),
             value in "\\PC{0,300}",
             (from, until) in (time(), time()),
             references in prop::collection::vec("\\PC{0,9}", 0..3),
@@ -403,14 +345,14 @@ mod tests {
         ) {
             let indicator = Indicator {
                 id,
-                name: if name == "evil.example" { value.clone() } else { name.to_owned() },
+                name: name.map(str::to_owned),
                 matcher: Matcher::Domain(value),
                 validity: Validity { from_inclusive: from, until_exclusive: until, revoked: true },
-                author: Some("author".to_owned()),
+                author: Some("author".into()),
                 confidence: Some(7),
                 techniques: vec!["T1071".to_owned()],
                 references,
-                loaded_from: "feed".to_owned(),
+                loaded_from: "feed".into(),
             };
             let profile = Profile {
                 author: indicator.author.clone(),
@@ -419,9 +361,9 @@ mod tests {
                 revoked: true,
             };
             let name = match name {
-                "shared" => Name::Shared(name_number),
-                "own" => Name::Own(&indicator.name),
-                _ => Name::Value,
+                Some("shared") => Name::Shared(name_number),
+                Some(name) => Name::Own(name),
+                None => Name::Value,
             };
             let mut bytes = Vec::new();
             write(&indicator, Standing::HeldBack, profile_number, name, &mut bytes);

@@ -76,7 +76,7 @@ fn show(detection: &Detection) -> String {
             let group: Vec<String> = group.iter().map(|(field, value)| format!("{field}={value} ")).collect();
             format!("{} {}{value} over {events}", rule.title, group.concat())
         }
-        _ => detection.title().to_owned(),
+        _ => detection.title().into_owned(),
     }
 }
 

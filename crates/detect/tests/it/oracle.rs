@@ -307,7 +307,7 @@ fn ours(rules: &str, events: &[GivenEvent]) -> Vec<BTreeSet<String>> {
     let events = events.iter().map(|given| {
         let mut ours = BTreeSet::new();
         detector.detect(&build(&mut builder, given), |detection| {
-            ours.insert(detection.cause_id().expect("an id").to_owned());
+            ours.insert(detection.cause_id().expect("an id").into_owned());
         });
         ours
     });

@@ -12,7 +12,7 @@ fn bundle() -> Loaded {
 }
 
 fn named<'l>(loaded: &'l Loaded, name: &str) -> Vec<&'l Indicator> {
-    loaded.indicators.iter().filter(|indicator| indicator.name == name).collect()
+    loaded.indicators.iter().filter(|indicator| indicator.title() == name).collect()
 }
 
 fn values(indicators: &[&Indicator]) -> Vec<String> {
@@ -64,7 +64,7 @@ fn what_an_indicator_refers_to_is_resolved() {
     assert_eq!(address.confidence, Some(85));
     assert_eq!(address.techniques, ["T1071.001"]);
     assert_eq!(address.references, ["https://reports.example/1"]);
-    assert_eq!(address.loaded_from, "bundle.json");
+    assert_eq!(&*address.loaded_from, "bundle.json");
     assert_eq!(named(&loaded, "Dropper")[0].techniques, ["T1204.002"]);
 }
 

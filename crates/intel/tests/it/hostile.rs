@@ -15,7 +15,7 @@ fn check_load(bytes: &[u8]) -> Loaded {
     assert_eq!((kinds.values().sum(), loaded.feed.indicators), (loaded.indicators.len(), loaded.indicators.len()));
     let Standing { in_force, not_yet, expired, revoked } = standing;
     assert_eq!(in_force + not_yet + expired + revoked, loaded.indicators.len());
-    assert!(loaded.indicators.iter().all(|indicator| indicator.id.starts_with("indicator--")));
+    assert!(loaded.indicators.iter().all(|indicator| indicator.id.text().starts_with("indicator--")));
     assert!(loaded.indicators.iter().all(|indicator| !indicator.matcher.to_string().is_empty()));
     assert!(loaded.feed.refused.iter().all(|refused| !refused.reason.is_empty() && refused.quote.len() <= 163));
     assert_eq!(load("feed", bytes), loaded, "the same bytes give the same");

@@ -73,7 +73,7 @@ fn compare(logs: &Path, rules: &Path) -> (usize, usize) {
             let Record::Event(event) = record else { continue };
             let mut ours = BTreeSet::new();
             detector.detect(&event, |detection| {
-                ours.insert(detection.cause_id().expect("an id").to_owned());
+                ours.insert(detection.cause_id().expect("an id").into_owned());
             });
             let number = event.origin().record;
             for (rule, _, _) in ONLY_OURS.iter().filter(|only| path.ends_with(only.1) && only.2 == number) {

@@ -56,7 +56,7 @@ fn watch(folders: &Folders, threads: usize, detections_max: usize) -> (io::Resul
     let (rules, _) = RuleSet::compile(load_rules(&path(&folders.rules)), &RuleFilter::default(), &names);
     let indicators = IndicatorSet::new(Warnings::Apply);
     for feed in find_feeds(&path(&folders.intel)) {
-        assert_eq!(feed.read_into(&indicators).1, 0, "there is room for all");
+        assert_eq!(feed.read_into(&indicators, threads).1, 0, "there is room for all");
     }
     let detector = Detector::new(Arc::new(rules), Arc::new(indicators));
     let mut watch = Watch::new(names, detector, WatchOptions { threads, ..WatchOptions::default() });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cresset_detect::{Cause, IndicatorSet, WarningList, Warnings};
-use cresset_event::{Event, Indicator, Matcher, Network, Observable, ObservableKind, Timestamp, Validity};
+use cresset_event::{Event, Indicator, IndicatorId, Matcher, Network, Observable, ObservableKind, Timestamp, Validity};
 use proptest::prelude::*;
 
 use crate::{event, ready};
@@ -53,15 +53,15 @@ const FIELDS: &[&str] = &[
 #[derive(Debug, Clone)]
 enum Step {
     Add(Vec<Indicator>),
-    Remove(String),
+    Remove(IndicatorId),
     Expire(Timestamp),
     Look { seconds: i64, fields: String },
 }
 
-fn id() -> impl Strategy<Value = String> {
+fn id() -> impl Strategy<Value = IndicatorId> {
     (0..6_u8).prop_map(|number| match number % 2 {
-        0 => format!("indicator--00000000-0000-4000-8000-00000000000{number}"),
-        _ => format!("list {number}"),
+        0 => format!("indicator--00000000-0000-4000-8000-00000000000{number}").into(),
+        _ => format!("list {number}").into(),
     })
 }
 
@@ -86,14 +86,14 @@ fn indicator() -> impl Strategy<Value = Indicator> {
             let matcher = matcher.expect("a value");
             Indicator {
                 id,
-                name: if name.is_empty() { matcher.to_string() } else { name.to_owned() },
+                name: (!name.is_empty()).then(|| name.to_owned()),
                 matcher,
                 validity,
-                author: confidence.map(|confidence| format!("author {}", confidence % 3)),
+                author: confidence.map(|confidence| format!("author {}", confidence % 3).into()),
                 confidence,
                 techniques: Vec::new(),
                 references: vec!["https://report.example".to_owned(); references],
-                loaded_from: "feed".to_owned(),
+                loaded_from: "feed".into(),
             }
         },
     )
