@@ -1,6 +1,7 @@
 //! The command as a user runs it: real processes, real files.
 
 mod arrows;
+mod budget;
 mod corpus;
 mod coverage;
 mod fed;

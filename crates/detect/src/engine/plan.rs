@@ -160,7 +160,8 @@ impl Plan {
                     let mut explain = |test: u32| self.tests[test as usize].asked.explain(&view, &mut reasons);
                     self.programs.reasons(rule.condition, &mut holds, &mut explain);
                     // What was given up on here was not needed to fit.
-                    (view.gave_up(), gave_up.take());
+                    view.gave_up();
+                    gave_up.set(false);
                 }
                 found.fits(rule.key, reasons);
             }

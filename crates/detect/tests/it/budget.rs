@@ -34,7 +34,8 @@ fn costly() -> String {
 
 fn events(builder: &mut EventBuilder) -> Vec<Event> {
     let costly = costly();
-    let values = ["ab1", &costly].into_iter().chain(std::iter::repeat_n(&*costly, OVERRUNS_MAX as usize)).chain(["ab1"]);
+    let values =
+        ["ab1", &costly].into_iter().chain(std::iter::repeat_n(&*costly, OVERRUNS_MAX as usize)).chain(["ab1"]);
     values
         .map(|value| {
             builder.push("a", Value::Str(value));
