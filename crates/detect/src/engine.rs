@@ -3,7 +3,7 @@
 //! A parsed rule is lowered ([`lower`]) to a condition ([`expr`]) over tests ([`test`]); equal tests of different rules are
 //! one. For each log source that is met the rules meant for it are planned ([`plan`]): of each rule the rarest things are
 //! chosen of which a fitting event must have one ([`witness`]), and all of these are looked for in one pass over the event
-//! ([`index`], [`scan`], [`view`]), whose texts are folded once ([`fold`]). Only rules with a witness there are then
+//! ([`index`], [`scan`], [`short`], [`view`]), whose texts are folded once ([`fold`]). Only rules with a witness there are then
 //! evaluated ([`program`]), each test at most once an event.
 //!
 //! Always: what is found is what a plain evaluation of every rule finds (`tests/it/oracle.rs`, against `rsigma-eval`, over
