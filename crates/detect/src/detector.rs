@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cresset_event::{Event, EventId};
+use cresset_event::{Event, EventId, FieldId};
 
 use crate::correlation::{CorrelationStats, Dropped, Fired, Memory, Restored, Snapshot, SnapshotError};
 use crate::detection::{Cause, Detection, Matched};
@@ -99,8 +99,9 @@ impl Detector {
         }
         rules.gave_up.into_iter().for_each(|key| self.matcher.rules.overrun(key));
         for found_by in matches.indicators {
-            let field = found_by.field.map_or_else(|| "unknown".to_owned(), |id| event.names().name(id).to_string());
-            let matched = vec![Matched::new(field, Some(&found_by.value))];
+            let name = |field: Option<FieldId>| field.map_or("unknown".into(), |id| event.names().name(id));
+            let all = std::iter::once((found_by.field, found_by.value)).chain(found_by.also);
+            let matched = all.map(|(field, value)| Matched::new(&*name(field), Some(&value))).collect();
             found(Detection::new(Cause::Indicator(found_by.indicator), event, id(), matched));
         }
         for fired in fired {

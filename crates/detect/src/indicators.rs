@@ -2,7 +2,8 @@
 //!
 //! A value is looked up in normal form: addresses by their bits and then by each length of prefix that the set has;
 //! domains by each of their suffixes; everything else as a whole, in lower case. An indicator counts where it is valid at
-//! the time of the event, or of its arrival where the event's time is unknown.
+//! the time of the event, or of its arrival where the event's time is unknown. One that looks for several values is found by
+//! the rarest of them; then the event is searched for the others.
 //!
 //! # Layout
 //!
@@ -74,6 +75,8 @@ pub(crate) struct IndicatorMatch {
     /// The field that held the value; `None` where the table of names was full.
     pub(crate) field: Option<FieldId>,
     pub(crate) value: String,
+    /// What else it looks for, by field and value.
+    pub(crate) also: Vec<(Option<FieldId>, String)>,
 }
 
 impl IndicatorSet {
@@ -168,7 +171,7 @@ impl IndicatorSet {
         }
         let moment = event.origin().time.known().unwrap_or(event.origin().arrived);
         event.visit_raw_observables(index.wanted(), |observable| {
-            let mut hit = Hit { index: &index, observable, moment, found, value: None };
+            let mut hit = Hit { index: &index, event, observable, moment, found, value: None };
             index.look_up(&observable, scratch, |places| {
                 if !self.is_warned(&observable) {
                     hit.take(places);
@@ -243,6 +246,7 @@ impl Adder<'_> {
 /// An observable that some indicators look for, one or another way.
 struct Hit<'h, 'e> {
     index: &'h Index,
+    event: &'e Event,
     observable: RawObservable<'e>,
     moment: Timestamp,
     found: &'h mut Vec<IndicatorMatch>,
@@ -253,10 +257,12 @@ struct Hit<'h, 'e> {
 impl Hit<'_, '_> {
     /// Takes the indicators of one value that count, in the order of their ids.
     fn take(&mut self, places: &[Place]) {
-        let counting = places.iter().filter(|place| self.index.holds_at(**place, self.moment));
-        let mut indicators: Vec<Indicator> = counting.map(|place| self.index.indicator_at(*place)).collect();
-        indicators.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        let Some(first) = indicators.first() else { return };
+        let counting = places.iter().copied().filter(|place| self.index.holds_at(*place, self.moment));
+        let whole =
+            counting.filter_map(|place| Some((self.index.indicator_at(place), self.index.also(place, self.event)?)));
+        let mut indicators: Vec<(Indicator, Vec<RawObservable<'_>>)> = whole.collect();
+        indicators.sort_by(|(a, _), (b, _)| (&a.id, &a.also).cmp(&(&b.id, &b.also)));
+        let Some((first, _)) = indicators.first() else { return };
         let (value, came_before) = self.value.get_or_insert_with(|| {
             let value = self.observable.normal().value.into_owned();
             let is_known = |has: &IndicatorMatch| has.value == value && *has.indicator == *first;
@@ -264,10 +270,12 @@ impl Hit<'_, '_> {
             (value, came_before)
         });
         if !*came_before {
-            self.found.extend(indicators.into_iter().map(|indicator| IndicatorMatch {
+            let normal = |also: RawObservable<'_>| (also.field, also.normal().value.into_owned());
+            self.found.extend(indicators.into_iter().map(|(indicator, also)| IndicatorMatch {
                 indicator: Arc::new(indicator),
                 field: self.observable.field,
                 value: value.clone(),
+                also: also.into_iter().map(normal).collect(),
             }));
         }
     }

@@ -22,6 +22,8 @@ pub struct Indicator {
     pub name: Option<String>,
     /// What it looks for.
     pub matcher: Matcher,
+    /// What else the same event must have: each of these in some value of its own. Empty for nearly all.
+    pub also: Vec<Matcher>,
     /// When it counts.
     pub validity: Validity,
     /// Who says so, where that is told.
@@ -37,9 +39,16 @@ pub struct Indicator {
 }
 
 impl Indicator {
-    /// Returns what a person calls it: its name, or else its value.
+    /// Returns what a person calls it: its name, or else what it looks for.
     pub fn title(&self) -> Cow<'_, str> {
-        self.name.as_deref().map_or_else(|| self.matcher.text(), Cow::Borrowed)
+        match self.name.as_deref() {
+            Some(name) => Cow::Borrowed(name),
+            None if self.also.is_empty() => self.matcher.text(),
+            None => {
+                let all = std::iter::once(&self.matcher).chain(&self.also);
+                Cow::Owned(all.map(Matcher::text).collect::<Vec<_>>().join(" and "))
+            }
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Found {
     Refused(Refused),
 }
 
-/// Stands for an indicator's id and matcher: the keys of the hashes are known to nobody, so that two that are alike cannot
+/// Stands for an indicator's id and what it looks for: the keys of the hashes are known to nobody, so that two that are alike cannot
 /// be made, and are not met by chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u64; 2]);
@@ -58,7 +58,9 @@ impl Fingerprint {
 
 impl Fingerprints {
     pub(crate) fn of(&self, indicator: &Indicator) -> Fingerprint {
-        Fingerprint(self.0.each_ref().map(|hasher| hasher.hash_one((&indicator.id, &indicator.matcher))))
+        Fingerprint(
+            self.0.each_ref().map(|hasher| hasher.hash_one((&indicator.id, &indicator.matcher, &indicator.also))),
+        )
     }
 }
 

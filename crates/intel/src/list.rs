@@ -87,6 +87,7 @@ fn listed(file: &Arc<str>, sources: &mut Sources, matcher: Matcher, name: Option
         id: sources.get(source_of(file)).derived_id(&matcher),
         name: name.map(|name| shortened(name, NAME_BYTES_MAX)),
         matcher,
+        also: Vec::new(),
         validity: Validity::default(),
         author: None,
         confidence: None,

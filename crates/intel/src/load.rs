@@ -70,7 +70,7 @@ impl Loaded {
         let mut indicators: Vec<Indicator> = Vec::new();
         let mut positions = HashMap::new();
         let feed = read(&mut |Taken { indicator, replaces }| {
-            let key = (indicator.id.clone(), indicator.matcher.clone());
+            let key = (indicator.id.clone(), indicator.matcher.clone(), indicator.also.clone());
             let position = *positions.entry(key).or_insert(indicators.len());
             match replaces {
                 Some(_) => indicators[position] = indicator,

@@ -1,11 +1,12 @@
-//! STIX patterns (STIX 2.1 §9), as far as an indicator with one value can stand for them.
+//! STIX patterns (STIX 2.1 §9), as far as the values of one event can fulfil them.
 //!
-//! A hand-written parser over the text: observations joined by OR, in each comparisons joined by OR; `=`, `IN` and
-//! `ISSUBSET` with text. Each comparison is an alternative, so one that names nothing we match is refused by itself. What
-//! joins or negates (`AND`, `FOLLOWEDBY`, `NOT`, qualifiers) refuses the pattern: a part alone would say something else.
+//! A hand-written parser over the text: observations joined by OR, in each comparisons joined by AND and OR; `=`, `IN` and
+//! `ISSUBSET` with text. What comes of it is a list of alternatives, each of comparisons that must all hold in one event, so
+//! an alternative that names something we do not match is refused by itself. What joins several events or negates
+//! (`[…] AND […]`, `FOLLOWEDBY`, `NOT`, qualifiers) refuses the pattern: a part alone would say something else.
 //!
-//! Always: a pattern gives comparisons each of which alone fulfils it, or an error with its place; time and depth are
-//! bounded. `tests/it/main.rs` throws random text at it.
+//! Always: a pattern gives alternatives each of which alone fulfils it, or an error with its place; time, depth and what the
+//! alternatives have in all are bounded. `tests/it/main.rs` throws random text at it.
 
 use cresset_event::{HashAlgorithm, Matcher, ObservableKind};
 use thiserror::Error;
@@ -14,7 +15,7 @@ use crate::value_type::{ValueType, read_part};
 
 /// Longest pattern. Lists of hashes as one pattern reach some 100 KiB; past it the indicator is refused.
 const PATTERN_BYTES_MAX: usize = 1 << 18;
-/// Most comparisons of a pattern: each becomes an indicator. Past it the indicator is refused.
+/// Most comparisons of a pattern, in all its alternatives. Past it the indicator is refused.
 const COMPARISONS_MAX: usize = 2_000;
 /// Deepest nesting of parentheses. Made patterns have one or two.
 const DEPTH_MAX: usize = 16;
@@ -30,17 +31,20 @@ pub(crate) enum PatternError {
     Unexpected { expected: &'static str, found: String, position: usize },
     #[error("the pattern has {bytes} bytes; {PATTERN_BYTES_MAX} are read at most")]
     TooLong { bytes: usize },
-    #[error("the pattern has more than {COMPARISONS_MAX} comparisons; split it")]
+    #[error("the pattern comes to more than {COMPARISONS_MAX} comparisons; split it")]
     TooMany,
     #[error("the parentheses at character {position} are nested more than {DEPTH_MAX} deep")]
     TooDeep { position: usize },
 }
 
-const JOINS: &str = "an indicator is matched by one value of one event; use a Sigma rule";
+const JOINS: &str = "an indicator is matched by the values of one event; use a Sigma correlation rule";
 const QUALIFIES: &str = "an indicator is matched by one event, without regard to others";
 const COMPARES: &str = "only `=`, `IN` and `ISSUBSET` with text are matched";
 
-/// One alternative of a pattern: an object path that equals a text (or lies within a range).
+/// Comparisons that must all hold in one event.
+pub(crate) type Alternative = Vec<Comparison>;
+
+/// A part of a pattern: an object path that equals a text (or lies within a range).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Comparison {
     object: String,
@@ -57,17 +61,17 @@ enum Operator {
 }
 
 /// Parses a pattern into its alternatives.
-pub(crate) fn parse_pattern(text: &str) -> Result<Vec<Comparison>, PatternError> {
+pub(crate) fn parse_pattern(text: &str) -> Result<Vec<Alternative>, PatternError> {
     if text.len() > PATTERN_BYTES_MAX {
         return Err(PatternError::TooLong { bytes: text.len() });
     }
-    let mut parser = Parser { text, at: 0, depth: 0, counted: (0, 0), comparisons: Vec::new() };
-    parser.observations()?;
+    let mut parser = Parser { text, at: 0, depth: 0, counted: (0, 0) };
+    let alternatives = parser.observations()?;
     parser.skip_blanks();
     if parser.at < text.len() {
         return Err(parser.unexpected("OR or the end"));
     }
-    Ok(parser.comparisons)
+    Ok(alternatives)
 }
 
 impl Comparison {
@@ -129,64 +133,79 @@ struct Parser<'p> {
     depth: usize,
     /// How many bytes of the text were counted as how many characters: a long pattern is counted once.
     counted: (usize, usize),
-    comparisons: Vec<Comparison>,
 }
 
 type Parsed<T> = Result<T, PatternError>;
 
 impl<'p> Parser<'p> {
     /// `observation (OR observation)*`
-    fn observations(&mut self) -> Parsed<()> {
+    fn observations(&mut self) -> Parsed<Vec<Alternative>> {
+        let mut all = Vec::new();
         loop {
-            self.observation()?;
+            let found = self.observation()?;
             self.refuse_words(&["AND", "FOLLOWEDBY"], JOINS)?;
+            add(&mut all, found)?;
             if !self.word("OR") {
-                return Ok(());
+                return Ok(all);
             }
         }
     }
 
     /// `[comparisons]` or `(observations)`, without qualifiers.
-    fn observation(&mut self) -> Parsed<()> {
-        if self.mark("(") {
-            self.nested(Self::observations)?;
+    fn observation(&mut self) -> Parsed<Vec<Alternative>> {
+        let found = if self.mark("(") {
+            self.nested(Self::observations)?
         } else if self.mark("[") {
-            self.alternatives()?;
-            self.expect("]", "`]`, OR or a comparison")?;
+            let found = self.alternatives()?;
+            self.expect("]", "`]`, AND, OR or a comparison")?;
+            found
         } else {
             return Err(self.unexpected("`[`"));
-        }
-        self.refuse_words(&["WITHIN", "REPEATS", "START", "STOP"], QUALIFIES)
+        };
+        self.refuse_words(&["WITHIN", "REPEATS", "START", "STOP"], QUALIFIES)?;
+        Ok(found)
     }
 
-    /// `comparison (OR comparison)*`
-    fn alternatives(&mut self) -> Parsed<()> {
+    /// `joined (OR joined)*`
+    fn alternatives(&mut self) -> Parsed<Vec<Alternative>> {
+        let mut all = Vec::new();
         loop {
-            self.refuse_words(&["NOT", "EXISTS"], COMPARES)?;
-            if self.mark("(") {
-                self.nested(Self::alternatives)?;
-            } else {
-                self.comparison()?;
-            }
-            self.refuse_words(&["AND"], JOINS)?;
+            let found = self.joined()?;
+            add(&mut all, found)?;
             if !self.word("OR") {
-                return Ok(());
+                return Ok(all);
             }
         }
     }
 
-    fn nested(&mut self, inside: fn(&mut Self) -> Parsed<()>) -> Parsed<()> {
+    /// `part (AND part)*`, which binds closer than OR (§9.5).
+    fn joined(&mut self) -> Parsed<Vec<Alternative>> {
+        let mut joined = self.part()?;
+        while self.word("AND") {
+            joined = both(joined, &self.part()?)?;
+        }
+        Ok(joined)
+    }
+
+    /// A comparison, or `(alternatives)`.
+    fn part(&mut self) -> Parsed<Vec<Alternative>> {
+        self.refuse_words(&["NOT", "EXISTS"], COMPARES)?;
+        if self.mark("(") { self.nested(Self::alternatives) } else { self.comparison() }
+    }
+
+    fn nested(&mut self, inside: fn(&mut Self) -> Parsed<Vec<Alternative>>) -> Parsed<Vec<Alternative>> {
         if self.depth == DEPTH_MAX {
             return Err(PatternError::TooDeep { position: self.position() });
         }
         self.depth += 1;
-        inside(self)?;
+        let found = inside(self)?;
         self.depth -= 1;
-        self.expect(")", "`)`")
+        self.expect(")", "`)`")?;
+        Ok(found)
     }
 
     /// `path = 'text'`, `path IN ('text', …)` or `path ISSUBSET 'text'`.
-    fn comparison(&mut self) -> Parsed<()> {
+    fn comparison(&mut self) -> Parsed<Vec<Alternative>> {
         self.skip_blanks();
         let position = self.next_position();
         let object = self.name("an object path such as `ipv4-addr:value`")?;
@@ -205,28 +224,22 @@ impl<'p> Parser<'p> {
             return Err(self.unexpected("`=`, `IN` or `ISSUBSET`"));
         }
         let value = self.literal()?;
-        self.keep(Comparison { object: object.to_owned(), path, operator, value, position })
+        Ok(vec![vec![Comparison { object: object.to_owned(), path, operator, value, position }]])
     }
 
     /// `('text', 'text')`, each an alternative.
-    fn listed(&mut self, object: &str, path: &[String], position: usize) -> Parsed<()> {
+    fn listed(&mut self, object: &str, path: &[String], position: usize) -> Parsed<Vec<Alternative>> {
         self.expect("(", "`(` after `IN`")?;
+        let mut all = Vec::new();
         loop {
             let value = self.literal()?;
             let (object, path) = (object.to_owned(), path.to_vec());
-            self.keep(Comparison { object, path, operator: Operator::Equal, value, position })?;
+            add(&mut all, vec![vec![Comparison { object, path, operator: Operator::Equal, value, position }]])?;
             if !self.mark(",") {
-                return self.expect(")", "`,` or `)`");
+                self.expect(")", "`,` or `)`")?;
+                return Ok(all);
             }
         }
-    }
-
-    fn keep(&mut self, comparison: Comparison) -> Parsed<()> {
-        if self.comparisons.len() == COMPARISONS_MAX {
-            return Err(PatternError::TooMany);
-        }
-        self.comparisons.push(comparison);
-        Ok(())
     }
 
     /// The steps after the colon: `value`, `hashes.MD5`, `hashes.'SHA-256'`, `hashes."SHA-256"`.
@@ -370,15 +383,43 @@ impl<'p> Parser<'p> {
     }
 }
 
+/// Adds alternatives to others, which are within the bound.
+fn add(all: &mut Vec<Alternative>, more: Vec<Alternative>) -> Parsed<()> {
+    if count(all) + count(&more) > COMPARISONS_MAX {
+        return Err(PatternError::TooMany);
+    }
+    all.extend(more);
+    Ok(())
+}
+
+/// Returns the alternatives of two parts that must both hold: each of one with each of the other.
+fn both(mut left: Vec<Alternative>, right: &[Alternative]) -> Parsed<Vec<Alternative>> {
+    let comparisons = count(&left) * right.len() + count(right) * left.len();
+    if comparisons > COMPARISONS_MAX {
+        return Err(PatternError::TooMany);
+    }
+    if let [only] = right {
+        // Where many are joined one by one, what is there is not copied each time.
+        left.iter_mut().for_each(|left| left.extend_from_slice(only));
+        return Ok(left);
+    }
+    let pairs = left.iter().flat_map(|left| right.iter().map(move |right| [&left[..], &right[..]].concat()));
+    Ok(pairs.collect())
+}
+
+fn count(alternatives: &[Alternative]) -> usize {
+    alternatives.iter().map(Vec::len).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check_pattern(pattern: &str, expected: &[(&str, &str)]) {
-        let comparisons = parse_pattern(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-        let found: Vec<(String, String)> = comparisons
+        let alternatives = parse_pattern(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+        let found: Vec<(String, String)> = alternatives
             .iter()
-            .map(|comparison| comparison.matcher().unwrap_or_else(|reason| panic!("{pattern}: {reason}")))
+            .map(|comparisons| comparisons[0].matcher().unwrap_or_else(|reason| panic!("{pattern}: {reason}")))
             .map(|matcher| (matcher.kind().to_string(), matcher.to_string()))
             .collect();
         let found: Vec<(&str, &str)> = found.iter().map(|(kind, value)| (kind.as_str(), value.as_str())).collect();
@@ -388,7 +429,7 @@ mod tests {
     fn check_refused(pattern: &str, reason: &str) {
         let error = match parse_pattern(pattern) {
             Err(error) => error.to_string(),
-            Ok(comparisons) => comparisons[0].matcher().expect_err(pattern),
+            Ok(alternatives) => alternatives[0][0].matcher().expect_err(pattern),
         };
         assert!(error.contains(reason), "{pattern}: {error}");
     }
@@ -432,7 +473,7 @@ mod tests {
             ("IMPHASH", 32),
         ] {
             let comparisons = parse_pattern(&format!("[file:hashes.{key} = '{}']", "A".repeat(digits))).unwrap();
-            assert_eq!(comparisons[0].matcher().unwrap().to_string(), "a".repeat(digits), "{key}");
+            assert_eq!(comparisons[0][0].matcher().unwrap().to_string(), "a".repeat(digits), "{key}");
         }
         check_refused("[file:hashes.MD5 = 'aa']", "not an MD5 hash");
         check_refused("[file:hashes.SSDEEP = '3:a:b']", "`file:hashes.SSDEEP` is not matched");
@@ -452,7 +493,6 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named_with_its_place() {
         let a = "ipv4-addr:value = '192.0.2.1'";
-        check_refused(&format!("[{a} AND {a}]"), "`AND` at character 32");
         check_refused(&format!("[{a}] AND [{a}]"), "`AND` at character 33");
         check_refused(&format!("[{a}] FOLLOWEDBY [{a}]"), "`FOLLOWEDBY` at character 33");
         check_refused(&format!("[{a}] WITHIN 5 SECONDS"), "`WITHIN`");
@@ -494,9 +534,26 @@ mod tests {
 
     #[test]
     fn one_alternative_that_is_not_matched_leaves_the_others() {
-        let comparisons = parse_pattern("[mutex:name = 'x' OR domain-name:value = 'evil.example']").unwrap();
-        assert!(comparisons[0].matcher().is_err());
-        assert_eq!(comparisons[1].matcher().unwrap().to_string(), "evil.example");
+        let alternatives = parse_pattern("[mutex:name = 'x' OR domain-name:value = 'evil.example']").unwrap();
+        assert!(alternatives[0][0].matcher().is_err());
+        assert_eq!(alternatives[1][0].matcher().unwrap().to_string(), "evil.example");
+    }
+
+    #[test]
+    fn what_and_joins_is_one_alternative() {
+        let check = |pattern: &str, expected: &[&[&str]]| {
+            let alternatives = parse_pattern(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            let values =
+                |comparisons: &Alternative| comparisons.iter().map(|each| each.value.clone()).collect::<Vec<_>>();
+            assert_eq!(alternatives.iter().map(values).collect::<Vec<_>>(), expected, "{pattern}");
+        };
+        check("[a:b = '1' AND a:c = '2']", &[&["1", "2"]]);
+        check("[a:b='1' AND a:c='2' OR a:d='3' AND a:e='4']", &[&["1", "2"], &["3", "4"]]);
+        check("[a:b='1' AND (a:c='2' OR a:d='3')]", &[&["1", "2"], &["1", "3"]]);
+        check("[a:b IN ('1', '2') AND a:c IN ('3', '4')]", &[&["1", "3"], &["1", "4"], &["2", "3"], &["2", "4"]]);
+        check("[a:b='1' AND a:c='2'] OR [a:d='3']", &[&["1", "2"], &["3"]]);
+        check_refused("[a:b='1' AND NOT a:c='2']", "`NOT`");
+        check_refused("[a:b='1' AND]", "an object path");
     }
 
     #[test]
@@ -504,6 +561,11 @@ mod tests {
         let comparisons = |n: usize| format!("[{}]", vec!["url:value='a://b'"; n].join(" OR "));
         assert_eq!(parse_pattern(&comparisons(COMPARISONS_MAX)).map(|all| all.len()), Ok(COMPARISONS_MAX));
         assert_eq!(parse_pattern(&comparisons(COMPARISONS_MAX + 1)), Err(PatternError::TooMany));
+        let pairs = |n: usize| format!("[{0} AND {0}]", format!("a:b IN ({})", vec!["'x'"; n].join(",")));
+        assert_eq!(parse_pattern(&pairs(31)).map(|all| all.len()), Ok(31 * 31));
+        assert_eq!(parse_pattern(&pairs(32)), Err(PatternError::TooMany));
+        let joined = format!("[{}]", vec!["a:b IN ('x','y')"; 1000].join(" AND "));
+        assert_eq!(parse_pattern(&joined), Err(PatternError::TooMany));
         let nested = |n: usize| format!("{}[url:value='a://b']{}", "(".repeat(n), ")".repeat(n));
         assert!(parse_pattern(&nested(DEPTH_MAX)).is_ok());
         assert!(matches!(parse_pattern(&nested(DEPTH_MAX + 1)), Err(PatternError::TooDeep { .. })));

@@ -10,14 +10,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use cresset_event::{Indicator, IndicatorId, Timestamp, Validity};
+use cresset_event::{Indicator, IndicatorId, Matcher, Timestamp, Validity};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::collector::Collector;
 use crate::findings::Place;
 use crate::moment::parse_moment;
-use crate::pattern::{Comparison, parse_pattern};
+use crate::pattern::{Alternative, Comparison, parse_pattern};
 use crate::technique::{add_labelled, add_technique};
 use crate::text::{NAME_BYTES_MAX, shortened};
 
@@ -242,7 +242,7 @@ impl<'c, 'n> Objects<'c, 'n> {
     fn finish(mut self) {
         for draft in std::mem::take(&mut self.drafts) {
             match parse_pattern(&draft.pattern) {
-                Ok(comparisons) => self.offer(draft, &comparisons),
+                Ok(alternatives) => self.offer(draft, &alternatives),
                 Err(error) => {
                     self.collector.refuse(Place::Object(Some(&draft.id)), error.to_string(), &draft.pattern);
                 }
@@ -250,24 +250,25 @@ impl<'c, 'n> Objects<'c, 'n> {
         }
     }
 
-    fn offer(&mut self, mut draft: Draft, comparisons: &[Comparison]) {
+    fn offer(&mut self, mut draft: Draft, alternatives: &[Alternative]) {
         self.resolve_techniques(&mut draft);
         let referenced: usize = draft.references.iter().map(String::len).sum();
-        if referenced * comparisons.len() > REPEATED_BYTES_MAX {
+        if referenced * alternatives.len() > REPEATED_BYTES_MAX {
             draft.references.clear();
         }
         if draft.marked {
             self.collector.count_marked();
         }
         let id = IndicatorId::from(draft.id.as_str());
-        for comparison in comparisons {
-            match comparison.matcher() {
-                Ok(matcher) => {
+        for comparisons in alternatives {
+            match joined(comparisons) {
+                Ok((matcher, also)) => {
                     let author = draft.created_by.as_ref().and_then(|id| self.identities.get(id));
                     self.collector.offer(Indicator {
                         id: id.clone(),
                         name: draft.name.clone(),
                         matcher,
+                        also,
                         validity: draft.validity,
                         author: author.map(|author| author.as_str().into()),
                         confidence: draft.confidence,
@@ -287,6 +288,33 @@ impl<'c, 'n> Objects<'c, 'n> {
                 add_technique(&mut draft.techniques, technique);
             }
         }
+    }
+}
+
+/// Returns what an alternative looks for, its rarest part first, and what else. An error says which part is not matched: the
+/// others alone would say something else.
+fn joined(comparisons: &Alternative) -> Result<(Matcher, Vec<Matcher>), String> {
+    let mut parts: Vec<Matcher> = comparisons.iter().map(Comparison::matcher).collect::<Result<_, _>>()?;
+    parts.sort_unstable();
+    parts.dedup();
+    parts.sort_by_key(how_common);
+    let also = parts.split_off(1);
+    parts.pop().map(|rarest| (rarest, also)).ok_or_else(|| "there is nothing to look for".to_owned())
+}
+
+/// How often events have such a value by chance, from rarely on.
+fn how_common(part: &Matcher) -> u8 {
+    match part {
+        Matcher::FileHash(..) => 0,
+        Matcher::Url(_) => 1,
+        Matcher::Email(_) => 2,
+        Matcher::Domain(_) => 3,
+        Matcher::RegistryKey(_) => 4,
+        Matcher::Address(network) if network.is_single() => 5,
+        Matcher::Process(_) => 6,
+        Matcher::FileName(_) => 7,
+        Matcher::User(_) => 8,
+        Matcher::Address(_) => 9,
     }
 }
 

@@ -225,6 +225,7 @@ fn indicator(number: u64) -> Indicator {
         id: IndicatorId::of_uuid(id.to_be_bytes()),
         name: None,
         matcher,
+        also: Vec::new(),
         validity: Validity {
             from_inclusive: moment(from),
             until_exclusive: moment(from + days * 86_400),

@@ -48,6 +48,30 @@ fn they_are_found_with_field_value_and_level() {
 }
 
 #[test]
+fn a_pattern_of_several_values_fires_where_one_event_has_all() {
+    let bundle = r#"{"type":"bundle","id":"bundle--6f6a1c0e-0000-4000-8000-000000000001","objects":[{
+        "type":"indicator","spec_version":"2.1","id":"indicator--6f6a1c0e-0000-4000-8000-000000000002",
+        "created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z","valid_from":"2026-01-01T00:00:00Z",
+        "name":"Harbour C2","pattern_type":"stix",
+        "pattern":"[network-traffic:dst_ref.value = '203.0.113.7' AND (url:value = 'http://a.evil.example/x' OR url:value = 'http://b.evil.example/x')]"}]}"#;
+    let log = LOG.to_owned() + "{\"time\":\"2026-11-24T07:00:02Z\",\"host\":\"h2\",\"dst_ip\":\"203.0.113.7\"}\n";
+    let ran = Run::new(&[("log.json", &log), ("intel.json", bundle)]).cresset(&[
+        "watch",
+        "log.json",
+        "-i",
+        "intel.json",
+        "-o",
+        "jsonl",
+    ]);
+    let [found] = &ran.out.lines().collect::<Vec<_>>()[..] else { panic!("{}\n{}", ran.out, ran.err) };
+    let found: serde_json::Value = serde_json::from_str(found).expect("JSON");
+    assert_eq!((found["title"].as_str(), found["host"].as_str()), (Some("Harbour C2"), Some("h1")));
+    let matched = found["matched"].as_array().expect("a list");
+    let shown: Vec<_> = matched.iter().map(|m| (m["field"].as_str().unwrap(), m["value"].as_str().unwrap())).collect();
+    assert_eq!(shown, [("url", "http://a.evil.example/x"), ("dst_ip", "203.0.113.7")]);
+}
+
+#[test]
 fn the_warning_list_can_be_left_out() {
     let ran = run().cresset(&["watch", "log.json", "-i", "intel", "-o", "jsonl", "--no-warning-list"]);
     assert!(ran.out.contains("10.0.0.1"), "{}", ran.err);

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cresset_event::{
-    Indicator, IndicatorId, IndicatorIdForm as Id, Network, ObservableKind, ObservableKinds, RawObservable, Timestamp,
-    push_observed,
+    Event, Indicator, IndicatorId, IndicatorIdForm as Id, Network, ObservableKind, ObservableKinds, RawObservable,
+    Timestamp, push_observed,
 };
 use foldhash::quality::RandomState;
 
@@ -181,10 +181,7 @@ impl Index {
     fn find(&self, record: &Record<'_>, hashes: Hashes) -> Option<Place> {
         let same_value = self.of_value(self.table(record), hashes.value, record.key);
         let candidates = if same_value.len() < 2 { same_value } else { self.smaller(same_value, record.id, hashes.id) };
-        candidates.iter().copied().find(|place| {
-            let other = self.read(*place);
-            other.id == record.id && other.key == record.key
-        })
+        candidates.iter().copied().find(|place| self.read(*place).is_same(record))
     }
 
     fn smaller<'i>(&'i self, same_value: &'i [Place], id: Id<'_>, id_hash: u64) -> &'i [Place] {
@@ -277,35 +274,9 @@ impl Index {
         scratch: &mut LookUpScratch,
         mut visit: impl FnMut(&'i [Place]),
     ) {
-        let kind = observable.kind;
-        if let Some(address) = observable.address {
-            return self.look_up_address(address, scratch, visit);
-        }
-        if let ObservableKind::FileHash(algorithm) = kind {
-            let mut binary = [0; BINARY_BYTES_MAX];
-            if let Some(bytes) = parse_hex(algorithm, observable.text, &mut binary) {
-                self.visit(Key { code: Code::usual(kind), bytes }, &mut visit);
-            }
-            return;
-        }
-        scratch.text.clear();
-        if !push_observed(kind, observable.text, &mut scratch.text) {
-            return;
-        }
-        let mut visit_text =
-            |text: &str| self.visit(Key { code: Code::usual(kind), bytes: text.as_bytes() }, &mut visit);
-        let text = scratch.text.as_str();
-        visit_text(text);
-        match kind {
-            ObservableKind::Domain => {
-                text.match_indices('.').for_each(|(dot, _)| visit_text(&text[dot + 1..]));
-            }
-            ObservableKind::User => {
-                if let Some((_, account)) = text.rsplit_once('\\') {
-                    visit_text(account);
-                }
-            }
-            _ => {}
+        match observable.address {
+            Some(address) => self.look_up_address(address, scratch, visit),
+            None => each_key(observable, &mut scratch.text, |key| self.visit(key, &mut visit)),
         }
     }
 
@@ -326,6 +297,22 @@ impl Index {
         if !places.is_empty() {
             visit(places);
         }
+    }
+
+    /// Returns by which observables of an event what else the indicator of a place looks for is there; `None` where a part is
+    /// not.
+    pub(crate) fn also<'e>(&self, place: Place, event: &'e Event) -> Option<Vec<RawObservable<'e>>> {
+        let mut text = String::new();
+        let mut first = |key: Key<'_>| {
+            let mut found = None;
+            event.visit_raw_observables(ObservableKinds::default().with(key.code.kind()), |observable| {
+                if found.is_none() && fulfils(&observable, key, &mut text) {
+                    found = Some(observable);
+                }
+            });
+            found
+        };
+        self.read(place).also().map(&mut first).collect()
     }
 
     /// Returns whether the indicator of a record counts at a moment.
@@ -370,6 +357,45 @@ impl Index {
     fn hash_id(&self, id: Id<'_>) -> u64 {
         hash_id(&self.hasher, id)
     }
+}
+
+/// Passes each value that an observable other than an address fulfils to `visit`; `text` is memory for its normal form.
+fn each_key(observable: &RawObservable<'_>, text: &mut String, mut visit: impl FnMut(Key<'_>)) {
+    let kind = observable.kind;
+    if let ObservableKind::FileHash(algorithm) = kind {
+        let mut binary = [0; BINARY_BYTES_MAX];
+        if let Some(bytes) = parse_hex(algorithm, observable.text, &mut binary) {
+            visit(Key { code: Code::usual(kind), bytes });
+        }
+        return;
+    }
+    text.clear();
+    if !push_observed(kind, observable.text, text) {
+        return;
+    }
+    let mut visit_text = |text: &str| visit(Key { code: Code::usual(kind), bytes: text.as_bytes() });
+    visit_text(text);
+    match kind {
+        ObservableKind::Domain => {
+            text.match_indices('.').for_each(|(dot, _)| visit_text(&text[dot + 1..]));
+        }
+        ObservableKind::User => {
+            if let Some((_, account)) = text.rsplit_once('\\') {
+                visit_text(account);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns whether an observable fulfils a value of its kind.
+fn fulfils(observable: &RawObservable<'_>, key: Key<'_>, text: &mut String) -> bool {
+    if let Some(address) = observable.address {
+        return key.network().contains(address);
+    }
+    let mut is_met = false;
+    each_key(observable, text, |met| is_met |= met == key);
+    is_met
 }
 
 /// The hashes are keyed by a number that nobody outside knows: values cannot be made to fall on one slot.

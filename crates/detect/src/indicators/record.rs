@@ -9,6 +9,7 @@
 //! | number of its [`Profile`]: what it has in common with others | 1 to 5 |
 //! | number of its name, where others may have it too and it is not the value | 0 to 5 |
 //! | value: as [`Key`]; its length before it where that varies | 4 to 64, or as text |
+//! | what else an event must have: the bytes of all, and each as its code and [`Key`] | 0, or as text |
 //! | name that is its own; references | as text |
 //!
 //! Text has its length before it. Numbers have seven bits a byte, the lowest first. What was encoded comes back the same
@@ -16,7 +17,7 @@
 
 use std::sync::Arc;
 
-use cresset_event::{Indicator, IndicatorIdForm as Id, Timestamp, Validity};
+use cresset_event::{Indicator, IndicatorIdForm as Id, Matcher, Timestamp, Validity};
 
 use crate::indicators::key::{Code, Key, push_matcher};
 
@@ -56,6 +57,8 @@ pub(crate) enum Standing {
 pub(crate) struct Record<'r> {
     pub(crate) id: Id<'r>,
     pub(crate) key: Key<'r>,
+    /// What else an event must have, see [`Record::also`].
+    also: &'r [u8],
     pub(crate) standing: Standing,
     pub(crate) profile: u32,
     from: Option<Timestamp>,
@@ -100,6 +103,7 @@ const FROM_SHIFT: u32 = NAME_SHIFT + 2;
 const UNTIL_SHIFT: u32 = FROM_SHIFT + 2;
 const REFERENCES: u16 = 1 << (UNTIL_SHIFT + 2);
 const CONFIDENCE: u16 = REFERENCES << 1;
+const ALSO: u16 = CONFIDENCE << 1;
 
 /// Adds a record to `out`; `profile` and `name` are what the caller made of those parts.
 pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, name: Name<'_>, out: &mut Vec<u8>) {
@@ -129,7 +133,13 @@ pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, nam
         }
         Name::Own(_) => Form::Long as u16,
     } << NAME_SHIFT;
-    header |= u16::from(push_value(indicator, out).0);
+    header |= u16::from(push_value(&indicator.matcher, out).0);
+    if !indicator.also.is_empty() {
+        header |= ALSO;
+        let from = out.len();
+        indicator.also.iter().for_each(|also| push_also(also, out));
+        push_length_before(from, out);
+    }
     if let Name::Own(name) = name {
         push_text(name, out);
     }
@@ -141,16 +151,26 @@ pub(crate) fn write(indicator: &Indicator, standing: Standing, profile: u32, nam
     out[start..start + 2].copy_from_slice(&header.to_le_bytes());
 }
 
-fn push_value(indicator: &Indicator, out: &mut Vec<u8>) -> Code {
+fn push_value(matcher: &Matcher, out: &mut Vec<u8>) -> Code {
     let start = out.len();
-    let code = push_matcher(&indicator.matcher, out);
+    let code = push_matcher(matcher, out);
     if code.fixed_len().is_none() {
-        // The length stands before the text and is known behind it: numbers grow with what they say.
-        let len = out.len() - start;
-        push_number(len, out);
-        out[start..].rotate_left(len);
+        push_length_before(start, out);
     }
     code
+}
+
+fn push_also(matcher: &Matcher, out: &mut Vec<u8>) {
+    let at = out.len();
+    out.push(0);
+    out[at] = push_value(matcher, out).0;
+}
+
+/// Puts the length of what stands behind `start` before it. It is known only then, and numbers grow with what they say.
+fn push_length_before(start: usize, out: &mut Vec<u8>) {
+    let len = out.len() - start;
+    push_number(len, out);
+    out[start..].rotate_left(len);
 }
 
 impl<'r> Record<'r> {
@@ -168,11 +188,12 @@ impl<'r> Record<'r> {
         let profile = rest.number() as u32;
         let name = Form::of(header >> NAME_SHIFT);
         let name_shared = if name == Form::Short { rest.number() as u32 } else { 0 };
-        let value_len = code.fixed_len().unwrap_or_else(|| rest.number());
-        let key = Key { code, bytes: rest.take(value_len) };
+        let key = rest.key(code);
+        let also = if header & ALSO == 0 { &[] } else { rest.bytes() };
         Self {
             id,
             key,
+            also,
             standing: if header & HELD_BACK == 0 { Standing::Fires } else { Standing::HeldBack },
             profile,
             from,
@@ -184,6 +205,21 @@ impl<'r> Record<'r> {
             head_len: bytes.len() - rest.0.len(),
             tail: rest.0,
         }
+    }
+
+    /// Returns what else an event must have.
+    pub(crate) fn also(&self) -> impl Iterator<Item = Key<'r>> {
+        let mut rest = Rest(self.also);
+        std::iter::from_fn(move || {
+            let (code, behind) = rest.0.split_first()?;
+            rest.0 = behind;
+            Some(rest.key(Code(*code)))
+        })
+    }
+
+    /// Returns whether both are of one indicator: an older and a newer version of it.
+    pub(crate) fn is_same(&self, other: &Record<'_>) -> bool {
+        self.id == other.id && self.key == other.key && self.also == other.also
     }
 
     /// Returns where its name stands.
@@ -217,6 +253,7 @@ impl<'r> Record<'r> {
                 Name::Own(name) => Some(name.to_owned()),
             },
             matcher,
+            also: self.also().map(Key::matcher).collect(),
             validity: self.validity(profile),
             author: profile.author.clone(),
             confidence: self.confidence,
@@ -264,9 +301,18 @@ impl<'r> Rest<'r> {
         }
     }
 
-    fn text(&mut self) -> &'r str {
+    fn bytes(&mut self) -> &'r [u8] {
         let len = self.number();
-        std::str::from_utf8(self.take(len)).expect("text was written")
+        self.take(len)
+    }
+
+    fn text(&mut self) -> &'r str {
+        std::str::from_utf8(self.bytes()).expect("text was written")
+    }
+
+    fn key(&mut self, code: Code) -> Key<'r> {
+        let len = code.fixed_len().unwrap_or_else(|| self.number());
+        Key { code, bytes: self.take(len) }
     }
 
     fn time(&mut self, form: Form, from: Option<Timestamp>) -> Option<Timestamp> {
@@ -314,7 +360,7 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use cresset_event::{IndicatorId, Matcher};
+    use cresset_event::{HashAlgorithm, IndicatorId, Network};
     use proptest::prelude::*;
 
     use super::*;
@@ -332,6 +378,14 @@ mod tests {
         prop_oneof![any::<[u8; 16]>().prop_map(IndicatorId::of_uuid), "\\PC{0,200}".prop_map(IndicatorId::from)]
     }
 
+    fn also() -> impl Strategy<Value = Matcher> {
+        prop_oneof![
+            "\\PC{0,200}".prop_map(Matcher::User),
+            Just(Matcher::FileHash(HashAlgorithm::Md5, "ab".repeat(16))),
+            any::<[u8; 4]>().prop_map(|bits| Matcher::Address(Network::of(bits.into(), 24))),
+        ]
+    }
+
     proptest! {
         #[test]
         fn what_was_encoded_comes_back_the_same(
@@ -340,6 +394,7 @@ mod tests {
             value in "\\PC{0,300}",
             (from, until) in (time(), time()),
             references in prop::collection::vec("\\PC{0,9}", 0..3),
+            also in prop::collection::vec(also(), 0..3),
             (profile_number, name_number) in any::<(u32, u32)>(),
             behind in prop::collection::vec(any::<u8>(), 0..9),
         ) {
@@ -347,6 +402,7 @@ mod tests {
                 id,
                 name: name.map(str::to_owned),
                 matcher: Matcher::Domain(value),
+                also,
                 validity: Validity { from_inclusive: from, until_exclusive: until, revoked: true },
                 author: Some("author".into()),
                 confidence: Some(7),

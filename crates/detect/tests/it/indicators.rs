@@ -18,6 +18,7 @@ fn indicator(id: &str, matcher: Matcher) -> Indicator {
         id: id.into(),
         name: None,
         matcher,
+        also: Vec::new(),
         validity: Validity::default(),
         author: None,
         confidence: None,
@@ -61,6 +62,30 @@ fn addresses_and_ranges() {
     check_fires("192.0.2.128/25", "src_ip=192.0.2.127", false);
     check_fires("2001:db8::/32", "src_ip=2001:DB8:1::1", true);
     check_fires("192.0.2.1", "CommandLine=nc 192.0.2.1 443", true);
+}
+
+#[test]
+fn several_values_of_one_event() {
+    let parse = |value: &str| Matcher::parse(value).expect("a value");
+    let with = |also: &[&str]| Indicator { also: also.iter().map(|also| parse(also)).collect(), ..plain("192.0.2.1") };
+    let fires = |also: &[&str], fields: &str| !fires(set([with(also)]), 1, fields).is_empty();
+    assert!(fires(&["evil.example"], "dst_ip=192.0.2.1;query=www.evil.example"));
+    assert!(!fires(&["evil.example"], "dst_ip=192.0.2.1;query=notevil.example"));
+    assert!(!fires(&["evil.example"], "dst_ip=192.0.2.2;query=evil.example"));
+    assert!(fires(&["198.51.100.0/24", "evil.example"], "dst_ip=192.0.2.1;src_ip=198.51.100.7;query=evil.example"));
+    assert!(!fires(&["198.51.100.0/24", "evil.example"], "dst_ip=192.0.2.1;src_ip=198.51.100.7"));
+
+    // Of one id and one first value each is an indicator of its own.
+    let set = set([with(&["evil.example"]), with(&["worse.example"]), with(&["evil.example"])]);
+    assert_eq!(set.len(), 2);
+    let (mut builder, mut detector) = ready("", Arc::new(set));
+    let mut matched = Vec::new();
+    let both = event(&mut builder, (1, "dst_ip=192.0.2.1;query=www.Worse.example"));
+    detector.detect(&both, |detection| matched.push((detection.title().into_owned(), detection.matched)));
+    let [(title, matched)] = &matched[..] else { panic!("{matched:?}") };
+    let matched: Vec<_> = matched.iter().map(|has| (has.field.as_str(), has.value.as_deref().unwrap_or("-"))).collect();
+    assert_eq!(title, "192.0.2.1 and worse.example");
+    assert_eq!(matched, [("dst_ip", "192.0.2.1"), ("query", "www.worse.example")]);
 }
 
 #[test]

@@ -128,6 +128,7 @@ impl<'r> Row<'r> {
             id: source.derived_id(&matcher),
             name: self.cell(self.columns.name).map(|name| shortened(name, NAME_BYTES_MAX)),
             matcher,
+            also: Vec::new(),
             validity,
             author: named.map(|_| Arc::clone(&source.author)),
             confidence: self.cell(self.columns.confidence).and_then(parse_confidence),

@@ -74,27 +74,31 @@ fn validity() -> impl Strategy<Value = Validity> {
     })
 }
 
+fn matcher() -> impl Strategy<Value = Matcher> {
+    prop::sample::select(VALUES).prop_map(|(kind, value)| {
+        let matcher = match kind {
+            Some(kind) => Matcher::of_kind(kind, value),
+            None => Matcher::parse(value),
+        };
+        matcher.expect("a value")
+    })
+}
+
 fn indicator() -> impl Strategy<Value = Indicator> {
     let name = prop::sample::select(vec!["", "a name", "another"]);
-    let value = prop::sample::select(VALUES);
-    (id(), name, value, validity(), prop::option::of(0..=100_u8), 0..3_usize).prop_map(
-        |(id, name, (kind, value), validity, confidence, references)| {
-            let matcher = match kind {
-                Some(kind) => Matcher::of_kind(kind, value),
-                None => Matcher::parse(value),
-            };
-            let matcher = matcher.expect("a value");
-            Indicator {
-                id,
-                name: (!name.is_empty()).then(|| name.to_owned()),
-                matcher,
-                validity,
-                author: confidence.map(|confidence| format!("author {}", confidence % 3).into()),
-                confidence,
-                techniques: Vec::new(),
-                references: vec!["https://report.example".to_owned(); references],
-                loaded_from: "feed".into(),
-            }
+    let also = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(matcher(), 1..3)];
+    (id(), name, matcher(), also, validity(), prop::option::of(0..=100_u8), 0..3_usize).prop_map(
+        |(id, name, matcher, also, validity, confidence, references)| Indicator {
+            id,
+            name: (!name.is_empty()).then(|| name.to_owned()),
+            matcher,
+            also,
+            validity,
+            author: confidence.map(|confidence| format!("author {}", confidence % 3).into()),
+            confidence,
+            techniques: Vec::new(),
+            references: vec!["https://report.example".to_owned(); references],
+            loaded_from: "feed".into(),
         },
     )
 }
@@ -115,7 +119,8 @@ struct Twin(Vec<Indicator>);
 
 impl Twin {
     fn add(&mut self, indicator: Indicator) {
-        self.0.retain(|has| (&has.id, &has.matcher) != (&indicator.id, &indicator.matcher));
+        let key = |of: &Indicator| (of.id.clone(), of.matcher.clone(), of.also.clone());
+        self.0.retain(|has| key(has) != key(&indicator));
         self.0.push(indicator);
     }
 
@@ -135,7 +140,9 @@ impl Twin {
                 let matcher = &indicator.matcher;
                 !is_warned && warnings.reason(matcher).is_none() && fits(matcher, &observable)
             });
-            let counting = firing.filter(|indicator| indicator.validity.holds_at(moment));
+            let is_there = |also: &Matcher| event.observables().iter().any(|other| fits(also, other));
+            let whole = firing.filter(|indicator| indicator.also.iter().all(is_there));
+            let counting = whole.filter(|indicator| indicator.validity.holds_at(moment));
             found.extend(counting.map(|indicator| (indicator.clone(), observable.value.to_string())));
         }
         in_order(found)
@@ -159,7 +166,10 @@ fn fits(matcher: &Matcher, observable: &Observable<'_>) -> bool {
 
 /// Of two fields with one value, one is told.
 fn in_order(mut found: Vec<(Indicator, String)>) -> Vec<(Indicator, String)> {
-    found.sort_by(|a, b| (&a.0.id, &a.0.matcher, &a.1).cmp(&(&b.0.id, &b.0.matcher, &b.1)));
+    let order = |(indicator, value): &(Indicator, String)| {
+        (indicator.id.clone(), indicator.matcher.clone(), indicator.also.clone(), value.clone())
+    };
+    found.sort_by_cached_key(order);
     found.dedup();
     found
 }
