@@ -15,14 +15,24 @@ pub(crate) struct Short {
     bitmap: Box<[u64]>,
     /// By first byte: where in `texts` such texts begin; and where the last ones end.
     starts: Box<[u32]>,
+    /// In order.
     texts: Box<[Text]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Text {
+    /// With zeros behind what it lacks.
     bytes: [u8; Short::LEN_MAX],
     len: u8,
     number: u32,
+}
+
+impl Text {
+    fn new(text: &[u8], number: u32) -> Self {
+        let mut bytes = [0; Short::LEN_MAX];
+        bytes[..text.len()].copy_from_slice(text);
+        Self { bytes, len: text.len() as u8, number }
+    }
 }
 
 impl Short {
@@ -34,26 +44,22 @@ impl Short {
         if texts.is_empty() {
             return None;
         }
-        let mut sorted = texts.to_vec();
-        sorted.sort_unstable();
         let mut bitmap = vec![0; 256 * WORDS_EACH];
         let mut starts = vec![0; 257];
-        let mut kept = Vec::with_capacity(sorted.len());
-        for (text, number) in sorted {
+        for (text, _) in texts {
             let first = usize::from(text[0]);
             starts[first + 1] += 1;
             match text.get(1) {
                 Some(second) => bitmap[first * WORDS_EACH + usize::from(second / 64)] |= 1 << (second % 64),
                 None => bitmap[first * WORDS_EACH..(first + 1) * WORDS_EACH].fill(u64::MAX),
             }
-            let mut bytes = [0; Self::LEN_MAX];
-            bytes[..text.len()].copy_from_slice(text);
-            kept.push(Text { bytes, len: text.len() as u8, number });
         }
         for byte in 1..starts.len() {
             starts[byte] += starts[byte - 1];
         }
-        Some(Self { bitmap: bitmap.into(), starts: starts.into(), texts: kept.into() })
+        let mut texts: Vec<Text> = texts.iter().map(|(text, number)| Text::new(text, *number)).collect();
+        texts.sort_unstable();
+        Some(Self { bitmap: bitmap.into(), starts: starts.into(), texts: texts.into() })
     }
 
     /// Finds every place of every text.
@@ -61,21 +67,47 @@ impl Short {
         for (at, pair) in text.windows(2).enumerate() {
             let (first, second) = (usize::from(pair[0]), pair[1]);
             if self.bitmap[first * WORDS_EACH + usize::from(second / 64)] >> (second % 64) & 1 == 1 {
-                self.look_up(text, at, first, found);
+                self.look_up(text, at, found);
             }
         }
-        if let Some(last) = text.last() {
-            self.look_up(text, text.len() - 1, usize::from(*last), found);
+        if !text.is_empty() {
+            self.look_up(text, text.len() - 1, found);
         }
     }
 
+    /// Finds the texts that stand at a place: of each length those that are alike, among the many that may begin alike.
     #[inline(never)]
-    fn look_up(&self, text: &[u8], at: usize, first: usize, found: &mut impl FnMut(Place)) {
-        for Text { bytes, len, number } in &self.texts[self.starts[first] as usize..self.starts[first + 1] as usize] {
-            let bytes = &bytes[..usize::from(*len)];
-            if text[at..].starts_with(bytes) {
-                found(Place { number: *number, start: at, end: at + bytes.len() });
+    fn look_up(&self, text: &[u8], at: usize, found: &mut impl FnMut(Place)) {
+        let first = usize::from(text[at]);
+        let mut texts = &self.texts[self.starts[first] as usize..self.starts[first + 1] as usize];
+        for len in 1..=Self::LEN_MAX.min(text.len() - at) {
+            let least = Text::new(&text[at..at + len], 0);
+            texts = &texts[texts.partition_point(|text| *text < least)..];
+            for Text { number, .. } in
+                texts.iter().take_while(|text| (text.bytes, text.len) == (least.bytes, least.len))
+            {
+                found(Place { number: *number, start: at, end: at + len });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_within_a_text_are_not_those_behind_a_shorter_one() {
+        let texts: [Numbered<'_>; 4] = [(b"a", 0), (b"a\0", 1), (b"a\0\0", 2), (b"ab", 3)];
+        let short = Short::new(&texts).expect("texts");
+        let found = |text: &[u8]| {
+            let mut found = Vec::new();
+            short.scan(text, &mut |place| found.push((place.number, place.start)));
+            found
+        };
+        assert_eq!(found(b"a"), [(0, 0)]);
+        assert_eq!(found(b"xa\0"), [(0, 1), (1, 1)]);
+        assert_eq!(found(b"a\0\0ab"), [(0, 0), (1, 0), (2, 0), (0, 3), (3, 3)]);
+        assert!(found(b"").is_empty());
     }
 }
