@@ -143,8 +143,14 @@ impl Explainer<'_, '_> {
         let asked = self.lowering.item(item)?;
         let (tests, view) = (self.lowering.tests.tests(), self.view);
         let holds = asked.holds(&mut |id| tests.get(id).holds(&view));
+        let gave_up = if view.gave_up() { " (took too long on this value: whether it is so is not known)" } else { "" };
         let field = item.field.name.as_deref();
-        Ok(Explained { what: show_item(item), holds, seen: field.map(|field| self.seen(field)), parts: Vec::new() })
+        Ok(Explained {
+            what: show_item(item) + gave_up,
+            holds,
+            seen: field.map(|field| self.seen(field)),
+            parts: Vec::new(),
+        })
     }
 
     fn seen(&self, field: &str) -> Vec<String> {

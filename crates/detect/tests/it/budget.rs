@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cresset_detect::{Detection, Detector, OVERRUNS_MAX};
+use cresset_detect::{Detection, Detector, OVERRUNS_MAX, RuleSources};
 use cresset_event::{Event, EventBuilder, Origin, Value};
 
 use crate::{ready, show};
@@ -61,6 +61,22 @@ fn a_rule_that_takes_too_long_is_stopped_and_the_others_go_on() {
     assert_eq!(found, expected.collect::<Vec<_>>());
     let stopped = |title: &str| (title.to_owned(), OVERRUNS_MAX, true);
     assert_eq!(overruns(&detector), [stopped("Slow"), stopped("Slower where it is not there")]);
+}
+
+#[test]
+fn an_explanation_says_what_took_too_long() {
+    let (mut builder, _) = ready(RULES, Arc::default());
+    let mut sources = RuleSources::default();
+    sources.parse("test.yml", RULES.as_bytes());
+    let explained = |event: &Event| -> Vec<String> {
+        let rules = sources.explain(event).into_iter().map(|rule| rule.expect("a rule"));
+        rules.map(|rule| format!("{:?}", rule.condition)).collect()
+    };
+    let took_too_long =
+        |event: &Event| explained(event).iter().map(|rule| rule.contains("took too long")).collect::<Vec<_>>();
+    let events = events(&mut builder);
+    assert_eq!(took_too_long(&events[0]), [false, false, false]);
+    assert_eq!(took_too_long(&events[1]), [true, true, false]);
 }
 
 #[test]

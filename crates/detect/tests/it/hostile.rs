@@ -58,6 +58,7 @@ const LARGE: &[Kind] = &[
         item(&format!("a|re: '({})[0-9]'", words.join("|")))
     }),
     ("regex `.{0,900}x`", |n| item(&format!("a|re: 'a.{{0,900}}{}'", word(n, 3)))),
+    ("regex `a.{0,900}b.{0,900}[0-9]`", |n| item(&format!("a|re: 'a.{{0,900}}{}.{{0,900}}[0-9]'", word(n, 1)))),
 ];
 
 fn rule_file(rule: fn(usize) -> String, count: usize) -> String {
