@@ -2,17 +2,18 @@
 //! reading. Where records cannot be decoded apart from the reading the one that reads decodes them.
 //!
 //! Steps go from thread to thread in batches. At most [`IN_FLIGHT_MAX`] batches are between reading and taking, whatever
-//! hangs: the reader waits for a slot, and a slot is given back when a batch has been taken.
+//! hangs: the reader waits for a slot, and a slot is given back when a batch has been taken. Where nobody takes any more the
+//! workers end; the reader may wait for a quiet pipe, so it is left behind, and ends with the next that it reads.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, Builder};
 
 use cresset_detect::{EventMatcher, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::Opener;
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use crate::read::{Pace, Piece, Step, read_all};
 use crate::report::Report;
@@ -52,29 +53,33 @@ pub(crate) fn run(
     let (read, to_match) = unbounded();
     let (matched, to_take) = unbounded();
     let (used, spare) = bounded(IN_FLIGHT_MAX);
-    thread::scope(|scope| {
-        let mut outlet = Outlet { slots, read, spares: Spares::new(&spare), batch: Batch::new(0), bytes: 0, rules };
-        scope.spawn(move || {
-            // An error says that nobody takes steps any more, and whoever stopped knows why.
-            let _ = read_all(opener, sources, reloads, &mut |piece, pace| outlet.put(piece, pace));
-            let _ = outlet.hand_on();
+    let (open, closed) = bounded::<()>(0);
+    let mut outlet = Outlet { slots, read, spares: Spares::new(&spare), batch: Batch::new(0), bytes: 0, rules };
+    let (opener, sources, reloads) = (opener.clone(), sources.to_vec(), reloads.clone());
+    let reader = Builder::new().name("read".into()).spawn(move || {
+        // An error says that nobody takes steps any more, and whoever stopped knows why.
+        let _ = read_all(&opener, &sources, &reloads, &mut |piece, pace| outlet.put(piece, pace));
+        let _ = outlet.hand_on();
+    })?;
+    let seen = thread::scope(|scope| {
+        let workers = matchers.into_iter().map(|matcher| {
+            let inlet = Inlet { to_match: to_match.clone(), closed: closed.clone() };
+            let (matched, used) = (matched.clone(), used.clone());
+            let (worker, spares) = (Worker::new(work, matcher), Spares::new(&spare));
+            let run = move || run_worker(worker, spares, &inlet, &matched, &used);
+            Builder::new().name("match".into()).spawn_scoped(scope, run)
         });
-        let workers: Vec<_> = matchers
-            .into_iter()
-            .map(|matcher| {
-                let (to_match, matched, used) = (to_match.clone(), matched.clone(), used.clone());
-                let (worker, spares) = (Worker::new(work, matcher), Spares::new(&spare));
-                scope.spawn(move || run_worker(worker, spares, &to_match, &matched, &used))
-            })
-            .collect();
+        let workers = workers.collect::<io::Result<Vec<_>>>()?;
         drop((to_match, matched, spare));
-        take_in_order(to_take, free, used, take)?;
-        let mut report = Report::default();
-        for worker in workers {
-            report.merge(worker.join().map_err(|_| lost())?);
-        }
-        Ok(report)
-    })
+        let taken = take_in_order(to_take, free, used, open, take);
+        let seen = workers.into_iter().map(|worker| worker.join().map_err(|_| lost()));
+        let seen = seen.collect::<io::Result<Vec<_>>>();
+        taken.and(seen)
+    })?;
+    reader.join().map_err(|_| lost())?;
+    let mut report = Report::default();
+    seen.into_iter().for_each(|seen| report.merge(seen));
+    Ok(report)
 }
 
 /// The reader's end.
@@ -87,6 +92,23 @@ struct Outlet {
     bytes: usize,
     /// What its events are matched against.
     rules: Arc<RuleSet>,
+}
+
+/// The workers' end.
+struct Inlet {
+    to_match: Receiver<Ruled>,
+    /// Closed once nobody takes anything any more.
+    closed: Receiver<()>,
+}
+
+impl Inlet {
+    /// Waits for the next batch; `None` where there is none, or nobody for what comes of it.
+    fn next(&self) -> Option<Ruled> {
+        select! {
+            recv(self.to_match) -> batch => batch.ok(),
+            recv(self.closed) -> _ => None,
+        }
+    }
 }
 
 /// Events whose memory can be used again.
@@ -157,18 +179,18 @@ impl Drop for Alarm<'_> {
 }
 
 fn lost() -> io::Error {
-    io::Error::other("a thread that matches events was lost")
+    io::Error::other("a thread that reads or matches events was lost")
 }
 
 fn run_worker(
     mut worker: Worker<'_>,
     mut spares: Spares,
-    to_match: &Receiver<Ruled>,
+    inlet: &Inlet,
     matched: &Sender<Option<Batch<Step>>>,
     used: &Sender<Vec<Event>>,
 ) -> Report {
     let _alarm = Alarm(matched);
-    for (rules, batch) in to_match {
+    while let Some((rules, batch)) = inlet.next() {
         worker.change_rules(&rules);
         let mut steps = Batch::new(batch.number);
         let mut unused = Vec::new();
@@ -194,6 +216,7 @@ fn take_in_order(
     matched: Receiver<Option<Batch<Step>>>,
     free: Receiver<()>,
     used: Sender<Vec<Event>>,
+    _open: Sender<()>,
     take: &mut Take<'_>,
 ) -> io::Result<()> {
     let mut waiting = BTreeMap::new();

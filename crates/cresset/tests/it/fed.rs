@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Run;
 
@@ -21,17 +21,22 @@ pub(crate) struct Fed {
 
 impl Fed {
     pub(crate) fn start(run: &Run, args: &[&str]) -> Self {
+        Self::start_writing_to(Stdio::piped(), run, args)
+    }
+
+    /// Starts one whose findings go elsewhere.
+    pub(crate) fn start_writing_to(out: impl Into<Stdio>, run: &Run, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cresset"))
             .args(["watch", "-r", "rules", "-o", "jsonl"])
             .args(args)
             .current_dir(run.path())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(out)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the command runs");
         let logs = child.stdin.take().expect("a pipe");
-        let out = lines(child.stdout.take().expect("a pipe"));
+        let out = child.stdout.take().map_or_else(|| channel().1, lines);
         let err = lines(child.stderr.take().expect("a pipe"));
         Self { child, logs, out, err }
     }
@@ -72,10 +77,20 @@ impl Fed {
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 
-    /// Waits until it has ended, with its logs still open.
-    #[cfg(unix)]
+    /// Waits until it has ended, with its logs still open and quiet.
+    #[track_caller]
     pub(crate) fn ended(mut self) -> ExitStatus {
-        self.child.wait().expect("it ends")
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it was started") {
+                return status;
+            }
+            if Instant::now() > until {
+                self.child.kill().expect("it was started");
+                panic!("it goes on");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends the logs; returns what more was found.

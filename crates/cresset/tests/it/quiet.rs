@@ -1,6 +1,7 @@
 //! A pipe that is quiet: what is found in a line is told while it is still open.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::process::Stdio;
 
 use crate::fed::Fed;
 use crate::{RULE, Run};
@@ -37,4 +38,31 @@ fn what_is_found_in_a_packed_line_is_told_at_once() {
 #[test]
 fn what_is_found_in_a_pipe_with_a_name_is_told_at_once() {
     check_finds_while_open(b"{\"cmd\":\"whoami\"}\n", &["/dev/stdin"]);
+}
+
+/// Checks that a watch whose findings go there ends, although its logs are open and quiet.
+#[track_caller]
+fn check_ends_while_open(out: impl Into<Stdio>, args: &[&str], status: i32) {
+    let run = Run::new(&[("rules/r.yml", RULE)]);
+    let mut fed = Fed::start_writing_to(out, &run, args);
+    fed.give("whoami");
+    assert_eq!(fed.ended().code(), Some(status), "{args:?}");
+}
+
+#[test]
+fn a_watch_that_nobody_hears_ends_although_a_pipe_is_quiet() {
+    for threads in ["1", "3"] {
+        let (hears, out) = io::pipe().expect("a pipe");
+        drop(hears);
+        check_ends_while_open(out, &["-", "--threads", threads], 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_watch_whose_output_is_full_ends_although_a_pipe_is_quiet() {
+    for threads in ["1", "3"] {
+        let full = std::fs::File::create("/dev/full").expect("a device");
+        check_ends_while_open(full, &["-", "--threads", threads], 1);
+    }
 }
