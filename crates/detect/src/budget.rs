@@ -19,14 +19,14 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Counts an event on which the rule gave up; returns whether the rule is stopped by it.
-    pub(crate) fn overrun(&self) -> bool {
-        self.overruns.fetch_add(1, Ordering::Relaxed) + 1 == OVERRUNS_MAX
+    /// Counts an event on which the rule gave up.
+    pub(crate) fn overrun(&self) {
+        self.overruns.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns whether the rule is stopped.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.overruns() >= OVERRUNS_MAX
+        is_stopped(self.overruns())
     }
 
     pub(crate) fn overruns(&self) -> u32 {
@@ -46,6 +46,10 @@ pub struct Overrun {
 impl Overrun {
     /// Returns whether the rule is stopped.
     pub fn is_stopped(&self) -> bool {
-        self.events >= OVERRUNS_MAX
+        is_stopped(self.events)
     }
+}
+
+fn is_stopped(overruns: u32) -> bool {
+    overruns >= OVERRUNS_MAX
 }

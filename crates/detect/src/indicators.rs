@@ -258,8 +258,10 @@ impl Hit<'_, '_> {
     /// Takes the indicators of one value that count, in the order of their ids.
     fn take(&mut self, places: &[Place]) {
         let counting = places.iter().copied().filter(|place| self.index.holds_at(*place, self.moment));
-        let whole =
-            counting.filter_map(|place| Some((self.index.indicator_at(place), self.index.also(place, self.event)?)));
+        let whole = counting.filter_map(|place| {
+            let also = self.index.also(place, self.event)?;
+            Some((self.index.indicator_at(place), also))
+        });
         let mut indicators: Vec<(Indicator, Vec<RawObservable<'_>>)> = whole.collect();
         indicators.sort_by(|(a, _), (b, _)| (&a.id, &a.also).cmp(&(&b.id, &b.also)));
         let Some((first, _)) = indicators.first() else { return };

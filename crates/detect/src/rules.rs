@@ -333,7 +333,9 @@ impl RuleSet {
 
     /// Counts an event on which a rule gave up. Called in the order of the events.
     pub(crate) fn overrun(&self, key: usize) {
-        if self.entry(key).budget.overrun() {
+        let budget = &self.entry(key).budget;
+        budget.overrun();
+        if budget.is_used_up() {
             self.any_stopped.store(true, Ordering::Relaxed);
         }
     }

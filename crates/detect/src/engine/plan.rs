@@ -139,8 +139,12 @@ impl Plan {
             if *known >> VERDICT_BITS != *round {
                 let PlannedTest { asked, is_decided } = &self.tests[test as usize];
                 let holds = !is_decided && asked.holds(&view);
-                // Several values: one may fit although another was given up on.
-                let verdict = if holds { HOLDS } else { 0 } | if view.gave_up() && !holds { GAVE_UP } else { 0 };
+                let verdict = match (holds, view.gave_up()) {
+                    // Of several values one may fit although another was given up on.
+                    (true, _) => HOLDS,
+                    (false, true) => GAVE_UP,
+                    (false, false) => 0,
+                };
                 *known = (*round << VERDICT_BITS) | verdict;
             }
             gave_up.set(gave_up.get() || *known & GAVE_UP != 0);

@@ -35,9 +35,9 @@ const BITS_LOG_MAX: u32 = 26;
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     /// Those of ASCII.
-    ascii: Part,
+    ascii: Option<Part>,
     /// The others, of which a text of ASCII has none.
-    other: Part,
+    other: Option<Part>,
 }
 
 /// Where a text stands.
@@ -62,33 +62,32 @@ impl Scanner {
 
     /// Finds every place of every text.
     pub(crate) fn scan(&self, text: &[u8], mut found: impl FnMut(Place)) {
-        self.ascii.scan(text, &mut found);
-        if !self.other.is_empty && !text.is_ascii() {
-            self.other.scan(text, &mut found);
+        if let Some(ascii) = &self.ascii {
+            ascii.scan(text, &mut found);
+        }
+        if let Some(other) = self.other.as_ref().filter(|_| !text.is_ascii()) {
+            other.scan(text, &mut found);
         }
     }
 }
 
+/// Some of the texts, by their length.
 #[derive(Debug)]
 struct Part {
-    is_empty: bool,
     long: Option<Long>,
     short: Option<Short>,
     crowded: Option<Automaton>,
 }
 
-impl Default for Part {
-    fn default() -> Self {
-        Self { is_empty: true, long: None, short: None, crowded: None }
-    }
-}
-
 impl Part {
-    fn new(texts: &[Numbered<'_>]) -> Self {
+    fn new(texts: &[Numbered<'_>]) -> Option<Self> {
+        if texts.is_empty() {
+            return None;
+        }
         let (long, short): (Vec<Numbered<'_>>, Vec<Numbered<'_>>) =
             texts.iter().partition(|(text, _)| text.len() >= LONG);
         let (long, crowded) = Long::new(&long);
-        Self { is_empty: texts.is_empty(), long, short: Short::new(&short), crowded: Automaton::new(&crowded) }
+        Some(Self { long, short: Short::new(&short), crowded: Automaton::new(&crowded) })
     }
 
     fn scan(&self, text: &[u8], found: &mut impl FnMut(Place)) {
@@ -172,17 +171,14 @@ impl Long {
         // About as many buckets as grams.
         let buckets_log = bits_log - BITS_LOG_MIN;
         let mut bitmap = vec![0; 1 << (bits_log - 6)];
-        let mut starts = vec![0; (1 << buckets_log) + 1];
         for Chosen { gram, .. } in &chosen {
             let bit = upper_bits(*gram, bits_log);
             bitmap[bit / 64] |= 1 << (bit % 64);
-            starts[upper_bits(*gram, buckets_log) + 1] += 1;
         }
-        for bucket in 1..starts.len() {
-            starts[bucket] += starts[bucket - 1];
-        }
-        chosen.sort_by_key(|chosen| upper_bits(chosen.gram, buckets_log));
-        let (starts, chosen, texts) = (starts.into(), chosen.into(), joined.into());
+        let bucket = |chosen: &Chosen| upper_bits(chosen.gram, buckets_log);
+        let starts = starts_of(1 << buckets_log, chosen.iter().map(bucket));
+        chosen.sort_by_key(bucket);
+        let (chosen, texts) = (chosen.into(), joined.into());
         (Some(Self { stride, bits_log, bitmap: bitmap.into(), starts, chosen, texts }), crowded)
     }
 
@@ -209,6 +205,16 @@ impl Long {
             }
         }
     }
+}
+
+/// Returns where those of each bucket begin once they are sorted by it, and where the last ones end.
+pub(crate) fn starts_of(buckets: usize, each: impl Iterator<Item = usize>) -> Box<[u32]> {
+    let mut starts = vec![0; buckets + 1];
+    each.for_each(|bucket| starts[bucket + 1] += 1);
+    for bucket in 1..=buckets {
+        starts[bucket] += starts[bucket - 1];
+    }
+    starts.into()
 }
 
 /// Fibonacci hashing: the upper bits of the product depend on all of the factor's.

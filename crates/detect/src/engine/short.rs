@@ -3,7 +3,7 @@
 //! A bitmap of all pairs of bytes says of each place whether a text may begin there; a text of one byte may with any byte
 //! behind it.
 
-use super::scan::{Numbered, Place};
+use super::scan::{Numbered, Place, starts_of};
 
 /// Words of the bitmap for the pairs that begin with one byte.
 const WORDS_EACH: usize = 256 / 64;
@@ -45,21 +45,17 @@ impl Short {
             return None;
         }
         let mut bitmap = vec![0; 256 * WORDS_EACH];
-        let mut starts = vec![0; 257];
         for (text, _) in texts {
             let first = usize::from(text[0]);
-            starts[first + 1] += 1;
             match text.get(1) {
                 Some(second) => bitmap[first * WORDS_EACH + usize::from(second / 64)] |= 1 << (second % 64),
                 None => bitmap[first * WORDS_EACH..(first + 1) * WORDS_EACH].fill(u64::MAX),
             }
         }
-        for byte in 1..starts.len() {
-            starts[byte] += starts[byte - 1];
-        }
+        let starts = starts_of(256, texts.iter().map(|(text, _)| usize::from(text[0])));
         let mut texts: Vec<Text> = texts.iter().map(|(text, number)| Text::new(text, *number)).collect();
         texts.sort_unstable();
-        Some(Self { bitmap: bitmap.into(), starts: starts.into(), texts: texts.into() })
+        Some(Self { bitmap: bitmap.into(), starts, texts: texts.into() })
     }
 
     /// Finds every place of every text.

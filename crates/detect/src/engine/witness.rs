@@ -256,7 +256,7 @@ fn fixed(hir: &Hir) -> Option<String> {
 fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
     let commonness = |set: &Option<Vec<String>>| {
         let of = |text: &String| if tells(text) { weight_of(TextOp::Contains, text) } else { PRESENCE };
-        set.iter().flatten().map(of).fold(None, |most: Option<Weight>, weight| Some(most.unwrap_or(0.0).max(weight)))
+        set.iter().flatten().map(of).reduce(Weight::max)
     };
     let (Some(of_b), count_b) = (commonness(&b), b.iter().flatten().count()) else { return a };
     let Some(of_a) = commonness(&a) else { return b };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cresset_detect::{Detection, Detector, OVERRUNS_MAX, RuleSources};
 use cresset_event::{Event, EventBuilder, Origin, Value};
 
-use crate::{ready, show};
+use crate::{random_letters, ready, show};
 
 /// `Slow` has a regular expression that meets a new state at nearly every byte of [`costly`].
 const RULES: &str = r#"
@@ -24,12 +24,7 @@ detection: {s: {b: x}, condition: s}
 
 /// A hundred kilobytes of four letters in no order.
 fn costly() -> String {
-    let mut state = 1_u32;
-    let letters = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        char::from(b'a' + ((state >> 16) % 4) as u8)
-    });
-    letters.take(100_000).collect()
+    random_letters(4, 1, 100_000)
 }
 
 fn events(builder: &mut EventBuilder) -> Vec<Event> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cresset_event::{Origin, Value};
 
-use crate::ready;
+use crate::{random_letters, ready};
 
 /// What a byte of a value may cost for each rule, at most; several times what was measured. A slower machine sets
 /// `HOSTILE_SLOWER` to how much slower it is.
@@ -70,18 +70,10 @@ fn rule_file(rule: fn(usize) -> String, count: usize) -> String {
 
 fn values(bytes_max: usize) -> Vec<(String, String)> {
     let mut values = vec![("normal".to_owned(), r"C:\Windows\System32\cmd.exe /c whoami /all".to_owned())];
-    let random = |bytes: usize| {
-        let mut state = 0x9e37_79b9_u32;
-        let letters = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            char::from(b'a' + ((state >> 16) % 26) as u8)
-        });
-        letters.take(bytes).collect::<String>()
-    };
     for (name, bytes) in [("1 KB", 1 << 10), ("100 KB", 100 << 10), ("4 MB", 4 << 20)] {
         if bytes <= bytes_max {
             values.push((format!("{name} of a"), "a".repeat(bytes)));
-            values.push((format!("{name} random"), random(bytes)));
+            values.push((format!("{name} random"), random_letters(26, 0x9e37_79b9, bytes)));
             values.push((format!(r"{name} of \"), r"\".repeat(bytes)));
         }
     }

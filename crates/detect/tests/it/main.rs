@@ -35,6 +35,16 @@ fn ready(rules: &str, indicators: Arc<IndicatorSet>) -> (EventBuilder, Detector)
     (EventBuilder::new(names), detector)
 }
 
+/// So many of the first letters of the alphabet, in no order that shows; the same for one seed.
+fn random_letters(of: u32, seed: u32, count: usize) -> String {
+    let mut state = seed;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + ((state >> 16) % of) as u8)
+    });
+    letters.take(count).collect()
+}
+
 /// Returns why rules are refused.
 fn refused(rules: &str) -> Vec<String> {
     let mut sources = RuleSources::default();
