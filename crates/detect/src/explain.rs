@@ -142,8 +142,16 @@ impl Explainer<'_, '_> {
     fn item(&mut self, item: &DetectionItem) -> Result<Explained, String> {
         let asked = self.lowering.item(item)?;
         let (tests, view) = (self.lowering.tests.tests(), self.view);
-        let holds = asked.holds(&mut |id| tests.get(id).holds(&view));
-        let gave_up = if view.gave_up() { " (took too long on this value: whether it is so is not known)" } else { "" };
+        // Where a test gave up it may be so or not.
+        let holds_where = |given_up: bool| {
+            asked.holds(&mut |id| {
+                let holds = tests.get(id).holds(&view);
+                view.gave_up() && given_up || holds
+            })
+        };
+        let holds = holds_where(false);
+        let is_known = holds == holds_where(true);
+        let gave_up = if is_known { "" } else { " (took too long on this value: whether it is so is not known)" };
         let field = item.field.name.as_deref();
         Ok(Explained {
             what: show_item(item) + gave_up,

@@ -30,7 +30,7 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
 }
 
-/// Where records are from, and when they were read.
+/// Where records are from, and when they arrived: when the bytes that they are in were taken from the source.
 #[derive(Debug, Clone)]
 pub(crate) struct Whence {
     pub(crate) source: Arc<Source>,
@@ -61,11 +61,6 @@ pub(crate) struct BlockReader<B> {
 impl Block {
     pub(crate) fn new(bytes: Vec<u8>, at: Place, whence: Whence) -> Self {
         Self { bytes, next: 0, at, whence }
-    }
-
-    /// Returns how many bytes it has.
-    pub fn byte_len(&self) -> usize {
-        self.bytes.len()
     }
 
     /// Returns where its records are from.
@@ -108,6 +103,15 @@ pub(crate) fn inner(line: &[u8], number: u64) -> Range<usize> {
 }
 
 impl Whence {
+    pub(crate) fn new(source: Arc<Source>) -> Self {
+        Self { source, arrived: Timestamp::now() }
+    }
+
+    /// Notes that what is read from now on arrives now.
+    pub(crate) fn arrives_now(&mut self) {
+        self.arrived = Timestamp::now();
+    }
+
     pub(crate) fn skipped(&self, record: u64, reason: impl Into<String>, bytes: &[u8]) -> Skipped {
         Skipped::new(&self.source, record, reason, bytes)
     }

@@ -4,12 +4,14 @@
 //! event, so that a rule sees the same fields whichever way the event came. A chunk or record that is damaged is reported;
 //! the others are read.
 
+use std::env;
 use std::fs::File;
-use std::io::{self, BufRead, Seek, Write};
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Source, SourceIdentity, Timestamp};
+use cresset_event::{Event, EventBuilder, FieldId, FieldNames, Source, SourceIdentity};
 use evtx::{EvtxChunkData, EvtxParser, IntoIterChunks, ParserSettings};
 
 use crate::block::{Block, Blocks, Place, Whence};
@@ -50,7 +52,7 @@ impl Chunks {
     /// Opens a log that is a file of so many bytes, with a whole chunk at its end.
     pub(crate) fn in_place(name: String, mut file: File, bytes: u64) -> io::Result<Self> {
         file.rewind()?;
-        let mut chunks = Self::new(name, file, Timestamp::now())?;
+        let mut chunks = Self::new(name, file)?;
         chunks.left = bytes;
         Ok(chunks)
     }
@@ -59,16 +61,20 @@ impl Chunks {
     /// temporary file: the bytes may come from a pipe or out of a gzip.
     pub(crate) fn spooled(mut input: Input) -> io::Result<Self> {
         let (file, broken) = spool(&mut input.bytes)?;
-        let mut chunks = Self::new(input.source.name.clone(), file, input.arrived)?;
-        chunks.broken = broken.map(|reason| chunks.whence.skipped(0, reason, &[]));
+        let mut chunks = Self::new(input.source.name.clone(), file)?;
+        if let Some(reason) = broken {
+            chunks.broken = Some(chunks.whence.skipped(0, reason, &[]));
+        }
         chunks.taken = input.taken;
         Ok(chunks)
     }
 
-    fn new(name: String, file: File, arrived: Timestamp) -> io::Result<Self> {
-        let source = Arc::new(Source { name, identity: SourceIdentity::Numbered });
+    /// Opens a log that is at its beginning.
+    fn new(name: String, mut file: File) -> io::Result<Self> {
+        let whence = Whence::new(Arc::new(Source { name, identity: SourceIdentity::Numbered }));
+        let broken = missing_chunks(&mut file)?.map(|reason| whence.skipped(0, reason, &[]));
         let chunks = EvtxParser::from_read_seek(file).map_err(io::Error::other)?.into_chunks();
-        Ok(Self { chunks, broken: None, whence: Whence { source, arrived }, taken: Arc::default(), left: 0 })
+        Ok(Self { chunks, broken, whence, taken: Arc::default(), left: 0 })
     }
 }
 
@@ -81,6 +87,7 @@ impl Blocks for Chunks {
         let counted = if chunk.is_some() { CHUNK_BYTES.min(self.left) } else { self.left };
         self.left -= counted;
         self.taken.fetch_add(counted, Ordering::Relaxed);
+        self.whence.arrives_now();
         Some(match chunk? {
             Ok(chunk) => {
                 let at = Place { number: chunk.number.unwrap_or_default(), offset: 0 };
@@ -142,12 +149,25 @@ impl ChunkDecoder {
         };
         match chunk.parse(Arc::clone(&self.settings)) {
             Ok(mut parsed) => {
-                let rendered = parsed.iter().map(|record| record.and_then(|record| record.into_json_bytes()));
-                let rendered = rendered.map(|record| match record {
-                    Ok(record) => Rendered::Record { number: record.event_record_id, json: record.data },
-                    Err(cause) => bad(&cause),
-                });
-                rendered.collect()
+                let mut rendered = Vec::new();
+                let mut room = CHUNK_JSON_BYTES_MAX;
+                for record in parsed.iter().map(|record| record.and_then(|record| record.into_json_bytes())) {
+                    let record = match record {
+                        Ok(record) => record,
+                        Err(cause) => {
+                            rendered.push(bad(&cause));
+                            continue;
+                        }
+                    };
+                    let number = record.event_record_id;
+                    let Some(left) = room.checked_sub(record.data.len()) else {
+                        rendered.push(Rendered::Bad { reason: too_long(number) });
+                        break;
+                    };
+                    room = left;
+                    rendered.push(Rendered::Record { number, json: record.data });
+                }
+                rendered
             }
             Err(cause) => vec![bad(&cause)],
         }
@@ -201,16 +221,45 @@ impl Decoder for ChunkDecoder {
 const HEADER_BYTES: u64 = 4096;
 const CHUNK_BYTES: u64 = 65_536;
 
+/// Most bytes of JSON that a chunk is read to. A real one comes to at most 170 kB; a crafted one, whose records name the same
+/// long text again and again, to 64 MB.
+const CHUNK_JSON_BYTES_MAX: usize = 2 << 20;
+
+fn too_long(number: u64) -> String {
+    let bound = CHUNK_JSON_BYTES_MAX;
+    format!(
+        "record {number} and those behind it in its chunk: as JSON the chunk has more than {bound} bytes, as no real log has"
+    )
+}
+
+/// Says how many chunks are missing at the end of a log that its header counts. The file is at its beginning, and is again.
+fn missing_chunks(file: &mut File) -> io::Result<Option<String>> {
+    /// Where the header says in 16 bits how many chunks there are.
+    const COUNT: Range<usize> = 42..44;
+    let mut header = [0; COUNT.end];
+    file.read_exact(&mut header)?;
+    let counted = u64::from(u16::from_le_bytes([header[COUNT.start], header[COUNT.start + 1]]));
+    let there = file.seek(SeekFrom::End(0))?.saturating_sub(HEADER_BYTES) / CHUNK_BYTES;
+    file.rewind()?;
+    Ok((there < counted)
+        .then(|| format!("the log ends behind chunk {there} of {counted}; the records of the others are lost")))
+}
+
 /// Copies the bytes into a file that goes when it is closed. A source that breaks off is read as far as it came: the
 /// chunk that is cut is filled up, so that the records before the cut are found; what was missing is said.
 fn spool(bytes: &mut dyn BufRead) -> io::Result<(File, Option<String>)> {
-    let mut file = tempfile::tempfile()?;
+    // A full disk is another one than the log's.
+    let in_folder = |cause: io::Error| {
+        let folder = env::temp_dir();
+        io::Error::new(cause.kind(), format!("{cause}, in the folder for temporary files `{}`", folder.display()))
+    };
+    let mut file = tempfile::tempfile().map_err(in_folder)?;
     let mut broken = None;
     loop {
         match bytes.fill_buf() {
             Ok([]) => break,
             Ok(chunk) => {
-                file.write_all(chunk)?;
+                file.write_all(chunk).map_err(in_folder)?;
                 let taken = chunk.len();
                 bytes.consume(taken);
             }

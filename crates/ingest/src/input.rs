@@ -12,8 +12,6 @@ pub(crate) struct Input {
     pub(crate) bytes: Box<dyn BufRead + Send>,
     /// Bytes taken of the source as it lies on disk.
     pub(crate) taken: Arc<AtomicU64>,
-    /// When the reading began: when its records arrived.
-    pub(crate) arrived: Timestamp,
     /// When the source was last written, where it is a file: the year of times that have none.
     pub(crate) modified: Option<Timestamp>,
 }

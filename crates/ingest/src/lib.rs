@@ -1,6 +1,6 @@
 //! Bytes in, [`Event`](cresset_event::Event)s or [`Skipped`] records out: one module a log format.
 //!
-//! [`Opener::open`] tells the format by content, unpacks gzip and zstd, and gives a [`Reader`], which yields one
+//! [`Opener`] tells the format by content, unpacks gzip and zstd, and gives a [`Reader`], which yields one
 //! [`Record`] at a time. Any bytes give events or skipped records with a reason, in bounded memory, and never a panic.
 //!
 //! ```

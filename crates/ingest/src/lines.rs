@@ -49,7 +49,7 @@ impl From<&str> for BadLine {
 /// What a format may need that is not in the line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct When {
-    /// When the reading began.
+    /// When the line was read.
     pub(crate) arrived: Timestamp,
     /// When the source was last written, where that is known: it cannot hold later records.
     pub(crate) modified: Option<Timestamp>,
@@ -60,19 +60,20 @@ pub(crate) struct LineReader<F> {
     lines: Lines,
     format: F,
     builder: EventBuilder,
-    when: When,
+    modified: Option<Timestamp>,
 }
 
 impl<F: LineFormat> LineReader<F> {
     pub(crate) fn new(input: Input, names: Arc<FieldNames>, format: F) -> Self {
-        let when = When { arrived: input.arrived, modified: input.modified };
-        Self { lines: Lines::new(input), format, builder: EventBuilder::new(names), when }
+        let modified = input.modified;
+        Self { lines: Lines::new(input), format, builder: EventBuilder::new(names), modified }
     }
 
     fn read(&mut self, line: &str, at: Place) -> Option<Record> {
         self.builder.clear();
         self.builder.set_raw(line);
-        match self.format.parse(line, &self.when, &mut self.builder) {
+        let when = When { arrived: self.lines.whence().arrived, modified: self.modified };
+        match self.format.parse(line, &when, &mut self.builder) {
             Ok(Parsed::NotARecord) => None,
             Ok(Parsed::Record { time, log_source }) => {
                 let origin = self.lines.origin(at, time, log_source);
@@ -135,7 +136,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
-        let whence = Whence { source: Arc::clone(&input.source), arrived: input.arrived };
+        let whence = Whence::new(Arc::clone(&input.source));
         Self { input, whence, bytes: Vec::new(), number: 0, offset: 0, buffered: 0, ended: false }
     }
 
@@ -200,6 +201,7 @@ impl Lines {
             let cause = match self.input.bytes.fill_buf() {
                 Ok([]) => break,
                 Ok(piece) => {
+                    self.whence.arrives_now();
                     let length = piece.len();
                     take(piece, self.offset);
                     self.input.bytes.consume(length);
@@ -238,6 +240,9 @@ impl Lines {
             };
             if chunk.is_empty() {
                 return (length, None);
+            }
+            if self.buffered == 0 {
+                self.whence.arrives_now();
             }
             let end = memchr::memchr(b'\n', chunk);
             let taken = end.map_or(chunk.len(), |end| end + 1);

@@ -41,8 +41,8 @@ impl Live {
     }
 
     /// Takes the first bytes: [`HEAD_BYTES`] and the rest of a piece; fewer where the stream ends, or where it is quiet and
-    /// those that are there are enough.
-    pub(crate) fn head(&mut self, is_enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+    /// something can be told by those that are there: then with that.
+    pub(crate) fn head<T>(&mut self, tell: impl Fn(&[u8]) -> Option<T>) -> io::Result<(Vec<u8>, Option<T>)> {
         let mut head = Vec::new();
         while head.len() < HEAD_BYTES {
             match self.next_piece() {
@@ -55,11 +55,11 @@ impl Live {
                 }
             }
             self.settle(&mut head);
-            if is_enough(&head) {
-                break;
+            if let Some(told) = tell(&head) {
+                return Ok((head, Some(told)));
             }
         }
-        Ok(head)
+        Ok((head, None))
     }
 
     /// Adds what comes within a moment.

@@ -1,5 +1,6 @@
 //! Opening a source: what it is called, what it promises, and which format it has, told by content.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
@@ -106,8 +107,9 @@ impl Opener {
         let taken = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&taken);
         let mut live = Live::start(move || unpack(raw, &counter).and_then(utf16::decode)).map_err(io_error)?;
-        let head = live.head(is_told).map_err(io_error)?;
-        self.open_unpacked(stream_source(name), head, Box::new(live), taken, None)
+        let (head, told) = live.head(tell_quiet).map_err(io_error)?;
+        let told = told.or_else(|| tell(&head));
+        self.open_unpacked(stream_source(name), told, head, Box::new(live), taken, None)
     }
 
     /// Opens bytes in memory.
@@ -126,12 +128,13 @@ impl Opener {
         let taken = Arc::new(AtomicU64::new(0));
         let mut bytes = unpack(raw, &taken).and_then(utf16::decode).map_err(io_error)?;
         let head = read_head(&mut bytes).map_err(io_error)?;
-        self.open_unpacked(source, head, bytes, taken, modified)
+        self.open_unpacked(source, tell(&head), head, bytes, taken, modified)
     }
 
     fn open_unpacked(
         &self,
         source: Source,
+        told: Option<Told>,
         head: Vec<u8>,
         rest: Box<dyn BufRead + Send>,
         taken: Arc<AtomicU64>,
@@ -141,16 +144,15 @@ impl Opener {
         if head.is_empty() {
             return Err(OpenError::Empty { name });
         }
-        let format = tell(&head);
-        let quote = || String::from_utf8_lossy(&head[..head.len().min(80)]).into_owned();
-        let Some(format) = format else {
-            return Err(OpenError::UnknownFormat { name, quote: quote() });
+        let Some(told) = told else {
+            let quote = String::from_utf8_lossy(&head[..head.len().min(80)]).into_owned();
+            return Err(OpenError::UnknownFormat { name, quote });
         };
         let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
-        let input = Input { source: Arc::new(source), bytes, taken, arrived: Timestamp::now(), modified };
+        let input = Input { source: Arc::new(source), bytes, taken, modified };
         let names = Arc::clone(&self.names);
         let taxonomy = &self.taxonomy;
-        Ok(match format {
+        Ok(match told {
             Told::Evtx => {
                 let chunks = evtx::Chunks::spooled(input).map_err(|cause| OpenError::Io { name, cause })?;
                 Box::new(BlockReader::new(chunks, &self.evtx))
@@ -186,25 +188,32 @@ fn tell(head: &[u8]) -> Option<Told> {
     tell_by_lines(head)
 }
 
-/// Returns whether the first bytes of a stream that is quiet are enough to tell its format: those of whole lines are.
-fn is_told(head: &[u8]) -> bool {
+/// Tells the format of a stream that is quiet behind these bytes, where that can be done by whole lines.
+fn tell_quiet(head: &[u8]) -> Option<Told> {
+    if evtx::is(head) {
+        return Some(Told::Evtx);
+    }
     let lines = memchr::memrchr(b'\n', head).map_or(&head[..0], |end| &head[..=end]);
-    evtx::is(head) || tell(lines).is_some()
+    tell(lines)
 }
 
-/// Tells a text format by which one most of the first lines are in: garbage in front must not hide the rest.
+/// Tells a text format by which one most of the first lines are in, of two such the one that comes first: garbage in front
+/// must not hide the rest.
 fn tell_by_lines(head: &[u8]) -> Option<Told> {
     /// Lines that are looked at.
     const LINES: usize = 100;
     let text = String::from_utf8_lossy(head);
     let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(LINES);
-    let count = |is: fn(&str) -> bool| lines().filter(|line| is(line)).count();
+    let score = |is: fn(&str) -> bool| {
+        let first = lines().position(is)?;
+        Some((lines().filter(|line| is(line)).count(), Reverse(first)))
+    };
     let scores = [
-        (count(syslog::is_line), Told::Syslog),
-        (count(access_log::is_line), Told::AccessLog),
-        (count(json_lines::is_line), Told::Json(json_lines::Framing::Lines)),
+        (score(syslog::is_line), Told::Syslog),
+        (score(access_log::is_line), Told::AccessLog),
+        (score(json_lines::is_line), Told::Json(Framing::Lines)),
     ];
-    scores.into_iter().filter(|(score, _)| *score > 0).max_by_key(|(score, _)| *score).map(|(_, told)| told)
+    scores.into_iter().filter(|(score, _)| score.is_some()).max_by_key(|(score, _)| *score).map(|(_, told)| told)
 }
 
 /// Takes the bytes that a format is told by.

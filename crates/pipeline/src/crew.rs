@@ -20,10 +20,10 @@ use crate::report::Report;
 use crate::sources::SourcePath;
 use crate::worker::{Take, Work, Worker};
 
-/// Most batches that were read and not taken. With the bounds below a few megabytes, and at the worst a record of the
-/// longest kind in each.
+/// Most batches that were read and not taken. With the bounds below a few megabytes, and at the worst a record or block of the
+/// longest kind in each: some 4 MiB (`ingest`).
 const IN_FLIGHT_MAX: usize = 16;
-/// A batch is handed on at so many pieces or bytes of text.
+/// A batch is handed on at so many pieces or bytes of text, and with each block.
 const BATCH_PARTS: usize = 256;
 const BATCH_BYTES: usize = 1 << 18;
 
@@ -138,14 +138,14 @@ impl Outlet {
             self.hand_on()?;
             self.rules = Arc::clone(rules);
         }
-        self.bytes += match &piece {
-            Piece::Event(event, _) => event.byte_len(),
-            Piece::Step(_) => 0,
-            Piece::Block(block, _) => block.byte_len(),
-        };
+        let is_block = matches!(piece, Piece::Block(..));
+        if let Piece::Event(event, _) = &piece {
+            self.bytes += event.byte_len();
+        }
         self.batch.parts.push(piece);
-        // What comes live is not kept waiting for more.
-        if pace == Pace::Live || self.batch.parts.len() >= BATCH_PARTS || self.bytes >= BATCH_BYTES {
+        // What comes live is not kept waiting for more, and nobody knows yet how much is in a block.
+        let is_full = is_block || self.batch.parts.len() >= BATCH_PARTS || self.bytes >= BATCH_BYTES;
+        if pace == Pace::Live || is_full {
             self.hand_on()?;
         }
         Ok(self.spares.take())

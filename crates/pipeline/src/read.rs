@@ -66,8 +66,11 @@ pub(crate) fn read_all<E>(
         emit(piece, pace)
     };
     let mut bytes = 0;
-    for source in sources {
-        let (name, pace, opened) = open(opener, source);
+    for (at, source) in sources.iter().enumerate() {
+        let (name, opened) = open(opener, source);
+        let pace = source.pace();
+        // What was found in this source must not wait for the next.
+        let pace_behind = sources.get(at + 1).map_or(Pace::Live, SourcePath::pace);
         match opened {
             Ok(mut reader) => {
                 let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(&name), bytes + read));
@@ -76,29 +79,35 @@ pub(crate) fn read_all<E>(
                     None => read_records(&mut *reader, pace, &mut progress, emit)?,
                 }
                 emit(progress(reader.bytes_taken()), pace)?;
-                emit(Piece::Step(Step::SourceEnd), pace)?;
+                emit(Piece::Step(Step::SourceEnd), pace_behind)?;
                 bytes += reader.bytes_taken();
             }
             // An empty log is read to its end.
-            Err(OpenError::Empty { .. }) => drop(emit(Piece::Step(Step::SourceEnd), pace)?),
+            Err(OpenError::Empty { .. }) => drop(emit(Piece::Step(Step::SourceEnd), pace_behind)?),
             Err(error) => {
                 let reason = reason(&error);
                 let unreadable = Step::Unreadable(Unreadable { source: name.to_string(), reason });
-                emit(Piece::Step(unreadable), pace)?;
+                emit(Piece::Step(unreadable), pace_behind)?;
             }
         }
     }
     Ok(())
 }
 
-fn open(opener: &Opener, source: &SourcePath) -> (Arc<str>, Pace, Result<Box<dyn Reader>, OpenError>) {
+fn open(opener: &Opener, source: &SourcePath) -> (Arc<str>, Result<Box<dyn Reader>, OpenError>) {
     match source {
-        SourcePath::File(path, bytes) => {
+        SourcePath::File(path, _) => (path.display().to_string().into(), opener.open_file(Path::new(path))),
+        SourcePath::Stdin => ("-".into(), opener.open_stream("-", Box::new(io::stdin()))),
+    }
+}
+
+impl SourcePath {
+    fn pace(&self) -> Pace {
+        match self {
             // A pipe has no size.
-            let pace = if *bytes == 0 { Pace::Live } else { Pace::Stored };
-            (path.display().to_string().into(), pace, opener.open_file(Path::new(path)))
+            Self::File(_, 0) | Self::Stdin => Pace::Live,
+            Self::File(..) => Pace::Stored,
         }
-        SourcePath::Stdin => ("-".into(), Pace::Live, opener.open_stream("-", Box::new(io::stdin()))),
     }
 }
 

@@ -32,6 +32,14 @@ pub struct Reloaded {
     pub changed: Changed,
 }
 
+/// What one look at the files sees.
+enum Look {
+    Unchanged,
+    /// Files that are being written: the next look will tell.
+    Changing,
+    Changed(Reloaded),
+}
+
 /// Rules from files and folders that are looked at again and again.
 #[derive(Debug)]
 pub struct Reloader {
@@ -90,17 +98,19 @@ impl Reloader {
         let (asks, asked) = bounded(1);
         let (open, closed) = bounded::<()>(0);
         thread::spawn(move || {
+            let mut is_asked = false;
             loop {
-                let is_asked = select! {
+                select! {
                     recv(closed) -> _ => return,
-                    recv(asked) -> ask => ask.is_ok(),
-                    default(LOOK_EVERY) => false,
-                };
+                    recv(asked) -> ask => is_asked |= ask.is_ok(),
+                    default(LOOK_EVERY) => {}
+                }
                 let reloaded = match self.look() {
-                    Some(reloaded) => reloaded,
-                    None if is_asked => self.unchanged(),
-                    None => continue,
+                    Look::Changed(reloaded) => reloaded,
+                    Look::Unchanged if is_asked => self.unchanged(),
+                    Look::Unchanged | Look::Changing => continue,
                 };
+                is_asked = false;
                 // Before it is told: who hears of new rules may count on them.
                 if reloaded.changed.is_changed && found.send(Arc::clone(self.book.set())).is_err() {
                     return;
@@ -116,14 +126,15 @@ impl Reloader {
         Reloaded { files: 0, rules: self.book.set().len(), changed }
     }
 
-    /// Looks at the files once, and takes in what has changed; `None` where nothing has.
-    pub fn look(&mut self) -> Option<Reloaded> {
+    /// Looks at the files once, and takes in what has changed.
+    fn look(&mut self) -> Look {
         let first = Stamps::take(&self.arguments);
         if first == self.known {
-            return None;
+            return Look::Unchanged;
         }
         thread::sleep(SETTLE);
         let second = Stamps::take(&self.arguments);
+        let is_settled = first == second;
         let mut versions: HashMap<String, Option<RuleSources>> = HashMap::new();
         for path in self.known.changed(&first, &second) {
             let stamp = second.files.get(&path);
@@ -136,10 +147,10 @@ impl Reloader {
         self.known.unknown = second.unknown;
         let files = versions.len();
         if files == 0 {
-            return None;
+            return if is_settled { Look::Unchanged } else { Look::Changing };
         }
         let changed = self.book.change(versions);
-        Some(Reloaded { files, rules: self.book.set().len(), changed })
+        Look::Changed(Reloaded { files, rules: self.book.set().len(), changed })
     }
 }
 

@@ -13,18 +13,18 @@ mod unix {
     use signal_hook::low_level::pipe;
 
     /// The signals that come: a byte each.
-    pub(crate) struct Hangups(UnixStream);
+    pub(in crate::watch) struct Hangups(UnixStream);
 
     impl Hangups {
         /// Listens from now on: the signal does not end the process any more.
-        pub(crate) fn listen() -> io::Result<Self> {
+        pub(in crate::watch) fn listen() -> io::Result<Self> {
             let (heard, told) = UnixStream::pair()?;
             pipe::register(SIGHUP, told)?;
             Ok(Self(heard))
         }
 
         /// Calls this for each signal, also for those that came before, on a thread of its own.
-        pub(crate) fn each(mut self, call: impl Fn() + Send + 'static) {
+        pub(in crate::watch) fn each(mut self, call: impl Fn() + Send + 'static) {
             thread::spawn(move || {
                 while self.0.read_exact(&mut [0]).is_ok() {
                     call();

@@ -70,6 +70,12 @@ impl Fed {
         while !self.err.recv_timeout(PATIENCE).expect(said).contains(said) {}
     }
 
+    /// Waits for the next thing that is said.
+    #[track_caller]
+    pub(crate) fn said(&self) -> String {
+        self.err.recv_timeout(PATIENCE).expect("something is said")
+    }
+
     /// Sends it SIGHUP.
     #[cfg(unix)]
     pub(crate) fn hang_up(&self) {

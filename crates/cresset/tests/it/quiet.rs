@@ -40,6 +40,16 @@ fn what_is_found_in_a_pipe_with_a_name_is_told_at_once() {
     check_finds_while_open(b"{\"cmd\":\"whoami\"}\n", &["/dev/stdin"]);
 }
 
+#[test]
+fn what_is_found_in_a_file_is_told_before_a_pipe_says_anything() {
+    for threads in ["1", "3"] {
+        let run = Run::new(&[("rules/r.yml", RULE), ("logs/a.json", "{\"cmd\":\"whoami\"}\n"), ("logs/b.json", "")]);
+        let fed = Fed::start(&run, &["logs", "-", "--threads", threads]);
+        fed.check_found("Whoami");
+        assert_eq!(fed.end(), [""; 0], "{threads} threads");
+    }
+}
+
 /// Checks that a watch whose findings go there ends, although its logs are open and quiet.
 #[track_caller]
 fn check_ends_while_open(out: impl Into<Stdio>, args: &[&str], status: i32) {

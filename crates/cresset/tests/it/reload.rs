@@ -1,6 +1,9 @@
 //! `cresset watch - --reload`: rules change while the logs come in.
 
 use std::fs;
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Run;
 use crate::fed::Fed;
@@ -89,6 +92,28 @@ fn sighup_has_the_files_looked_at_and_ends_nothing() {
     fed.wait_for("rules: 1 file changed; 2 rules now");
     fed.check_finds("two", "Second");
     assert_eq!(fed.end(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn sighup_is_answered_when_a_file_that_is_being_written_is_whole() {
+    const WRITTEN_FOR: Duration = Duration::from_millis(700);
+    let run = Run::new(&[("rules/a.yml", &rule("First", "one"))]);
+    let mut fed = Fed::start(&run, &["-", "--reload"]);
+    fed.check_finds("one", "First");
+    let mut file = fs::OpenOptions::new().append(true).open(run.path().join("rules/a.yml")).expect("a file");
+    let began = Instant::now();
+    let mut is_asked = false;
+    while began.elapsed() < WRITTEN_FOR {
+        file.write_all(b"# more\n").expect("a line");
+        thread::sleep(Duration::from_millis(10));
+        if !is_asked {
+            fed.hang_up();
+            is_asked = true;
+        }
+    }
+    let said = fed.said();
+    assert!(said.contains("rules: 1 file changed; 1 rule now"), "{said}");
 }
 
 /// Whether the signal is ignored where the tests run (`nohup`), and so in all that they start.

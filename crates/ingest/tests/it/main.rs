@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod corpus;
+mod event_log;
 mod formats;
 mod quiet;
 

@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use cresset_ingest::Opener;
+use cresset_event::Timestamp;
+use cresset_ingest::{Opener, Record};
 
 use crate::{gzip, show};
 
@@ -145,6 +146,38 @@ fn a_pipe_is_told_when_it_can_be() {
     pipe.give("{\"a\":").check_silent();
     pipe.give("1}\n").check_gives(&["skipped 1", "a=1"]);
     pipe.give("{\"a\":2}\n").check_gives(&["a=2"]);
+}
+
+#[test]
+fn what_stands_in_whole_lines_tells_the_format() {
+    // Were the half line a whole one there would be two of its kind.
+    let halves = "{\"a\":1}\n{\"a\":2}";
+    check_reads_quiet(format!("Nov 24 07:00:00 h p: m\n{halves}"), &["m", "skipped 2"]);
+    check_reads_quiet(format!("{{\"a\":0}}\nNov 24 07:00:00 h p: m\n{halves}"), &["a=0", "skipped 2", "a=1"]);
+}
+
+/// Checks that what comes later through a pipe arrives later.
+#[track_caller]
+fn check_arrives_when_it_comes(pieces: [&str; 2]) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    writer.write_all(pieces[0].as_bytes()).expect("room in the pipe");
+    let mut reader = Opener::new(Default::default()).open_stream("pipe", Box::new(reader)).expect("a format");
+    let mut arrived = || match reader.next_record() {
+        Some(Record::Event(event)) => event.origin().arrived,
+        other => panic!("{other:?}"),
+    };
+    let first = arrived();
+    let between = Timestamp::now();
+    writer.write_all(pieces[1].as_bytes()).expect("room in the pipe");
+    let second = arrived();
+    assert!(first <= between && between <= second, "{first} {between} {second}");
+}
+
+#[test]
+fn what_comes_later_arrives_later() {
+    check_arrives_when_it_comes([LINE, LINE]);
+    check_arrives_when_it_comes(["[\n{\"a\":1},\n", "{\"a\":2}"]);
+    check_arrives_when_it_comes(["Nov 24 07:00:00 h p: m\n", "Nov 24 07:00:01 h p: m\n"]);
 }
 
 #[test]
