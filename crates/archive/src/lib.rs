@@ -1,0 +1,6 @@
+//! Events on disk.
+
+mod error;
+mod storage;
+
+pub use error::ArchiveError;
