@@ -509,3 +509,17 @@ fn exceptions() {
         assert_ne!(ours, theirs, "the oracle has come to agree, so this is no exception any more: {reason}");
     }
 }
+
+#[test]
+fn both_zeros_are_found_by_either() {
+    let zeros = [0.0, -0.0].map(Given::Float).into_iter().chain([Given::Int(0)]);
+    let events: Vec<GivenEvent> =
+        zeros.map(|zero| GivenEvent { fields: vec![(FIELDS[0], zero)], ..GivenEvent::default() }).collect();
+    for asked in ["0", "0.0", "-0.0"] {
+        let rules =
+            file(&[format!("logsource: {{}}\ndetection:\n    s:\n        {}: {asked}\n    condition: s\n", FIELDS[0])]);
+        let (ours, theirs) = both(&rules, &events);
+        assert_eq!(ours, theirs, "{asked}");
+        assert!(ours.iter().all(|found| found.contains("0")), "{asked}: {ours:?}");
+    }
+}
