@@ -24,6 +24,18 @@ pub enum ArchiveError {
         #[source]
         cause: object_store::Error,
     },
+    /// The folder holds something else.
+    #[error("`{folder}` is no archive, and not empty: name a folder that is, or a new one")]
+    NoArchive {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another program writes to it.
+    #[error("another program writes to the archive `{folder}`")]
+    InUse {
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// A file is not as it was written.
     #[error("`{file}` of the archive is damaged: {reason}")]
     Damaged {
@@ -35,6 +47,19 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Returns whether there is no room any more: what was refused can be given again once there is.
+    pub fn is_full(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {
         Self::Io { path: path.to_owned(), cause }
     }
@@ -46,4 +71,15 @@ impl ArchiveError {
     pub(crate) fn damaged(file: &str, reason: impl Into<String>) -> Self {
         Self::Damaged { file: file.into(), reason: reason.into() }
     }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    text.replace(['\n', '\r'], " ")
 }

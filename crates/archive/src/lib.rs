@@ -1,6 +1,29 @@
-//! Events on disk.
+//! Events on disk: what was acknowledged stays, and is found in a second.
+//!
+//! A [`Packer`] packs events on whichever thread has them; the one [`Writer`] takes packs into a write-ahead log and makes
+//! segments of it: Parquet files of events by log source, and an index of their observables. An [`Archive`] is what any
+//! number of readers see at one moment. The files are written down in `docs/archive-format.md`.
 
+mod archive;
+mod columns;
+mod compact;
 mod error;
+mod hunt;
+mod index;
+mod known;
+mod manifest;
+mod pack;
+mod rows;
+mod scan;
+mod segment;
 mod storage;
+mod wal;
+mod wire;
+mod writer;
 
+pub use archive::{Archive, Damage, Stats};
 pub use error::ArchiveError;
+pub use hunt::{Hunted, Seen, SeenExample};
+pub use pack::{Keep, Pack, Packer};
+pub use scan::Scan;
+pub use writer::{Appended, Repaired, Writer, WriterOptions};

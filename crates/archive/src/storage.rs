@@ -2,27 +2,30 @@
 //!
 //! Everything but the write-ahead log goes through here, whole or by ranges, so that another kind of store is a matter of
 //! opening it. A file is never changed once it is there. What was put into a folder is on the disk when `put` returns.
+//!
+//! The store is asynchronous and we are not: a folder is read on the thread that asks.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use crc32fast::Hasher;
+use futures_executor::block_on;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
-use tokio::runtime::{Builder, Runtime};
 
 use crate::error::ArchiveError;
 
 /// The files of an archive.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     /// The folder that it is, whose files have to be brought to the disk.
     folder: PathBuf,
-    runtime: Arc<Runtime>,
 }
 
 /// Bytes that are read by ranges.
@@ -45,10 +48,8 @@ pub(crate) struct StoredFile {
 impl Storage {
     /// Opens a folder, which must be there.
     pub(crate) fn open(folder: &Path) -> Result<Self, ArchiveError> {
-        let failed = |cause| ArchiveError::io(folder, cause);
-        let runtime = Builder::new_current_thread().build().map_err(failed)?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|cause| ArchiveError::store("", cause))?;
-        Ok(Self { store: Arc::new(store), folder: folder.to_owned(), runtime: Arc::new(runtime) })
+        Ok(Self { store: Arc::new(store), folder: folder.to_owned() })
     }
 
     /// Returns a file of this name and length.
@@ -59,21 +60,38 @@ impl Storage {
     /// Reads a file as a whole.
     pub(crate) fn get(&self, name: &str) -> Result<Bytes, ArchiveError> {
         let got = async { self.store.get(&Name::from(name)).await?.bytes().await };
-        self.runtime.block_on(got).map_err(|cause| ArchiveError::store(name, cause))
+        block_on(got).map_err(|cause| ArchiveError::store(name, cause))
     }
 
     /// Writes a file, in place of one that may be there.
     pub(crate) fn put(&self, name: &str, bytes: impl Into<PutPayload>) -> Result<(), ArchiveError> {
-        let put = self.store.put(&Name::from(name), bytes.into());
-        self.runtime.block_on(put).map_err(|cause| ArchiveError::store(name, cause))?;
+        let at = Name::from(name);
+        block_on(self.store.put(&at, bytes.into())).map_err(|cause| ArchiveError::store(name, cause))?;
         self.sync(name)
+    }
+
+    /// Writes a file that may be larger than the memory, and returns its length and its CRC-32.
+    pub(crate) fn put_written(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut Summed<File>) -> Result<(), ArchiveError>,
+    ) -> Result<(u64, u32), ArchiveError> {
+        let (path, unfinished) = (self.folder.join(name), self.folder.join(format!("{name}.part")));
+        let failed = |cause| ArchiveError::io(&unfinished, cause);
+        unfinished.parent().map_or(Ok(()), make_folder)?;
+        let mut out = Summed { out: File::create(&unfinished).map_err(failed)?, bytes: 0, crc: Hasher::new() };
+        write(&mut out)?;
+        out.out.sync_all().map_err(failed)?;
+        fs::rename(&unfinished, &path).map_err(failed)?;
+        self.sync(name)?;
+        Ok((out.bytes, out.crc.finalize()))
     }
 
     /// Writes a file; `false` where there is one of this name already.
     pub(crate) fn put_new(&self, name: &str, bytes: impl Into<PutPayload>) -> Result<bool, ArchiveError> {
         let (at, bytes) = (Name::from(name), bytes.into());
         let put = self.store.put_opts(&at, bytes, PutMode::Create.into());
-        match self.runtime.block_on(put) {
+        match block_on(put) {
             Ok(_) => self.sync(name).map(|()| true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(cause) => Err(ArchiveError::store(name, cause)),
@@ -92,14 +110,14 @@ impl Storage {
             }
             Ok(listed)
         };
-        let mut listed = self.runtime.block_on(listed).map_err(|cause| ArchiveError::store(folder, cause))?;
+        let mut listed = block_on(listed).map_err(|cause| ArchiveError::store(folder, cause))?;
         listed.sort();
         Ok(listed)
     }
 
     /// Takes a file away; one that is gone already is none to complain of.
     pub(crate) fn delete(&self, name: &str) -> Result<(), ArchiveError> {
-        match self.runtime.block_on(self.store.delete(&Name::from(name))) {
+        match block_on(self.store.delete(&Name::from(name))) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(cause) => Err(ArchiveError::store(name, cause)),
         }
@@ -123,16 +141,34 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), ArchiveError> {
     fs::create_dir_all(path).map_err(|cause| ArchiveError::io(path, cause))
 }
 
+/// Counts and sums up what is written.
+pub(crate) struct Summed<W> {
+    out: W,
+    bytes: u64,
+    crc: Hasher,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        self.crc.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 impl ReadRanges for StoredFile {
     fn byte_len(&self) -> u64 {
         self.byte_len
     }
 
     fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ArchiveError> {
-        let Storage { store, runtime, .. } = &self.storage;
         let at = Name::from(self.name.as_str());
-        let read = store.get_ranges(&at, ranges);
-        runtime.block_on(read).map_err(|cause| ArchiveError::store(&self.name, cause))
+        block_on(self.storage.store.get_ranges(&at, ranges)).map_err(|cause| ArchiveError::store(&self.name, cause))
     }
 }
 

@@ -97,6 +97,13 @@ pub(crate) struct WatchArgs {
     /// Keep in this file what correlations remember, so that a window stays open from one run to the next
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// Remember every event in the archive in this folder, which is made where there is none; what it has already is
+    /// not stored again
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Let the archive keep the fields of events only, not the records as they stood in the log
+    #[arg(long, requires = "archive")]
+    pub(crate) archive_fields_only: bool,
     /// End with status 10 if anything at or above this level was found
     #[arg(long, value_name = "LEVEL")]
     pub(crate) fail_level: Option<Level>,

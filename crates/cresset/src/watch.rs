@@ -1,5 +1,6 @@
 //! `cresset watch`: arguments to a run of the pipeline, its output and its exit status.
 
+mod archive;
 mod hangup;
 mod progress;
 mod rules;
@@ -9,6 +10,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use cresset_archive::ArchiveError;
 use cresset_detect::{Detection, Detector, Dropped, IndicatorSet, Warnings};
 use cresset_event::FieldNames;
 use cresset_ingest::Skipped;
@@ -31,8 +33,8 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outcome> {
     let mut err = io::stderr();
     let names = Arc::new(FieldNames::new());
-    if args.rules.is_empty() && args.indicators.is_empty() {
-        writeln!(err, "cresset: nothing to look for; name rules with --rules or indicators with --indicators")?;
+    if args.rules.is_empty() && args.indicators.is_empty() && args.archive.is_none() {
+        writeln!(err, "cresset: nothing to do; name rules with --rules, indicators with --indicators or an archive with --archive")?;
         return Ok(Outcome::Failed);
     }
     // Before the rules are loaded: a signal that comes meanwhile is not to end the watch.
@@ -57,6 +59,11 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         }
     }
     let mut watch = Watch::new(Arc::clone(&names), detector, options);
+    if let Some(folder) = &args.archive {
+        let Some(writer) = archive::open(folder, &args, &mut err)? else { return Ok(Outcome::Failed) };
+        archive::leave_own_files(folder, &mut sources);
+        watch = watch.with_archive(writer);
+    }
 
     let mut sink = Reporting {
         output: output(&args, style, out),
@@ -80,6 +87,7 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     let ran = watch.run(&sources, &mut sink);
     let Reporting { output, summary, bar, .. } = sink;
     bar.finish();
+    let is_archived = watch.take_archive().map_or(Ok(true), |writer| archive::close(writer, &mut err))?;
     let is_found = args.fail_level.is_some_and(|least| summary.worst().is_some_and(|worst| worst >= least));
     let mut report = match ran {
         // Whoever reads the output has seen enough (`cresset watch … | head`).
@@ -98,7 +106,7 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     // Last of all: a run whose findings could not be told can be repeated from the same state.
     let is_kept = args.state.as_ref().map_or(Ok(true), |path| state::save(path, watch.detector(), &mut err))?;
     Ok(match () {
-        () if !is_kept => Outcome::Failed,
+        () if !is_kept || !is_archived => Outcome::Failed,
         () if args.strict && report.has_unread() => Outcome::Failed,
         () if report.sources == 0 => Outcome::Failed,
         () if is_found => Outcome::Found,
@@ -233,6 +241,12 @@ impl Sink for Reporting<'_> {
 
     fn progress(&mut self, progress: &Progress<'_>) {
         self.bar.set(progress);
+    }
+
+    fn archive_is_full(&mut self, error: &ArchiveError) {
+        // As with what is reloaded.
+        let error = archive::with_causes(error);
+        let _ = self.tell(&format!("archive: {error}; the watch waits until there is room"));
     }
 
     fn forgotten(&mut self, dropped: &Dropped) {

@@ -360,6 +360,7 @@ impl EventBuilder {
             fields_cut: self.fields_cut,
             names,
             origin,
+            id: None,
         };
         self.clear();
         event

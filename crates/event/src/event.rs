@@ -122,6 +122,7 @@ pub struct Event {
     pub(crate) fields_cut: u64,
     pub(crate) names: Arc<FieldNames>,
     pub(crate) origin: Origin,
+    pub(crate) id: Option<EventId>,
 }
 
 /// One value of an event and the number of its field, as a matcher sees them.
@@ -148,6 +149,11 @@ impl<'e> Entry<'e> {
             Slot::Str(span) => Some(span.range()),
             _ => None,
         }
+    }
+
+    /// Returns the field's dotted name.
+    pub fn name(&self) -> Cow<'e, str> {
+        self.event.name(self.raw.name)
     }
 
     /// Returns whether the field is a second name for a value that stands under another one too.
@@ -220,10 +226,7 @@ impl Event {
     /// Returns every field that the record has, in its order, without aliases.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
         self.fields.iter().filter(|field| !field.alias).map(|field| Field {
-            name: match field.name {
-                Name::Interned(id) => Cow::Owned(self.names.name(id).to_string()),
-                Name::Inline(span) => Cow::Borrowed(self.str(span)),
-            },
+            name: self.name(field.name),
             value: field.slot.value(&self.buffer),
         })
     }
@@ -293,8 +296,18 @@ impl Event {
         &self.names
     }
 
+    /// Returns the event with an identity that it had before: it comes from where it was kept, and not all that makes an identity
+    /// may have been.
+    #[must_use]
+    pub fn with_id(self, id: EventId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
     /// Returns the identity of this record. Computed at each call: ask only for what is kept.
     pub fn id(&self) -> EventId {
+        if let Some(id) = self.id {
+            return id;
+        }
         let mut digest = match &self.origin.source.identity {
             SourceIdentity::Numbered => IdDigest::new("numbered"),
             SourceIdentity::File(file) => {
@@ -319,6 +332,13 @@ impl Event {
             }
         }
         digest.finish()
+    }
+
+    fn name(&self, name: Name) -> Cow<'_, str> {
+        match name {
+            Name::Interned(id) => Cow::Owned(self.names.name(id).to_string()),
+            Name::Inline(span) => Cow::Borrowed(self.str(span)),
+        }
     }
 
     fn str(&self, span: Span) -> &str {

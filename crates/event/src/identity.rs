@@ -14,6 +14,11 @@ use sha2::{Digest, Sha256};
 pub struct EventId([u8; 16]);
 
 impl EventId {
+    /// Returns the id of these 16 bytes, as [`EventId::as_bytes`] gave them.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the 16 bytes of the UUID.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -33,8 +33,8 @@ struct Batch<T> {
     parts: Vec<T>,
 }
 
-/// A batch, and what its events are matched against.
-type Ruled = (Arc<RuleSet>, Batch<Piece>);
+/// A batch, what its events are matched against, and whether more of it may be long in coming.
+type Ruled = (Arc<RuleSet>, Pace, Batch<Piece>);
 
 /// Nobody takes anything any more.
 struct Gone;
@@ -59,7 +59,7 @@ pub(crate) fn run(
     let reader = Builder::new().name("read".into()).spawn(move || {
         // An error says that nobody takes steps any more, and whoever stopped knows why.
         let _ = read_all(&opener, &sources, &reloads, &mut |piece, pace| outlet.put(piece, pace));
-        let _ = outlet.hand_on();
+        let _ = outlet.hand_on(Pace::Stored);
     })?;
     let seen = thread::scope(|scope| {
         let workers = matchers.into_iter().map(|matcher| {
@@ -135,7 +135,7 @@ impl Spares {
 impl Outlet {
     fn put(&mut self, piece: Piece, pace: Pace) -> Result<Option<Event>, Gone> {
         if let Piece::Step(Step::Rules(rules)) = &piece {
-            self.hand_on()?;
+            self.hand_on(pace)?;
             self.rules = Arc::clone(rules);
         }
         let is_block = matches!(piece, Piece::Block(..));
@@ -146,17 +146,17 @@ impl Outlet {
         // What comes live is not kept waiting for more, and nobody knows yet how much is in a block.
         let is_full = is_block || self.batch.parts.len() >= BATCH_PARTS || self.bytes >= BATCH_BYTES;
         if pace == Pace::Live || is_full {
-            self.hand_on()?;
+            self.hand_on(pace)?;
         }
         Ok(self.spares.take())
     }
 
-    fn hand_on(&mut self) -> Result<(), Gone> {
+    fn hand_on(&mut self, pace: Pace) -> Result<(), Gone> {
         let next = Batch::new(self.batch.number + 1);
         let batch = std::mem::replace(&mut self.batch, next);
         self.bytes = 0;
         self.slots.send(()).map_err(|_| Gone)?;
-        self.read.send((Arc::clone(&self.rules), batch)).map_err(|_| Gone)
+        self.read.send((Arc::clone(&self.rules), pace, batch)).map_err(|_| Gone)
     }
 }
 
@@ -190,7 +190,7 @@ fn run_worker(
     used: &Sender<Vec<Event>>,
 ) -> Report {
     let _alarm = Alarm(matched);
-    while let Some((rules, batch)) = inlet.next() {
+    while let Some((rules, pace, batch)) = inlet.next() {
         worker.change_rules(&rules);
         let mut steps = Batch::new(batch.number);
         let mut unused = Vec::new();
@@ -202,6 +202,12 @@ fn run_worker(
             // Nothing fails in `take`.
             unused.extend(worker.look(piece, &mut take).into_iter().flatten());
         }
+        let mut take = |step| {
+            steps.parts.push(step);
+            Ok(None)
+        };
+        // Nor here.
+        let _ = worker.hand_on_pack(0, pace, &mut take);
         // A reader that has spares enough lets these go.
         let _ = used.try_send(unused);
         if matched.send(Some(steps)).is_err() {

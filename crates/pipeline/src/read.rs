@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use cresset_archive::Pack;
 use cresset_detect::{Matches, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::{Block, Decoders, OpenError, Opener, Reader, Record, Skipped};
@@ -35,6 +36,8 @@ pub(crate) enum Step {
     Unreadable(Unreadable),
     /// How far the reading is: the source, and the bytes of all sources so far.
     Progress(Arc<str>, u64),
+    /// Events for the archive.
+    Pack(Pack, Pace),
     /// A source was read to its end.
     SourceEnd,
     /// The rules for all that follows.

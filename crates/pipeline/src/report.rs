@@ -22,6 +22,10 @@ pub struct Report {
     pub events: u64,
     /// Events outside `--since` and `--until`, read and not matched.
     pub events_outside: u64,
+    /// Events that the archive took.
+    pub archived: u64,
+    /// Events that the archive had already.
+    pub archived_before: u64,
     /// Records that could not be read.
     pub skipped: u64,
     /// Sources that were read.

@@ -5,15 +5,17 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use cresset_archive::{ArchiveError, Pack, Writer};
 use cresset_detect::{Detection, Detector, Dropped, EventMatcher, Matches};
 use cresset_event::{Event, FieldNames, Timestamp};
 use cresset_ingest::{Opener, Skipped};
 use crossbeam_channel::never;
 
 use crate::crew;
-use crate::read::{Step, read_all};
+use crate::read::{Pace, Step, read_all};
 use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
@@ -32,6 +34,9 @@ pub trait Sink {
 
     /// Takes note of how far the watch is.
     fn progress(&mut self, progress: &Progress<'_>);
+
+    /// Takes note that the archive is full; the watch waits until there is room.
+    fn archive_is_full(&mut self, _: &ArchiveError) {}
 
     /// Takes note that a correlation has changed, and what it remembered was forgotten.
     fn forgotten(&mut self, _: &Dropped) {}
@@ -77,12 +82,23 @@ pub struct Watch {
     detector: Detector,
     options: WatchOptions,
     reloads: Option<Reloads>,
+    archive: Option<Writer>,
 }
 
 impl Watch {
     /// Returns a watch that numbers field names in `names`.
     pub fn new(names: Arc<FieldNames>, detector: Detector, options: WatchOptions) -> Self {
-        Self { opener: Opener::new(names), detector, options, reloads: None }
+        Self { opener: Opener::new(names), detector, options, reloads: None, archive: None }
+    }
+
+    /// Remembers every event that is looked at.
+    pub fn with_archive(self, archive: Writer) -> Self {
+        Self { archive: Some(archive), ..self }
+    }
+
+    /// Returns the archive, which is to be closed.
+    pub fn take_archive(&mut self) -> Option<Writer> {
+        self.archive.take()
     }
 
     /// Takes over rules as they change, in place of those of the detector.
@@ -98,18 +114,25 @@ impl Watch {
     /// Reads every source to its end. `Err` only where the sink fails.
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
-        let Self { opener, detector, options, reloads } = self;
+        let Self { opener, detector, options, reloads, archive } = self;
         let reloads = reloads.as_ref().map_or_else(never, |reloads| reloads.sets.clone());
         let rules = Arc::clone(detector.rules());
         let matchers: Vec<_> = (0..options.threads.max(1)).map(|_| detector.matcher()).collect();
         let events = AtomicU64::new(0);
-        let work = Work { wants: &|event| options.wants(event), events: &events };
-        let mut teller = Teller { detector, sink, events: &events, report: Report::default() };
+        let keep = archive.as_ref().map(Writer::keep);
+        let work = Work { wants: &|event| options.wants(event), events: &events, keep };
+        let mut teller = Teller { detector, sink, events: &events, archive: archive.as_mut(), report: Report::default() };
         let mut take = |step| teller.take(step);
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
                 let mut worker = Worker::new(&work, matcher);
-                read_all(opener, sources, &reloads, &mut |piece, _| worker.look(piece, &mut take))?;
+                read_all(opener, sources, &reloads, &mut |piece, pace| {
+                    let spare = worker.look(piece, &mut take)?;
+                    let bytes_min = if pace == Pace::Live { 0 } else { PACK_BYTES };
+                    worker.hand_on_pack(bytes_min, pace, &mut take)?;
+                    Ok::<_, io::Error>(spare)
+                })?;
+                worker.hand_on_pack(0, Pace::Stored, &mut take)?;
                 worker.into_report()
             }
             Err(matchers) => crew::run(opener, sources, &reloads, rules, matchers, &work, &mut take)?,
@@ -127,6 +150,7 @@ struct Teller<'t> {
     sink: &'t mut dyn Sink,
     /// Events that were matched so far.
     events: &'t AtomicU64,
+    archive: Option<&'t mut Writer>,
     report: Report,
 }
 
@@ -152,12 +176,22 @@ impl Teller<'_> {
                 let events = self.events.load(Ordering::Relaxed);
                 sink.progress(&Progress { source: &source, bytes, events });
             }
+            Step::Pack(pack, pace) => self.archive(&pack, pace)?,
             Step::SourceEnd => report.sources += 1,
             Step::Rules(rules) => {
                 self.detector.change_rules(&rules).iter().for_each(|dropped| sink.forgotten(dropped));
             }
         }
         Ok(None)
+    }
+
+    /// Writes events to the archive, and waits while that is full.
+    fn archive(&mut self, pack: &Pack, pace: Pace) -> io::Result<()> {
+        let Self { archive: Some(archive), sink, report, .. } = self else { return Ok(()) };
+        let appended = while_full(*sink, || archive.append(pack))?;
+        report.archived += appended.new;
+        report.archived_before += appended.known;
+        if pace == Pace::Live { while_full(*sink, || archive.commit()) } else { Ok(()) }
     }
 
     fn tell(&mut self, event: &Event, matches: Matches) -> io::Result<()> {
@@ -168,5 +202,27 @@ impl Teller<'_> {
             }
         });
         result
+    }
+}
+
+/// Packs for the archive have at least so many bytes, unless what is in them came live.
+const PACK_BYTES: usize = 1 << 18;
+/// Time between two tries while the archive is full.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Tries again while the archive is full, which is told once.
+fn while_full<T>(sink: &mut dyn Sink, mut write: impl FnMut() -> Result<T, ArchiveError>) -> io::Result<T> {
+    let mut is_told = false;
+    loop {
+        match write() {
+            Err(error) if error.is_full() => {
+                if !is_told {
+                    sink.archive_is_full(&error);
+                    is_told = true;
+                }
+                thread::sleep(FULL_PAUSE);
+            }
+            written => return written.map_err(io::Error::other),
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cresset_archive::{Keep, Packer};
 use cresset_detect::{EventMatcher, RuleSet};
 use cresset_event::Event;
 use cresset_ingest::{Block, Decoder, Decoders, Record};
 
-use crate::read::{Piece, Step};
+use crate::read::{Pace, Piece, Step};
 use crate::report::Report;
 
 /// Takes a step. Gives back an event that nobody needs any more, so that its memory is used again.
@@ -21,6 +22,8 @@ pub(crate) struct Work<'w> {
     pub(crate) wants: &'w (dyn Fn(&Event) -> bool + Sync),
     /// Events that were matched so far, for the progress.
     pub(crate) events: &'w AtomicU64,
+    /// What the archive keeps of each event, where there is one.
+    pub(crate) keep: Option<Keep>,
 }
 
 /// One that decodes and matches.
@@ -29,12 +32,25 @@ pub(crate) struct Worker<'w> {
     matcher: EventMatcher,
     /// What decodes the blocks at hand, and what made it.
     decoder: Option<(Decoders, Box<dyn Decoder>)>,
+    /// What packs events for the archive, where there is one.
+    packer: Option<Packer>,
     report: Report,
 }
 
 impl<'w> Worker<'w> {
     pub(crate) fn new(work: &'w Work<'w>, matcher: EventMatcher) -> Self {
-        Self { work, matcher, decoder: None, report: Report::default() }
+        let packer = work.keep.map(Packer::new);
+        Self { work, matcher, decoder: None, packer, report: Report::default() }
+    }
+
+    /// Passes on what is packed for the archive, where it has so many bytes.
+    pub(crate) fn hand_on_pack(&mut self, bytes_min: usize, pace: Pace, take: &mut Take<'_>) -> io::Result<()> {
+        match &mut self.packer {
+            Some(packer) if !packer.is_empty() && packer.byte_len() >= bytes_min => {
+                take(Step::Pack(packer.take(), pace)).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Passes what is to be told of a piece to `take`, and gives back an event that the reader can use.
@@ -70,6 +86,9 @@ impl<'w> Worker<'w> {
             return Ok(Some(event));
         }
         self.report.add(format, &event);
+        if let Some(packer) = &mut self.packer {
+            packer.add(&event);
+        }
         let matches = self.matcher.matches(&event);
         if matches.is_empty() { Ok(Some(event)) } else { take(Step::Found(event, matches)) }
     }

@@ -50,6 +50,7 @@ impl Closing<'_> {
             counted(report.unreadable.len() as u64, "source"),
             rate(report)
         )?;
+        write_archived(report, out)?;
         write_shed(self.detector, out)?;
         write_overruns(self.detector, out)
     }
@@ -211,7 +212,17 @@ fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io:
     }
     let (records, sources) = (counted(report.skipped, "record"), counted(report.unreadable.len() as u64, "source"));
     writeln!(out, "  {records} and {sources} could not be read")?;
+    write_archived(report, out)?;
     writeln!(out, "  {}", rate(report))
+}
+
+fn write_archived(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Report { archived, archived_before, .. } = report;
+    match (*archived, *archived_before) {
+        (0, 0) => Ok(()),
+        (new, 0) => writeln!(out, "  {} archived", counted(new, "event")),
+        (new, known) => writeln!(out, "  {} archived; {known} were there already", counted(new, "event")),
+    }
 }
 
 fn rate(report: &Report) -> String {

@@ -1,0 +1,143 @@
+//! Reading: an archive as it is at one moment, whoever writes to it meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cresset_event::{LogSource, Timestamp};
+
+use crate::error::ArchiveError;
+use crate::manifest::{LogSourceEntry, Manifest, count_log_sources};
+use crate::pack::Pack;
+use crate::storage::Storage;
+use crate::wal;
+use crate::writer::wal_folder;
+
+/// Times that an archive is looked at again where its writer was quicker.
+const LOOKS_MAX: usize = 10;
+
+/// An archive as it was when it was opened.
+#[derive(Debug)]
+pub struct Archive {
+    pub(crate) storage: Storage,
+    pub(crate) manifest: Manifest,
+    /// What is in write-ahead logs and no segment yet.
+    pub(crate) packs: Vec<Pack>,
+}
+
+/// What an archive holds.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Events, those in the write-ahead log included.
+    pub events: u64,
+    /// Events in the write-ahead log.
+    pub events_in_log: u64,
+    /// First and last time of events, where any is known.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// Events without a time.
+    pub times_unknown: u64,
+    /// Files of events, and their bytes.
+    pub event_files: (u64, u64),
+    /// Files of the index, and their bytes.
+    pub index_files: (u64, u64),
+    /// Events by log source.
+    pub log_sources: BTreeMap<LogSource, u64>,
+}
+
+/// What is wrong with a file of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, named from the archive's folder.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Archive {
+    /// Opens an archive to read it.
+    pub fn open(folder: &Path) -> Result<Self, ArchiveError> {
+        let wal_folder = wal_folder(folder);
+        if !wal_folder.is_dir() {
+            return Err(ArchiveError::NoArchive { folder: folder.to_owned() });
+        }
+        let storage = Storage::open(folder)?;
+        let mut manifest = Manifest::load(&storage)?;
+        for _ in 0..LOOKS_MAX {
+            let mut packs = Vec::new();
+            for number in wal::list(&wal_folder)?.into_iter().filter(|number| *number > manifest.wal_done) {
+                packs.extend(wal::read(&wal_folder, number)?.unwrap_or_default().packs);
+            }
+            // A log may have become a segment since the manifest was read.
+            let now = Manifest::load(&storage)?;
+            if now.number == manifest.number {
+                return Ok(Self { storage, manifest, packs });
+            }
+            manifest = now;
+        }
+        Err(ArchiveError::InUse { folder: folder.to_owned() })
+    }
+
+    /// Counts what there is, by what the list of files says.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for entry in &self.manifest.events {
+            stats.events += entry.rows;
+            stats.event_files = (stats.event_files.0 + 1, stats.event_files.1 + entry.bytes);
+            stats.times_unknown += entry.times_unknown;
+            entry.times.into_iter().for_each(|(first, last)| stats.widen(first, last));
+            stats.add_log_sources(&entry.log_sources);
+        }
+        for entry in &self.manifest.index {
+            stats.index_files = (stats.index_files.0 + 1, stats.index_files.1 + entry.bytes);
+        }
+        let in_log: Vec<_> = self.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin()).collect();
+        for event in &in_log {
+            stats.events += 1;
+            stats.events_in_log += 1;
+            match event.time.known() {
+                Some(time) => stats.widen(time.as_nanos(), time.as_nanos()),
+                None => stats.times_unknown += 1,
+            }
+        }
+        stats.add_log_sources(&count_log_sources(in_log.iter().map(|event| &**event.log_source)));
+        stats
+    }
+
+    /// Reads every file as a whole, and returns what is not as it was written.
+    pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Vec<Damage>, ArchiveError> {
+        let events = self.manifest.events.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
+        let index = self.manifest.index.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
+        let mut damages = Vec::new();
+        for (file, bytes, crc32) in events.chain(index) {
+            let reason = match self.storage.get(file) {
+                Ok(found) if found.len() as u64 != bytes => Some(format!("{} bytes in place of {bytes}", found.len())),
+                Ok(found) if crc32fast::hash(&found) != crc32 => Some("its checksum differs".into()),
+                Ok(_) => None,
+                Err(error) => Some(crate::error::with_causes(&error)),
+            };
+            damages.extend(reason.map(|reason| Damage { file: file.clone(), reason }));
+            progress(bytes);
+        }
+        Ok(damages)
+    }
+
+    /// Returns how many bytes all files have.
+    pub fn byte_len(&self) -> u64 {
+        let events = self.manifest.events.iter().map(|entry| entry.bytes);
+        events.chain(self.manifest.index.iter().map(|entry| entry.bytes)).sum()
+    }
+}
+
+impl Stats {
+    fn widen(&mut self, first: i64, last: i64) {
+        let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
+        let (before, after) = self.times.unwrap_or((first, last));
+        self.times = Some((first.min(before), last.max(after)));
+    }
+
+    fn add_log_sources(&mut self, entries: &[LogSourceEntry]) {
+        for entry in entries {
+            let LogSourceEntry { product, service, categories, rows } = entry.clone();
+            *self.log_sources.entry(LogSource { product, service, categories }).or_default() += rows;
+        }
+    }
+}

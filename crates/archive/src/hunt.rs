@@ -1,0 +1,146 @@
+//! Hunting for values: what of all that was ever seen an indicator looks for.
+//!
+//! Each file of the index is asked once for all values; what is in the write-ahead log still is indexed on the spot. A count
+//! is of pairs of an event and a value: an event with two domains below the one that is looked for counts twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cresset_event::{EventId, Matcher, Timestamp};
+
+use crate::archive::Archive;
+use crate::error::ArchiveError;
+use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Wanted, show_key};
+use crate::pack::Pack;
+use crate::segment::add_observables;
+
+/// Most events and values that are told as examples of what was seen.
+const EXAMPLES_MAX: usize = 3;
+const VALUES_MAX: usize = 10;
+
+/// What was seen of one thing that was looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How often: in how many events, each of its values counted.
+    pub count: u64,
+    /// First and last time, of events whose time is known.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// On which hosts, and how often; events that name none are not among them.
+    pub hosts: BTreeMap<String, u64>,
+    /// In which sources, and how often.
+    pub sources: BTreeMap<String, u64>,
+    /// Values that were seen, and how often: more than one where a range or a domain is looked for. The first of them, where there
+    /// are many.
+    pub values: BTreeMap<String, u64>,
+    /// Some of the events: early ones and the last.
+    pub examples: Vec<SeenExample>,
+}
+
+/// An event that has a value that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeenExample {
+    /// When, where that is known.
+    pub time: Option<Timestamp>,
+    /// Its id.
+    pub id: EventId,
+    /// The field that has the value; empty where the table of names was full.
+    pub field: String,
+    /// The value in normal form.
+    pub value: String,
+}
+
+/// What a hunt came to.
+#[derive(Debug, Default)]
+pub struct Hunted {
+    /// For each matcher what was seen, where anything was.
+    pub seen: Vec<Option<Seen>>,
+    /// Files that could not be read: what only they know is missing.
+    pub damaged: Vec<ArchiveError>,
+}
+
+impl Archive {
+    /// Looks for values in all that was ever seen.
+    pub fn hunt(&self, matchers: &[Matcher]) -> Hunted {
+        let wanted: Vec<Wanted> = matchers.iter().map(Wanted::of).collect();
+        let mut hunted = Hunted { seen: vec![None; matchers.len()], damaged: Vec::new() };
+        let files = self
+            .manifest
+            .index
+            .iter()
+            .map(|entry| IndexFile::open(&entry.file, Arc::new(self.storage.file(&entry.file, entry.bytes))));
+        for file in files.chain(self.log_index()) {
+            if let Err(error) = file.and_then(|file| look_into(&file, &wanted, &mut hunted.seen)) {
+                hunted.damaged.push(error);
+            }
+        }
+        hunted
+    }
+
+    /// Indexes what is in the write-ahead log.
+    fn log_index(&self) -> Option<Result<IndexFile, ArchiveError>> {
+        if self.packs.is_empty() {
+            return None;
+        }
+        let mut builder = IndexBuilder::new();
+        let events = self.packs.iter().flat_map(Pack::events);
+        let added = events.map(|event| event.origin()).try_for_each(|event| add_observables(&mut builder, &event?));
+        Some(match added {
+            Some(()) => IndexFile::open("wal", Arc::new(Bytes::from(builder.finish()))),
+            None => Err(ArchiveError::damaged("wal", "an event is not as it was packed")),
+        })
+    }
+}
+
+fn look_into(file: &IndexFile, wanted: &[Wanted], seen: &mut [Option<Seen>]) -> Result<(), ArchiveError> {
+    let mut found = Vec::new();
+    file.look_up(wanted, |at, key, sighting| found.push((at, key.to_vec(), sighting)))?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let names = file.names()?;
+    for (at, key, sighting) in found {
+        seen[at].get_or_insert_default().add(&key, &sighting, &names);
+    }
+    Ok(())
+}
+
+impl Seen {
+    fn add(&mut self, key: &[u8], sighting: &Sighting, names: &Names) {
+        self.count += sighting.count;
+        if let Some((first, last)) = sighting.times {
+            let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
+            let (one, other) = self.times.unwrap_or((first, last));
+            self.times = Some((first.min(one), last.max(other)));
+        }
+        let named =
+            [(&mut self.hosts, &sighting.hosts, &names.hosts), (&mut self.sources, &sighting.sources, &names.sources)];
+        for (counts, its_counts, texts) in named {
+            for (number, count) in its_counts {
+                let name = texts.text(*number).unwrap_or_default();
+                match counts.get_mut(name) {
+                    Some(known) => *known += count,
+                    None => drop(counts.insert(name.to_owned(), *count)),
+                }
+            }
+        }
+        let value = show_key(key).map(|(_, value)| value).unwrap_or_default();
+        self.add_examples(&value, &sighting.examples, names);
+        if self.values.len() < VALUES_MAX || self.values.contains_key(&value) {
+            *self.values.entry(value).or_default() += sighting.count;
+        }
+    }
+
+    fn add_examples(&mut self, value: &str, examples: &[Example], names: &Names) {
+        self.examples.extend(examples.iter().map(|example| SeenExample {
+            time: example.time.map(Timestamp::from_nanos),
+            id: example.id,
+            field: names.fields.text(example.field).unwrap_or_default().to_owned(),
+            value: value.to_owned(),
+        }));
+        self.examples.sort_by(|one, other| (one.time.is_none(), one).cmp(&(other.time.is_none(), other)));
+        if self.examples.len() > EXAMPLES_MAX {
+            self.examples.drain(EXAMPLES_MAX - 1..self.examples.len() - 1);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Events that are in the archive already: told by their id, over the whole of it.
+//!
+//! An event that is read again has the same id, time and log source. So only files of that log source need be looked at that
+//! hold events of that time, and logs that are new cost a comparison of times. The ids of a file are loaded when they are
+//! needed and kept while there is room.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use arrow_array::cast::AsArray;
+use bytes::Bytes;
+use cresset_event::EventId;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::error::ArchiveError;
+use crate::manifest::{EventFile, Manifest};
+use crate::pack::PackedOrigin;
+use crate::segment::folder_of;
+use crate::storage::Storage;
+
+/// Most ids that are kept in memory, 16 bytes each.
+const IDS_MAX: usize = 8 << 20;
+
+/// What is known of the events in the files.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    folders: HashMap<String, Vec<EventFile>>,
+    loaded: HashMap<String, Rc<Vec<EventId>>>,
+    /// The files whose ids are loaded, the one that was loaded first in front.
+    order: VecDeque<String>,
+    ids: usize,
+}
+
+impl Known {
+    /// Takes over what a new version of the manifest lists.
+    pub(crate) fn set(&mut self, manifest: &Manifest) {
+        self.folders.clear();
+        for entry in &manifest.events {
+            self.folders.entry(entry.folder().to_owned()).or_default().push(entry.clone());
+        }
+        let listed: HashSet<&str> = manifest.events.iter().map(|entry| entry.file.as_str()).collect();
+        self.loaded.retain(|file, _| listed.contains(file.as_str()));
+        self.order.retain(|file| listed.contains(file.as_str()));
+        self.ids = self.loaded.values().map(|ids| ids.len()).sum();
+    }
+
+    /// Returns whether an event is in one of the files.
+    pub(crate) fn has(&mut self, storage: &Storage, event: &PackedOrigin<'_>) -> Result<bool, ArchiveError> {
+        let time = event.time.known();
+        let folder = format!("events/{}", folder_of(event));
+        let files = self.folders.get(&folder).map_or(&[][..], Vec::as_slice);
+        let places: Vec<usize> = (0..files.len()).filter(|place| files[*place].may_hold(time)).collect();
+        for place in places {
+            let entry = self.folders[&folder][place].clone();
+            if self.ids_of(storage, &entry)?.binary_search(&event.id).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> Result<Rc<Vec<EventId>>, ArchiveError> {
+        if let Some(ids) = self.loaded.get(&entry.file) {
+            return Ok(Rc::clone(ids));
+        }
+        let ids = Rc::new(load_ids(storage, entry)?);
+        self.ids += ids.len();
+        while self.ids > IDS_MAX
+            && let Some(first) = self.order.pop_front()
+        {
+            self.ids -= self.loaded.remove(&first).map_or(0, |ids| ids.len());
+        }
+        self.order.push_back(entry.file.clone());
+        self.loaded.insert(entry.file.clone(), Rc::clone(&ids));
+        Ok(ids)
+    }
+}
+
+/// Returns the ids of a file, in order.
+fn load_ids(storage: &Storage, entry: &EventFile) -> Result<Vec<EventId>, ArchiveError> {
+    let damaged = |reason: String| ArchiveError::damaged(&entry.file, reason);
+    let bytes: Bytes = storage.get(&entry.file)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|cause| damaged(cause.to_string()))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["id"]);
+    let reader = builder.with_projection(mask).build().map_err(|cause| damaged(cause.to_string()))?;
+    let mut ids = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|cause| damaged(cause.to_string()))?;
+        let column = batch.column_by_name("id").and_then(|column| column.as_fixed_size_binary_opt());
+        let column = column.ok_or_else(|| damaged("it has no ids".into()))?;
+        for id in column.iter().flatten() {
+            let id = id.try_into().map_err(|_| damaged("an id has another length than 16".into()))?;
+            ids.push(EventId::from_bytes(id));
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}

@@ -1,0 +1,179 @@
+//! What there is: the list of the archive's files, one version after another.
+//!
+//! A version is a file of its own, `manifest/NUMBER.json`; the highest number holds. It is written when all files that it
+//! names are on the disk, and is there as a whole or not at all. A file that no version names is rubbish.
+
+use std::collections::BTreeMap;
+
+use cresset_event::{LogSource, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ArchiveError;
+use crate::storage::Storage;
+
+/// The version of the format, of the manifest and of all files.
+const FORMAT: u32 = 1;
+const FOLDER: &str = "manifest";
+/// How long a reader may hold files that were dropped: a query that takes longer is begun again.
+const HELD_NANOS: i64 = 15 * 60 * 1_000_000_000;
+
+/// One version of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// The version of the format.
+    pub(crate) format: u32,
+    pub(crate) number: u64,
+    /// The write-ahead logs up to this number are in the files.
+    pub(crate) wal_done: u64,
+    /// The number of the next file.
+    pub(crate) next_file: u64,
+    pub(crate) events: Vec<EventFile>,
+    pub(crate) index: Vec<IndexEntry>,
+    /// Files that are in others now, and when that was, in nanoseconds since 1970: readers may hold them still.
+    pub(crate) dropped: Vec<(String, i64)>,
+}
+
+/// A file of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventFile {
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    /// CRC-32 of all of it.
+    pub(crate) crc32: u32,
+    pub(crate) rows: u64,
+    /// First and last time, nanoseconds since 1970, where any is known.
+    pub(crate) times: Option<(i64, i64)>,
+    /// Rows whose time is not known.
+    pub(crate) times_unknown: u64,
+    /// The log sources that there are, each with its rows.
+    pub(crate) log_sources: Vec<LogSourceEntry>,
+    /// Whether there may be fields without a column of their own.
+    pub(crate) is_full: bool,
+}
+
+/// A log source of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogSourceEntry {
+    pub(crate) product: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) rows: u64,
+}
+
+/// A file of the index of observables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IndexEntry {
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    /// CRC-32 of all of it.
+    pub(crate) crc32: u32,
+}
+
+impl Default for Manifest {
+    /// Nothing yet.
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            number: 0,
+            wal_done: 0,
+            next_file: 1,
+            events: Vec::new(),
+            index: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+}
+
+impl Manifest {
+    /// Loads the highest version that can be read; the empty one where there is none.
+    pub(crate) fn load(storage: &Storage) -> Result<Self, ArchiveError> {
+        let Some((name, _)) = storage.list(FOLDER)?.pop() else { return Ok(Self::default()) };
+        let bytes = storage.get(&name)?;
+        let manifest: Self =
+            serde_json::from_slice(&bytes).map_err(|cause| ArchiveError::damaged(&name, cause.to_string()))?;
+        if manifest.format != FORMAT {
+            let reason = format!("format {}; this program reads {FORMAT}", manifest.format);
+            return Err(ArchiveError::damaged(&name, reason));
+        }
+        Ok(manifest)
+    }
+
+    /// Notes that files are not needed any more, but by readers that hold them.
+    pub(crate) fn drop_files(&mut self, files: impl Iterator<Item = String>) {
+        let now = Timestamp::now().as_nanos();
+        self.dropped.extend(files.map(|file| (file, now)));
+    }
+
+    /// Takes the files out that were dropped so long before `now` that no reader holds them.
+    pub(crate) fn dropped_before(&mut self, now: Timestamp) -> Vec<String> {
+        let until = now.as_nanos().saturating_sub(HELD_NANOS);
+        self.dropped.extract_if(.., |(_, dropped)| *dropped < until).map(|(file, _)| file).collect()
+    }
+
+    /// Returns the names of all files that must not be deleted.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        let held = self.events.iter().map(|entry| &entry.file).chain(self.index.iter().map(|entry| &entry.file));
+        held.chain(self.dropped.iter().map(|(file, _)| file)).map(String::as_str)
+    }
+
+    /// Returns a number that no file has.
+    pub(crate) fn take_number(&mut self) -> u64 {
+        self.next_file += 1;
+        self.next_file - 1
+    }
+
+    /// Writes the next version, which holds from then on.
+    pub(crate) fn commit(mut self, storage: &Storage) -> Result<Self, ArchiveError> {
+        self.number += 1;
+        let name = name_of(self.number);
+        let json = serde_json::to_vec(&self).expect("plain values");
+        if !storage.put_new(&name, json)? {
+            return Err(ArchiveError::damaged(&name, "another program writes to the same archive"));
+        }
+        // Readers may hold the one before.
+        for (name, _) in storage.list(FOLDER)? {
+            if name < name_of(self.number - 1) {
+                storage.delete(&name)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn name_of(number: u64) -> String {
+    format!("{FOLDER}/{number:010}.json")
+}
+
+impl EventFile {
+    /// Returns the folder that it lies in: one a log source.
+    pub(crate) fn folder(&self) -> &str {
+        self.file.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// Returns the log sources that there are.
+    pub(crate) fn log_sources(&self) -> impl Iterator<Item = LogSource> {
+        self.log_sources.iter().map(|entry| {
+            let LogSourceEntry { product, service, categories, .. } = entry.clone();
+            LogSource { product, service, categories }
+        })
+    }
+
+    /// Returns whether an event of this time may be in the file.
+    pub(crate) fn may_hold(&self, time: Option<Timestamp>) -> bool {
+        match time {
+            Some(time) => self.times.is_some_and(|(first, last)| (first..=last).contains(&time.as_nanos())),
+            None => self.times_unknown > 0,
+        }
+    }
+}
+
+/// Counts rows by log source.
+pub(crate) fn count_log_sources<'l>(log_sources: impl Iterator<Item = &'l LogSource>) -> Vec<LogSourceEntry> {
+    let mut counts: BTreeMap<&LogSource, u64> = BTreeMap::new();
+    log_sources.for_each(|log_source| *counts.entry(log_source).or_default() += 1);
+    let entry = |(log_source, rows): (&LogSource, u64)| {
+        let LogSource { product, service, categories } = log_source.clone();
+        LogSourceEntry { product, service, categories, rows }
+    };
+    counts.into_iter().map(entry).collect()
+}

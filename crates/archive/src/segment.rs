@@ -1,0 +1,113 @@
+//! A segment: what one write-ahead log, or several, come to as files. One Parquet file a log source, and an index.
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::columns::{FIELD_COLUMNS_MAX, FIXED, columns};
+use crate::error::ArchiveError;
+use crate::index::{IndexBuilder, Seen};
+use crate::manifest::{EventFile, IndexEntry, Manifest, count_log_sources};
+use crate::pack::{Pack, PackedOrigin};
+use crate::storage::Storage;
+
+/// How hard the columns are compressed. Of zstd's levels from 1 to 22 the one that still keeps up with a core that reads.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Writes the events of some packs as files, and adds those to the manifest.
+pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> Result<(), ArchiveError> {
+    let damaged = || ArchiveError::damaged("wal", "an event is not as it was packed");
+    let mut folders: BTreeMap<String, Vec<PackedOrigin<'_>>> = BTreeMap::new();
+    let mut index = IndexBuilder::new();
+    for event in packs.iter().flat_map(Pack::events) {
+        let event = event.origin().ok_or_else(damaged)?;
+        add_observables(&mut index, &event).ok_or_else(damaged)?;
+        folders.entry(folder_of(&event)).or_default().push(event);
+    }
+    for (folder, mut events) in folders {
+        // Those without a time come last, in the order of their arrival.
+        events.sort_by_key(|event| (event.time.known().is_none(), event.time.known(), event.arrived));
+        let batch = columns(&events).ok_or_else(damaged)?;
+        let file = format!("events/{folder}/{:010}.parquet", manifest.take_number());
+        let bytes = parquet_of(&batch);
+        let known = events.iter().filter_map(|event| event.time.known()).map(|time| time.as_nanos());
+        let times = known.clone().min().zip(known.clone().max());
+        let entry = EventFile {
+            bytes: bytes.len() as u64,
+            crc32: crc32fast::hash(&bytes),
+            rows: events.len() as u64,
+            times,
+            times_unknown: (events.len() - known.count()) as u64,
+            log_sources: count_log_sources(events.iter().map(|event| &**event.log_source)),
+            is_full: batch.num_columns() >= FIXED.len() + FIELD_COLUMNS_MAX,
+            file,
+        };
+        storage.put(&entry.file, bytes)?;
+        manifest.events.push(entry);
+    }
+    let file = format!("index/{:010}.index", manifest.take_number());
+    let bytes = index.finish();
+    let entry = IndexEntry { bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes), file };
+    storage.put(&entry.file, bytes)?;
+    manifest.index.push(entry);
+    Ok(())
+}
+
+/// Adds the observables of an event to an index; `None` where the event is not as it was packed.
+pub(crate) fn add_observables(index: &mut IndexBuilder, event: &PackedOrigin<'_>) -> Option<()> {
+    let seen =
+        |field| Seen { id: event.id, time: event.time.known(), field, host: event.host, source: &event.source.name };
+    event.visit(|_| {}, |key, field| index.add(key, seen(field)))
+}
+
+/// Returns the folder for the events of a log source: its product and service.
+pub(crate) fn folder_of(event: &PackedOrigin<'_>) -> String {
+    let words = [event.log_source.product.as_deref(), event.log_source.service.as_deref()];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+    if words.is_empty() {
+        "other".into()
+    } else {
+        words.join("-").chars().map(|c| if c == '-' { c } else { plain(c) }).collect()
+    }
+}
+
+pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
+    let place = batch.schema().index_of("time").expect("a fixed column");
+    let plain = |name: &str| ColumnPath::from(name);
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("cresset ", env!("CARGO_PKG_VERSION")).into())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a level of zstd")))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(plain("time"), EnabledStatistics::Page)
+        .set_column_statistics_enabled(plain("raw"), EnabledStatistics::None)
+        .set_column_dictionary_enabled(plain("raw"), false)
+        .set_column_dictionary_enabled(plain("id"), false)
+        .set_sorting_columns(Some(vec![SortingColumn {
+            column_idx: place as i32,
+            descending: false,
+            nulls_first: false,
+        }]))
+        .build();
+    let written = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).and_then(|mut writer| {
+        writer.write(batch)?;
+        writer.into_inner()
+    });
+    written.expect("memory takes what is written, and every type can be")
+}
+
+/// Reads a file of events.
+pub(crate) fn read(storage: &Storage, entry: &EventFile) -> Result<Vec<RecordBatch>, ArchiveError> {
+    let damaged = |reason: String| ArchiveError::damaged(&entry.file, reason);
+    let bytes: Bytes = storage.get(&entry.file)?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+    let batches = reader.map_err(|cause| damaged(cause.to_string()))?;
+    batches.collect::<Result<_, _>>().map_err(|cause| damaged(cause.to_string()))
+}

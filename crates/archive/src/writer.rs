@@ -1,0 +1,327 @@
+//! Writing: packs go to the write-ahead log, and from there, on a thread of its own, into segments.
+//!
+//! One program writes at a time. What [`Writer::commit`] has answered for is on the disk: a program that is killed at any
+//! moment afterwards loses none of it, and stores none of it twice when it reads its logs again (`tests/it/killed.rs`).
+//! Where something fails, a full disk mostly, nothing of that pack was taken, and it can be given again.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use cresset_event::{EventId, Timestamp};
+
+use crate::compact::{Wish, compact, delete_dropped};
+use crate::error::ArchiveError;
+use crate::known::Known;
+use crate::manifest::Manifest;
+use crate::pack::{Keep, Pack, Packer};
+use crate::segment;
+use crate::storage::{Storage, make_folder};
+use crate::wal::{self, WalWriter};
+
+/// How an archive is written.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterOptions {
+    /// What is kept of events.
+    pub keep: Keep,
+    /// A log of so many bytes becomes a segment. While it does the next one fills: memory is a few times this.
+    pub log_bytes: u64,
+    /// The log is brought to the disk at so many bytes, and at each [`Writer::commit`].
+    pub sync_bytes: u64,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { keep: Keep::Raw, log_bytes: 96 << 20, sync_bytes: 4 << 20 }
+    }
+}
+
+/// What was mended when an archive was opened.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Repaired {
+    /// Events that were in a write-ahead log and are in segments now.
+    pub events: u64,
+    /// Bytes at the end of logs that belong to nothing that was promised.
+    pub torn_bytes: u64,
+    /// Parts of logs that were promised and cannot be read. The logs are kept beside the others, as `.damaged`.
+    pub damaged_parts: u64,
+}
+
+/// What became of a pack.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Events that are new.
+    pub new: u64,
+    /// Events that the archive has already.
+    pub known: u64,
+}
+
+/// Writes to an archive.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    storage: Storage,
+    options: WriterOptions,
+    manifest: Manifest,
+    known: Known,
+    log: Log,
+    /// The log that becomes a segment.
+    sealed: Option<Sealed>,
+    /// Held as long as we write.
+    _lock: File,
+}
+
+/// A log that is being written.
+#[derive(Debug)]
+struct Log {
+    number: u64,
+    writer: WalWriter,
+    ids: HashSet<EventId>,
+    unsynced_bytes: u64,
+}
+
+/// A log that is full.
+#[derive(Debug)]
+struct Sealed {
+    number: u64,
+    ids: HashSet<EventId>,
+    /// None where it failed and has to be begun again.
+    thread: Option<JoinHandle<Result<Manifest, ArchiveError>>>,
+}
+
+impl Writer {
+    /// Opens an archive, or makes one in a folder that is empty or not there yet. What a program that was killed left in its
+    /// log is made a segment first.
+    pub fn open(folder: &Path, options: WriterOptions) -> Result<(Self, Repaired), ArchiveError> {
+        make(folder)?;
+        let lock = lock(folder)?;
+        let storage = Storage::open(folder)?;
+        let mut manifest = Manifest::load(&storage)?;
+        delete_dropped(&storage, &mut manifest, Timestamp::now())?;
+        sweep(&storage, &manifest)?;
+        let mut repaired = Repaired::default();
+        for number in wal::list(&wal_folder(folder))? {
+            if number > manifest.wal_done {
+                manifest = repair(folder, &storage, manifest, number, &mut repaired)?;
+            }
+            remove_log(folder, number)?;
+        }
+        let mut known = Known::default();
+        known.set(&manifest);
+        let log = Log::create(folder, manifest.wal_done + 1)?;
+        let folder = folder.to_owned();
+        Ok((Self { folder, storage, options, manifest, known, log, sealed: None, _lock: lock }, repaired))
+    }
+
+    /// Returns what packs events for this archive; there may be one a thread.
+    pub fn packer(&self) -> Packer {
+        Packer::new(self.options.keep)
+    }
+
+    /// Returns what is kept of events.
+    pub fn keep(&self) -> Keep {
+        self.options.keep
+    }
+
+    /// Takes those events of a pack that are new.
+    pub fn append(&mut self, pack: &Pack) -> Result<Appended, ArchiveError> {
+        if self.log.writer.byte_len() >= self.options.log_bytes {
+            self.seal()?;
+        }
+        let new = self.only_new(pack)?;
+        let appended = Appended { new: new.len() as u64, known: (pack.len() - new.len()) as u64 };
+        if new.is_empty() {
+            return Ok(appended);
+        }
+        self.log.writer.append(&new)?;
+        self.log.ids.extend(new.events().filter_map(|event| event.origin()).map(|event| event.id));
+        self.log.unsynced_bytes += new.bytes().len() as u64;
+        if self.log.unsynced_bytes >= self.options.sync_bytes {
+            self.commit()?;
+        }
+        Ok(appended)
+    }
+
+    /// Returns once everything that was appended is on the disk.
+    pub fn commit(&mut self) -> Result<(), ArchiveError> {
+        if self.log.unsynced_bytes > 0 {
+            self.log.writer.sync()?;
+            self.log.unsynced_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Makes few large files of many small ones, as far as that goes, and returns how many were made.
+    pub fn compact(&mut self) -> Result<u64, ArchiveError> {
+        self.finish_sealed()?;
+        let mut made = 0;
+        while compact(&self.storage, &mut self.manifest, Wish::All)? {
+            self.manifest = self.manifest.clone().commit(&self.storage)?;
+            made += 1;
+        }
+        self.known.set(&self.manifest);
+        Ok(made)
+    }
+
+    /// Makes a segment of what is left, and ends.
+    pub fn close(mut self) -> Result<(), ArchiveError> {
+        self.commit()?;
+        if !self.log.ids.is_empty() {
+            self.seal()?;
+        }
+        self.finish_sealed()?;
+        remove_log(&self.folder, self.log.number)
+    }
+
+    fn only_new(&mut self, pack: &Pack) -> Result<Pack, ArchiveError> {
+        let Self { known, storage, log, sealed, .. } = self;
+        let mut failed = None;
+        let mut in_pack = HashSet::new();
+        let new = pack.filtered(|event| {
+            let Some(event) = event.origin() else { return false };
+            let is_recent = log.ids.contains(&event.id)
+                || sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&event.id))
+                || !in_pack.insert(event.id);
+            let is_known = is_recent
+                || known.has(storage, &event).unwrap_or_else(|error| {
+                    failed.get_or_insert(error);
+                    false
+                });
+            !is_known
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made")),
+        }
+    }
+
+    /// Begins the next log, and makes the full one a segment on a thread of its own.
+    fn seal(&mut self) -> Result<(), ArchiveError> {
+        self.commit()?;
+        self.finish_sealed()?;
+        let next = Log::create(&self.folder, self.log.number + 1)?;
+        let full = std::mem::replace(&mut self.log, next);
+        let mut sealed = Sealed { number: full.number, ids: full.ids, thread: None };
+        sealed.start(&self.folder, &self.storage, &self.manifest)?;
+        self.sealed = Some(sealed);
+        Ok(())
+    }
+
+    /// Waits until the full log is a segment.
+    fn finish_sealed(&mut self) -> Result<(), ArchiveError> {
+        let Some(sealed) = &mut self.sealed else { return Ok(()) };
+        if sealed.thread.is_none() {
+            sealed.start(&self.folder, &self.storage, &self.manifest)?;
+        }
+        let thread = sealed.thread.take().expect("it was started");
+        // A panic there is a fault of ours, and goes on here.
+        self.manifest = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        remove_log(&self.folder, sealed.number)?;
+        self.known.set(&self.manifest);
+        self.sealed = None;
+        Ok(())
+    }
+}
+
+impl Log {
+    fn create(folder: &Path, number: u64) -> Result<Self, ArchiveError> {
+        let writer = WalWriter::create(&wal_folder(folder), number)?;
+        Ok(Self { number, writer, ids: HashSet::new(), unsynced_bytes: 0 })
+    }
+}
+
+impl Sealed {
+    fn start(&mut self, folder: &Path, storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
+        let (number, storage, manifest) = (self.number, storage.clone(), manifest.clone());
+        let wal_folder = wal_folder(folder);
+        let write = move || {
+            let content = wal::read(&wal_folder, number)?.unwrap_or_default();
+            write_segment(&storage, manifest, number, &content.packs)
+        };
+        let thread = thread::Builder::new().name("segment".into()).spawn(write);
+        self.thread = Some(thread.map_err(|cause| ArchiveError::io(folder, cause))?);
+        Ok(())
+    }
+}
+
+fn write_segment(
+    storage: &Storage,
+    mut manifest: Manifest,
+    number: u64,
+    packs: &[Pack],
+) -> Result<Manifest, ArchiveError> {
+    if !packs.is_empty() {
+        segment::write(storage, packs, &mut manifest)?;
+    }
+    manifest.wal_done = number;
+    delete_dropped(storage, &mut manifest, Timestamp::now())?;
+    let mut manifest = manifest.commit(storage)?;
+    while compact(storage, &mut manifest, Wish::Enough)? {
+        manifest = manifest.commit(storage)?;
+    }
+    Ok(manifest)
+}
+
+/// Makes a segment of a log that a program left behind.
+fn repair(
+    folder: &Path,
+    storage: &Storage,
+    manifest: Manifest,
+    number: u64,
+    repaired: &mut Repaired,
+) -> Result<Manifest, ArchiveError> {
+    let content = wal::read(&wal_folder(folder), number)?.unwrap_or_default();
+    repaired.events += content.packs.iter().map(|pack| pack.len() as u64).sum::<u64>();
+    repaired.torn_bytes += content.torn;
+    repaired.damaged_parts += content.damaged;
+    if content.damaged > 0 {
+        let path = wal::path_of(&wal_folder(folder), number);
+        fs::copy(&path, path.with_extension("damaged")).map_err(|cause| ArchiveError::io(&path, cause))?;
+    }
+    write_segment(storage, manifest, number, &content.packs)
+}
+
+/// Makes the folders of an archive.
+fn make(folder: &Path) -> Result<(), ArchiveError> {
+    let wal = wal_folder(folder);
+    let is_archive = wal.is_dir();
+    let is_used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if is_used && !is_archive {
+        return Err(ArchiveError::NoArchive { folder: folder.to_owned() });
+    }
+    make_folder(&wal)
+}
+
+/// Returns the folder of the write-ahead logs.
+pub(crate) fn wal_folder(folder: &Path) -> PathBuf {
+    folder.join("wal")
+}
+
+fn lock(folder: &Path) -> Result<File, ArchiveError> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|cause| ArchiveError::io(&path, cause))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(ArchiveError::InUse { folder: folder.to_owned() }),
+        Err(fs::TryLockError::Error(cause)) => Err(ArchiveError::io(&path, cause)),
+    }
+}
+
+fn remove_log(folder: &Path, number: u64) -> Result<(), ArchiveError> {
+    let path = wal::path_of(&wal_folder(folder), number);
+    fs::remove_file(&path).map_err(|cause| ArchiveError::io(&path, cause))
+}
+
+/// Takes files away that no manifest names: of a segment that was not finished.
+fn sweep(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
+    let named: HashSet<&str> = manifest.files().collect();
+    for folder in ["events", "index"] {
+        for (file, _) in storage.list(folder)? {
+            if !named.contains(file.as_str()) {
+                storage.delete(&file)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! A program that is killed at any moment: what was committed is there, once.
+//!
+//! `KILLS` says how many are killed (default 5; `./prove` kills 200).
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use cresset_archive::{Keep, Writer, WriterOptions};
+
+use crate::{numbers, write};
+
+/// Names the folder for the program that is killed.
+const FOLDER: &str = "CRESSET_TEST_KILLED_FOLDER";
+/// Events a pack.
+const EVENTS: u64 = 20;
+
+/// The program that is killed: it writes packs for ever, and says how many events are on the disk.
+#[test]
+#[ignore = "started by the test below"]
+fn writes_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let options = WriterOptions { keep: Keep::Raw, log_bytes: 20_000, sync_bytes: 1 << 20 };
+    let (mut writer, _) = Writer::open(Path::new(&folder), options).expect("an archive");
+    // From the beginning: what is there already is not to be stored again.
+    for begin in (0..).step_by(EVENTS as usize) {
+        write(&mut writer, begin..begin + EVENTS);
+        writer.commit().expect("room");
+        println!("committed {}", begin + EVENTS);
+    }
+}
+
+fn start(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("a test"))
+        .args(["--ignored", "--exact", "killed::writes_until_it_is_killed", "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs")
+}
+
+#[test]
+fn what_was_committed_outlives_a_kill_and_is_there_once() {
+    let kills: u64 = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(5);
+    let folder = tempfile::tempdir().expect("a folder");
+    for kill in 0..kills {
+        let mut child = start(folder.path());
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let heard = thread::spawn(move || {
+            let said = out.lines().map_while(Result::ok);
+            let counts = said.filter_map(|line| line.strip_prefix("committed ")?.parse::<u64>().ok());
+            counts.last().unwrap_or(0)
+        });
+        // Different moments: while it opens, while it writes segments.
+        thread::sleep(Duration::from_millis(20 + kill * 97 % 400));
+        child.kill().expect("it runs");
+        child.wait().expect("it ended");
+        let committed = heard.join().expect("it listens");
+        let numbers = numbers(folder.path());
+        assert!(numbers.len() as u64 >= committed, "{} of {committed} events, kill {kill}", numbers.len());
+        assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>(), "kill {kill}");
+    }
+}
