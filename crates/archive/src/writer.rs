@@ -33,7 +33,7 @@ pub struct WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { keep: Keep::Raw, log_bytes: 96 << 20, sync_bytes: 4 << 20 }
+        Self { keep: Keep::Raw, log_bytes: 48 << 20, sync_bytes: 4 << 20 }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use cresset_detect::{Level, Status};
-use cresset_event::Timestamp;
+use cresset_event::{Matcher, Timestamp};
 
 /// Reads logs, finds attacks in them, and says what they mean.
 #[derive(Debug, Parser)]
@@ -28,8 +28,23 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: IndicatorsCommand,
     },
+    Hunt(Box<HuntArgs>),
+    /// Look after an archive, as `watch --archive` makes it
+    Archive {
+        #[command(subcommand)]
+        command: ArchiveCommand,
+    },
     /// List the log formats that can be read, with an example of each
     Formats,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchiveCommand {
+    Stats(ArchiveStatsArgs),
+    /// Read every file, and say which are not as they were written
+    Verify(ArchiveFolderArgs),
+    /// Make few large files of many small ones; a watch does most of it by itself
+    Compact(ArchiveFolderArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,10 +141,78 @@ Examples:
   tail -F auth.log | cresset watch - --rules rules/ --reload --output jsonl
   zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
   cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
+  cresset watch /var/log -r rules/ --archive past          # remembers everything; see `cresset hunt`
   cresset watch /var/log/auth.log.1 -r rules/ --state day.state   # every night, after the logs were rotated
 
 Exit status: 0 done, whatever was found; 10 something at or above --fail-level was found; 1 an error, or under
 --strict anything unreadable; 2 wrong arguments.";
+
+/// Say whether indicators were ever seen: how often, first and last when, where, and in which events
+///
+/// Looks in all that `watch --archive` has remembered, in well under a second. Indicators count whatever the dates from which and
+/// until which they are valid: what was seen before anybody knew is what a hunt is for. Those that were taken back are left out.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset watch /var/log --rules rules/ --archive past   # remembers what it reads
+  cresset hunt --archive past --indicators new.json
+  cresset hunt --archive past -i feed.csv -i list.txt --output jsonl | jq 'select(.hosts | length > 1)'
+  cresset hunt --archive past --value evil.example --value 198.51.100.0/24
+
+Exit status: 0 done, whatever was found; 1 an error, or a part of the archive that cannot be read; 2 wrong arguments.")]
+pub(crate) struct HuntArgs {
+    /// The archive's folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: PathBuf,
+    /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
+    #[arg(long, short = 'i', value_name = "PATH", required_unless_present = "value")]
+    pub(crate) indicators: Vec<String>,
+    /// A value, of which the kind is told by its form: address, range, domain, URL, e-mail address, hash; may be
+    /// given several times
+    #[arg(long, value_name = "VALUE", value_parser = parse_value)]
+    pub(crate) value: Vec<Matcher>,
+    /// Hunt indicators too that name private addresses, public resolvers, hashes of empty files and the like
+    #[arg(long)]
+    pub(crate) no_warning_list: bool,
+    /// How to show what was seen
+    #[arg(long, short = 'o', value_enum, default_value_t = HuntOutput::Table)]
+    pub(crate) output: HuntOutput,
+    /// Whether to use colours
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+}
+
+/// Say what an archive holds: events, times, log sources, files
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset archive stats past
+  cresset archive stats past --output json | jq .events")]
+pub(crate) struct ArchiveStatsArgs {
+    /// The archive's folder
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// How to show it
+    #[arg(long, short = 'o', value_enum, default_value_t = CheckOutput::Text)]
+    pub(crate) output: CheckOutput,
+}
+
+/// An archive's folder.
+#[derive(Debug, Parser)]
+pub(crate) struct ArchiveFolderArgs {
+    /// The archive's folder
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+/// How what was seen is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HuntOutput {
+    /// A table for people
+    Table,
+    /// One JSON object an indicator that was seen
+    Jsonl,
+}
 
 /// Say which rules load, and of those that do not: file, line and reason
 #[derive(Debug, Parser)]
@@ -273,6 +356,10 @@ const THREADS_MAX: usize = 1024;
 fn parse_threads(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=THREADS_MAX).contains(number));
     number.ok_or_else(|| format!("not a number from 1 to {THREADS_MAX}"))
+}
+
+fn parse_value(text: &str) -> Result<Matcher, String> {
+    Matcher::parse(text).ok_or_else(|| "no address, range, domain, URL, e-mail address or hash".into())
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

@@ -1,9 +1,11 @@
 //! Cresset on the command line. No logic that a library lacks: arguments in, library calls, output and exit status out.
 
+mod archive;
 mod args;
 mod check;
 mod escape;
 mod formats;
+mod hunt;
 mod output;
 mod watch;
 mod whole_file;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command, IndicatorsCommand, RulesCommand};
+use crate::args::{ArchiveCommand, Args, Command, IndicatorsCommand, RulesCommand};
 
 /// How a run ended, for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,10 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
         Command::Rules { command: RulesCommand::Test(args) } => check::test(&args, out),
         Command::Rules { command: RulesCommand::Coverage(args) } => check::coverage(&args, out),
         Command::Indicators { command: IndicatorsCommand::Check(args) } => check::indicators(&args, out),
+        Command::Hunt(args) => hunt::run(&args, out),
+        Command::Archive { command: ArchiveCommand::Stats(args) } => archive::stats(&args, out),
+        Command::Archive { command: ArchiveCommand::Verify(args) } => archive::verify(&args.folder, out),
+        Command::Archive { command: ArchiveCommand::Compact(args) } => archive::compact(&args.folder, out),
         Command::Formats => formats::run(out),
     }
 }

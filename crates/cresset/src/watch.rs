@@ -19,6 +19,7 @@ use cresset_pipeline::{
 };
 
 use crate::Outcome;
+use crate::archive::with_causes;
 use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
 use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
@@ -34,7 +35,10 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     let mut err = io::stderr();
     let names = Arc::new(FieldNames::new());
     if args.rules.is_empty() && args.indicators.is_empty() && args.archive.is_none() {
-        writeln!(err, "cresset: nothing to do; name rules with --rules, indicators with --indicators or an archive with --archive")?;
+        writeln!(
+            err,
+            "cresset: nothing to do; name rules with --rules, indicators with --indicators or an archive with --archive"
+        )?;
         return Ok(Outcome::Failed);
     }
     // Before the rules are loaded: a signal that comes meanwhile is not to end the watch.
@@ -245,7 +249,7 @@ impl Sink for Reporting<'_> {
 
     fn archive_is_full(&mut self, error: &ArchiveError) {
         // As with what is reloaded.
-        let error = archive::with_causes(error);
+        let error = with_causes(error);
         let _ = self.tell(&format!("archive: {error}; the watch waits until there is room"));
     }
 

@@ -225,10 +225,10 @@ impl Event {
 
     /// Returns every field that the record has, in its order, without aliases.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        self.fields.iter().filter(|field| !field.alias).map(|field| Field {
-            name: self.name(field.name),
-            value: field.slot.value(&self.buffer),
-        })
+        self.fields
+            .iter()
+            .filter(|field| !field.alias)
+            .map(|field| Field { name: self.name(field.name), value: field.slot.value(&self.buffer) })
     }
 
     /// Returns the interned names that a rule can find in this event, aliases included; a name may come twice.

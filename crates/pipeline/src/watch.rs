@@ -121,7 +121,8 @@ impl Watch {
         let events = AtomicU64::new(0);
         let keep = archive.as_ref().map(Writer::keep);
         let work = Work { wants: &|event| options.wants(event), events: &events, keep };
-        let mut teller = Teller { detector, sink, events: &events, archive: archive.as_mut(), report: Report::default() };
+        let mut teller =
+            Teller { detector, sink, events: &events, archive: archive.as_mut(), report: Report::default() };
         let mut take = |step| teller.take(step);
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {

@@ -121,7 +121,7 @@ fn answer(file: &IndexFile, wanted: &[Wanted]) -> Result<Answer, ArchiveError> {
         assert!(show_key(key).is_some());
         let (count, times, hosts, sources) = answer.entry(at).or_default();
         *count += sighting.count;
-        for (first, last) in sighting.times {
+        if let Some((first, last)) = sighting.times {
             let (one, other) = times.unwrap_or((first, last));
             *times = Some((first.min(one), last.max(other)));
         }
@@ -139,11 +139,11 @@ fn by_looking_at_all(given: &[(Vec<u8>, &Given)], matchers: &[Matcher]) -> Answe
         for (_, given) in given.iter().filter(|(_, given)| given.fits(matcher)) {
             let (count, times, hosts, sources) = answer.entry(at).or_default();
             *count += 1;
-            for time in given.time {
+            if let Some(time) = given.time {
                 let (first, last) = times.unwrap_or((time, time));
                 *times = Some((first.min(time), last.max(time)));
             }
-            for host in given.host {
+            if let Some(host) = given.host {
                 *hosts.entry(format!("host{host}")).or_default() += 1;
             }
             *sources.entry(format!("source{}", given.source)).or_default() += 1;
@@ -178,8 +178,7 @@ proptest! {
         given.dedup_by_key(|given| given.event);
         let all = |given: Vec<Given>| {
             let file = open(file_of(&distinct(&given))).expect("whole");
-            let examples = file.iter().map(|entry| entry.expect("whole").1.examples).collect::<Vec<_>>();
-            examples
+            file.iter().map(|entry| entry.expect("whole").1.examples).collect::<Vec<_>>()
         };
         let turned = given.iter().rev().cloned().collect();
         let ids = |examples: Vec<Vec<Example>>| examples.concat().iter().map(|example| example.id).collect::<Vec<_>>();

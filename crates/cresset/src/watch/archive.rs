@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use cresset_archive::{ArchiveError, Keep, Repaired, Writer, WriterOptions};
+use cresset_archive::{Keep, Repaired, Writer, WriterOptions};
 use cresset_pipeline::SourcePath;
 
+use crate::archive::{told, with_causes};
 use crate::args::WatchArgs;
 use crate::escape;
 use crate::output::rows::counted;
@@ -18,10 +19,7 @@ pub(super) fn open(folder: &Path, args: &WatchArgs, err: &mut dyn Write) -> io::
             tell_repaired(repaired, err)?;
             Ok(Some(writer))
         }
-        Err(error) => {
-            writeln!(err, "cresset: {}", escape::terminal(&with_causes(&error)))?;
-            Ok(None)
-        }
+        Err(error) => told(&error, err).map(|_| None),
     }
 }
 
@@ -54,15 +52,4 @@ pub(super) fn leave_own_files(folder: &Path, sources: &mut Vec<SourcePath>) {
     let Ok(folder) = folder.canonicalize() else { return };
     let is_own = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&folder));
     sources.retain(|source| !matches!(source, SourcePath::File(path, _) if is_own(path)));
-}
-
-/// An error with its causes.
-pub(crate) fn with_causes(error: &ArchiveError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
 }

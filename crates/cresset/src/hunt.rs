@@ -1,0 +1,45 @@
+//! `cresset hunt`: was this ever seen?
+
+mod output;
+mod wanted;
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use cresset_archive::{Archive, Hunted};
+
+use crate::Outcome;
+use crate::archive::{told, with_causes};
+use crate::args::{HuntArgs, HuntOutput};
+use crate::escape;
+use crate::hunt::output::{Closing, write_jsonl, write_table};
+use crate::hunt::wanted::Wanted;
+use crate::output::Style;
+
+/// Runs a hunt for indicators.
+pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
+    let mut err = io::stderr();
+    let began = Instant::now();
+    let Some(wanted) = Wanted::load(args, &mut err)? else { return Ok(Outcome::Failed) };
+    let archive = match Archive::open(&args.archive) {
+        Ok(archive) => archive,
+        Err(error) => return told(&error, &mut err),
+    };
+    let Hunted { seen, damaged } = archive.hunt(wanted.matchers());
+    let found = wanted.seen(&seen);
+    let closing = Closing { wanted: &wanted, found: found.len(), stats: archive.stats(), took: began.elapsed() };
+    match args.output {
+        HuntOutput::Jsonl => {
+            write_jsonl(&found, out)?;
+            closing.write(&mut err)?;
+        }
+        HuntOutput::Table => {
+            write_table(&found, Style::new(args.color.wanted_on(&io::stdout())), out)?;
+            closing.write(out)?;
+        }
+    }
+    for error in &damaged {
+        writeln!(err, "not hunted: {}", escape::terminal(&with_causes(error)))?;
+    }
+    Ok(if damaged.is_empty() { Outcome::Done } else { Outcome::Failed })
+}

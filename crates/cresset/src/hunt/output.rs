@@ -1,0 +1,146 @@
+//! How what was seen is shown: a table for people, JSON lines for programs.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use cresset_archive::{Seen, SeenExample, Stats};
+use serde::Serialize;
+
+use super::wanted::{Found, Wanted};
+use crate::escape;
+use crate::output::Style;
+use crate::output::rows::counted;
+
+/// Names that a line of the table shows; all are in `--output jsonl`.
+const NAMES_MAX: usize = 5;
+
+/// An indicator that was seen, as programs get it.
+#[derive(Serialize)]
+struct Record<'f> {
+    value: String,
+    r#type: &'static str,
+    id: Option<String>,
+    name: Option<&'f str>,
+    author: Option<&'f str>,
+    count: u64,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+    hosts: Vec<&'f str>,
+    sources: Vec<&'f str>,
+    values: &'f BTreeMap<String, u64>,
+    examples: Vec<ExampleRecord<'f>>,
+}
+
+#[derive(Serialize)]
+struct ExampleRecord<'f> {
+    event_id: String,
+    time: Option<String>,
+    field: &'f str,
+    value: &'f str,
+}
+
+/// Writes one object a line.
+pub(super) fn write_jsonl(found: &[Found<'_>], out: &mut dyn Write) -> io::Result<()> {
+    for found in found {
+        let line = serde_json::to_string(&record(found))?;
+        writeln!(out, "{}", escape::json(&line))?;
+    }
+    out.flush()
+}
+
+fn record<'f>(found: &Found<'f>) -> Record<'f> {
+    let (indicator, seen) = (found.indicator, found.seen);
+    let example = |example: &'f SeenExample| ExampleRecord {
+        event_id: example.id.to_string(),
+        time: example.time.map(|time| time.to_string()),
+        field: &example.field,
+        value: &example.value,
+    };
+    Record {
+        value: found.matcher.to_string(),
+        r#type: found.matcher.kind().stix_path(),
+        id: indicator.map(|indicator| indicator.id.to_string()),
+        name: indicator.and_then(|indicator| indicator.name.as_deref()),
+        author: indicator.and_then(|indicator| indicator.author.as_deref()),
+        count: seen.count,
+        first_seen: seen.times.map(|(first, _)| first.to_string()),
+        last_seen: seen.times.map(|(_, last)| last.to_string()),
+        hosts: by_count(&seen.hosts).into_iter().map(|(name, _)| name).collect(),
+        sources: by_count(&seen.sources).into_iter().map(|(name, _)| name).collect(),
+        values: &seen.values,
+        examples: seen.examples.iter().map(example).collect(),
+    }
+}
+
+/// The most frequent first.
+fn by_count(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let mut counts: Vec<(&str, u64)> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+/// Writes each indicator that was seen with where, and some events.
+pub(super) fn write_table(found: &[Found<'_>], style: Style, out: &mut dyn Write) -> io::Result<()> {
+    for Found { matcher, indicator, seen } in found {
+        let about = indicator.map(|indicator| {
+            let name = indicator.name.as_deref().filter(|name| **name != *matcher.text());
+            [name, indicator.author.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        });
+        let about = about.filter(|about| !about.is_empty()).map_or(String::new(), |about| format!("  {about}"));
+        writeln!(
+            out,
+            "{} {}{}",
+            style.bold(escape::terminal(&matcher.text())),
+            matcher.kind(),
+            style.dim(escape::terminal(&about))
+        )?;
+        write_seen(seen, style, out)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_seen(seen: &Seen, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let times = match seen.times {
+        Some((first, last)) if first == last => format!("at {first}"),
+        Some((first, last)) => format!("from {first} to {last}"),
+        None => "at a time that is not known".into(),
+    };
+    writeln!(out, "  seen {} {times}", style.matched(counted(seen.count, "time")))?;
+    for (what, counts) in [("on", &seen.hosts), ("in", &seen.sources), ("as", &seen.values)] {
+        let is_plain = what == "as" && counts.len() == 1;
+        if counts.is_empty() || is_plain {
+            continue;
+        }
+        let all = by_count(counts);
+        let names: Vec<String> = all.iter().take(NAMES_MAX).map(|(name, count)| format!("{name} ({count})")).collect();
+        let more = all.len().saturating_sub(NAMES_MAX);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        writeln!(out, "  {what} {}{more}", escape::terminal(&names.join(", ")))?;
+    }
+    for SeenExample { time, id, field, value } in &seen.examples {
+        let time = time.map_or_else(|| "time not known".to_owned(), |time| time.to_string());
+        let shown = format!("{time}  {field}={value}");
+        writeln!(out, "    {}  {}", escape::terminal(&shown), style.dim(format_args!("event {id}")))?;
+    }
+    Ok(())
+}
+
+/// What a hunt came to, in a line.
+pub(super) struct Closing<'h> {
+    pub(super) wanted: &'h Wanted,
+    pub(super) found: usize,
+    pub(super) stats: Stats,
+    pub(super) took: Duration,
+}
+
+impl Closing<'_> {
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { wanted, found, stats, took } = self;
+        let wanted = counted(wanted.count() as u64, "indicator");
+        let span = stats.times.map_or(String::new(), |(first, last)| format!(", {first} to {last}"));
+        let seconds = took.as_secs_f64();
+        writeln!(out, "{found} of {wanted} seen in {}{span}; {seconds:.3} s", counted(stats.events, "event"))
+    }
+}
