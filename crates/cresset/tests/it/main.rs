@@ -1,5 +1,6 @@
 //! The command as a user runs it: real processes, real files.
 
+mod archive;
 mod arrows;
 mod budget;
 mod corpus;

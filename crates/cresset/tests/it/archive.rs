@@ -1,0 +1,164 @@
+//! `cresset watch --archive`, and hunts over what it remembers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::fed::Fed;
+use crate::{RULE, Ran, Run};
+
+fn lines(ran: &Ran) -> Vec<Value> {
+    assert!([0, 1].contains(&ran.status), "{}", ran.err);
+    ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// How often each value was seen.
+fn hunt(run: &Run, args: &[&str]) -> BTreeMap<String, u64> {
+    let seen = lines(&run.cresset(&[&["hunt", "--archive", "past", "-o", "jsonl"], args].concat()));
+    let text = |seen: &Value| seen["value"].as_str().expect("a value").to_owned();
+    seen.iter().map(|seen| (text(seen), seen["count"].as_u64().expect("a count"))).collect()
+}
+
+fn events(run: &Run) -> u64 {
+    let stats = &lines(&run.cresset(&["archive", "stats", "past", "-o", "json"]))[0];
+    stats["events"].as_u64().expect("a count")
+}
+
+/// Lines with an address and a host each.
+fn log(count: u32) -> String {
+    (0..count).fold(String::new(), |mut log, n| {
+        let time = format!("2026-11-24T07:{:02}:{:02}Z", n / 60 % 60, n % 60);
+        writeln!(
+            log,
+            "{{\"@timestamp\":\"{time}\",\"src_ip\":\"198.51.100.{}\",\"host\":\"web{}\",\"n\":{n}}}",
+            n % 7,
+            n % 2
+        )
+        .expect("memory");
+        log
+    })
+}
+
+#[test]
+fn what_a_watch_finds_in_the_sample_a_hunt_finds_in_its_past() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample");
+    let path = |name: &str| sample.join(name).display().to_string();
+    let run = Run::new(&[]);
+    let (logs, intel) = (path("logs"), path("intel"));
+    let found = lines(&run.cresset(&["watch", &logs, "-i", &intel, "-o", "jsonl", "--archive", "past"]));
+    assert!(!found.is_empty());
+    let seen = lines(&run.cresset(&["hunt", "--archive", "past", "-i", &intel, "-o", "jsonl"]));
+    let mut by_id: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for detection in &found {
+        by_id.entry(detection["id"].as_str().expect("an id")).or_default().push(detection);
+    }
+    for (id, detections) in by_id {
+        let seen = seen.iter().find(|seen| seen["id"] == id).unwrap_or_else(|| panic!("{id} was not seen"));
+        // Of the past all counts, whatever the dates of the indicator.
+        assert!(seen["count"].as_u64() >= Some(detections.len() as u64), "{seen} {}", detections.len());
+        let time = |value: &Value| value.as_str().map(|time| time.trim_end_matches('Z').to_owned());
+        let times = detections.iter().map(|detection| time(&detection["time"]));
+        assert!(time(&seen["first_seen"]) <= times.clone().min().flatten(), "{seen}");
+        assert!(time(&seen["last_seen"]) >= times.max().flatten(), "{seen}");
+        let is_told = |event: &Value| detections.iter().any(|detection| detection["event_id"] == event["event_id"]);
+        assert!(seen["examples"].as_array().expect("examples").iter().any(is_told), "{seen}");
+    }
+}
+
+#[test]
+fn what_is_read_again_is_remembered_once() {
+    let run = Run::new(&[("a.json", &log(500)), ("r.yml", RULE)]);
+    for (threads, said) in [("1", "500 events archived\n"), ("2", "0 events archived; 500 were there already\n")] {
+        let ran = run.cresset(&["watch", "a.json", "--archive", "past", "--threads", threads, "-o", "jsonl"]);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+    assert_eq!(events(&run), 500);
+    let expected = |value: &str, count| BTreeMap::from([(value.to_owned(), count)]);
+    assert_eq!(hunt(&run, &["--value", "198.51.100.3", "--value", "198.51.100.9"]), expected("198.51.100.3", 71));
+    assert_eq!(hunt(&run, &["--value", "198.51.100.0/24"]), expected("198.51.100.0/24", 500));
+    // The archive itself is no log.
+    let ran = run.cresset(&["watch", ".", "--archive", "past", "-o", "jsonl", "--strict"]);
+    assert_eq!(events(&run), 500, "{}", ran.err);
+    assert!(!ran.err.contains("past/"), "{}", ran.err);
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_remembered_at_once() {
+    for threads in ["1", "3"] {
+        let run = Run::new(&[("rules/r.yml", RULE)]);
+        let mut fed = Fed::start(&run, &["-", "--archive", "past", "--threads", threads]);
+        for count in 1..4 {
+            fed.give("whoami");
+            fed.check_found("Whoami");
+            // The pack may be a moment behind the detection.
+            let is_there = (0..600).any(|_| {
+                thread::sleep(Duration::from_millis(10));
+                events(&run) == count
+            });
+            assert!(is_there, "{} of {count} events", events(&run));
+        }
+    }
+}
+
+#[test]
+fn a_watch_that_is_killed_goes_on_where_it_was() {
+    let run = Run::new(&[("a.json", &log(60_000))]);
+    let watch = ["watch", "a.json", "--archive", "past", "-o", "jsonl"];
+    for delay in [30, 90, 200, 400] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cresset"))
+            .args(watch)
+            .current_dir(run.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        thread::sleep(Duration::from_millis(delay));
+        child.kill().expect("it was started");
+        child.wait().expect("it was started");
+    }
+    assert_eq!(run.cresset(&watch).status, 0);
+    assert_eq!(events(&run), 60_000);
+    assert_eq!(hunt(&run, &["--value", "198.51.100.0/24"]).values().sum::<u64>(), 60_000);
+    assert_eq!(run.cresset(&["archive", "verify", "past"]).status, 0);
+}
+
+#[test]
+fn a_damaged_file_is_told_and_the_rest_is_served() {
+    let run = Run::new(&[("a.json", &log(300))]);
+    run.cresset(&["watch", "a.json", "--archive", "past"]);
+    fs::write(run.path().join("b.json"), log(400).replace("198.51", "203.0")).expect("room");
+    run.cresset(&["watch", "b.json", "--archive", "past"]);
+    let index = run.path().join("past/index");
+    let first = fs::read_dir(&index).expect("a folder").map(|entry| entry.expect("an entry").path()).min();
+    let first = first.expect("a file");
+    let mut bytes = fs::read(&first).expect("a file");
+    bytes[30] ^= 4;
+    fs::write(&first, bytes).expect("room");
+    let verified = run.cresset(&["archive", "verify", "past"]);
+    assert_eq!(verified.status, 1);
+    assert!(verified.out.contains("damaged: index/"), "{}", verified.out);
+    let hunted = run.cresset(&["hunt", "--archive", "past", "--value", "203.0.100.3", "--value", "198.51.100.3"]);
+    assert_eq!(hunted.status, 1);
+    assert!(hunted.out.contains("203.0.100.3 ipv4-addr\n  seen 57 times"), "{}", hunted.out);
+    assert!(hunted.err.contains("is damaged: a block"), "{}", hunted.err);
+}
+
+#[test]
+fn wrong_folders_are_refused() {
+    let run = Run::new(&[("a.json", &log(3)), ("other/thesis.txt", "years of work")]);
+    let refused = run.cresset(&["watch", "a.json", "--archive", "other"]);
+    assert_eq!(refused.status, 1);
+    assert!(refused.err.contains("`other` is no archive, and not empty"), "{}", refused.err);
+    for args in [&["hunt", "--archive", "missing", "--value", "192.0.2.1"][..], &["archive", "stats", "missing"]] {
+        let refused = run.cresset(args);
+        assert_eq!(refused.status, 1);
+        assert!(refused.err.contains("`missing` is no archive"), "{}", refused.err);
+        assert!(!run.path().join("missing").exists());
+    }
+}
