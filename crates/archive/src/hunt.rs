@@ -3,7 +3,7 @@
 //! Each file of the index is asked once for all values; what is in the write-ahead log still is indexed on the spot. A count
 //! is of pairs of an event and a value: an event with two domains below the one that is looked for counts twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use cresset_event::{EventId, Matcher, Timestamp};
 
 use crate::archive::Archive;
 use crate::error::ArchiveError;
-use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Wanted, show_key};
+use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Texts, Wanted, show_key};
 use crate::pack::Pack;
 use crate::segment::add_observables;
 
@@ -26,10 +26,10 @@ pub struct Seen {
     pub count: u64,
     /// First and last time, of events whose time is known.
     pub times: Option<(Timestamp, Timestamp)>,
-    /// On which hosts, and how often; events that name none are not among them.
-    pub hosts: BTreeMap<String, u64>,
-    /// In which sources, and how often.
-    pub sources: BTreeMap<String, u64>,
+    /// On which hosts, and how often, the most frequent first; events that name none are not among them.
+    pub hosts: Vec<(Arc<str>, u64)>,
+    /// In which sources, and how often, in the same way.
+    pub sources: Vec<(Arc<str>, u64)>,
     /// Values that were seen, and how often: more than one where a range or a domain is looked for. The first of them, where there
     /// are many.
     pub values: BTreeMap<String, u64>,
@@ -63,18 +63,20 @@ impl Archive {
     /// Looks for values in all that was ever seen.
     pub fn hunt(&self, matchers: &[Matcher]) -> Hunted {
         let wanted: Vec<Wanted> = matchers.iter().map(Wanted::of).collect();
-        let mut hunted = Hunted { seen: vec![None; matchers.len()], damaged: Vec::new() };
+        let mut seen = vec![None; matchers.len()];
+        let mut damaged = Vec::new();
+        let (mut hosts, mut sources) = (Texts::default(), Texts::default());
         let files = self
             .manifest
             .index
             .iter()
             .map(|entry| IndexFile::open(&entry.file, Arc::new(self.storage.file(&entry.file, entry.bytes))));
         for file in files.chain(self.log_index()) {
-            if let Err(error) = file.and_then(|file| look_into(&file, &wanted, &mut hunted.seen)) {
-                hunted.damaged.push(error);
-            }
+            let looked = file.and_then(|file| look_into(&file, &wanted, &mut hosts, &mut sources, &mut seen));
+            damaged.extend(looked.err());
         }
-        hunted
+        let seen = seen.into_iter().map(|sum: Option<Sum>| sum.map(|sum| sum.finish(&hosts, &sources)));
+        Hunted { seen: seen.collect(), damaged }
     }
 
     /// Indexes what is in the write-ahead log.
@@ -92,17 +94,52 @@ impl Archive {
     }
 }
 
-fn look_into(file: &IndexFile, wanted: &[Wanted], seen: &mut [Option<Seen>]) -> Result<(), ArchiveError> {
+/// What was seen, with the numbers of hosts and sources; by number, for names are long and many.
+#[derive(Debug, Clone, Default)]
+struct Sum {
+    seen: Seen,
+    hosts: HashMap<u32, u64, foldhash::fast::FixedState>,
+    sources: HashMap<u32, u64, foldhash::fast::FixedState>,
+}
+
+fn look_into(
+    file: &IndexFile,
+    wanted: &[Wanted],
+    hosts: &mut Texts,
+    sources: &mut Texts,
+    sums: &mut [Option<Sum>],
+) -> Result<(), ArchiveError> {
     let mut found = Vec::new();
     file.look_up(wanted, |at, key, sighting| found.push((at, key.to_vec(), sighting)))?;
     if found.is_empty() {
         return Ok(());
     }
     let names = file.names()?;
+    let (host_numbers, source_numbers) = (hosts.add(&names.hosts), sources.add(&names.sources));
     for (at, key, sighting) in found {
-        seen[at].get_or_insert_default().add(&key, &sighting, &names);
+        let sum = sums[at].get_or_insert_default();
+        for (counts, its_counts, numbers) in
+            [(&mut sum.hosts, &sighting.hosts, &host_numbers), (&mut sum.sources, &sighting.sources, &source_numbers)]
+        {
+            for (number, count) in its_counts {
+                *counts.entry(numbers.get(*number as usize).copied().unwrap_or_default()).or_default() += count;
+            }
+        }
+        sum.seen.add(&key, &sighting, &names);
     }
     Ok(())
+}
+
+impl Sum {
+    fn finish(self, hosts: &Texts, sources: &Texts) -> Seen {
+        let named = |counts: HashMap<u32, u64, _>, texts: &Texts| {
+            let mut named: Vec<(Arc<str>, u64)> =
+                counts.into_iter().filter_map(|(number, count)| Some((texts.shared(number)?, count))).collect();
+            named.sort_unstable_by(|(name, count), (other, other_count)| (other_count, name).cmp(&(count, other)));
+            named
+        };
+        Seen { hosts: named(self.hosts, hosts), sources: named(self.sources, sources), ..self.seen }
+    }
 }
 
 impl Seen {
@@ -112,17 +149,6 @@ impl Seen {
             let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
             let (one, other) = self.times.unwrap_or((first, last));
             self.times = Some((first.min(one), last.max(other)));
-        }
-        let named =
-            [(&mut self.hosts, &sighting.hosts, &names.hosts), (&mut self.sources, &sighting.sources, &names.sources)];
-        for (counts, its_counts, texts) in named {
-            for (number, count) in its_counts {
-                let name = texts.text(*number).unwrap_or_default();
-                match counts.get_mut(name) {
-                    Some(known) => *known += count,
-                    None => drop(counts.insert(name.to_owned(), *count)),
-                }
-            }
         }
         let value = show_key(key).map(|(_, value)| value).unwrap_or_default();
         self.add_examples(&value, &sighting.examples, names);

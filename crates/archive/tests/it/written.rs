@@ -94,9 +94,11 @@ fn what_was_ever_seen_is_found_in_logs_segments_and_merged_ones() {
 
     let archive = Archive::open(folder.path()).expect("an archive");
     let seen = archive.hunt(&[Matcher::parse("10.0.1.0/24").expect("a range")]).seen.remove(0).expect("it was seen");
-    assert_eq!(seen.hosts.values().sum::<u64>(), 256);
-    assert_eq!(seen.hosts.keys().collect::<Vec<_>>(), ["web0", "web1", "web2"]);
-    assert_eq!(seen.sources.keys().collect::<Vec<_>>(), ["a.log"]);
+    let mut hosts: Vec<(&str, u64)> = seen.hosts.iter().map(|(name, count)| (&**name, *count)).collect();
+    assert!(hosts.is_sorted_by(|(_, one), (_, other)| one >= other), "{hosts:?}");
+    hosts.sort_unstable();
+    assert_eq!(hosts, [("web0", 85), ("web1", 86), ("web2", 85)]);
+    assert_eq!(seen.sources, [("a.log".into(), 256)]);
     let (first, last) = seen.times.expect("times");
     assert_eq!((last.as_nanos() - first.as_nanos()) / 1_000_000_000, 255);
     assert_eq!(seen.examples[0].id, crate::event(256).id());

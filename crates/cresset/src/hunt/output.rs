@@ -66,18 +66,11 @@ fn record<'f>(found: &Found<'f>) -> Record<'f> {
         count: seen.count,
         first_seen: seen.times.map(|(first, _)| first.to_string()),
         last_seen: seen.times.map(|(_, last)| last.to_string()),
-        hosts: by_count(&seen.hosts).into_iter().map(|(name, _)| name).collect(),
-        sources: by_count(&seen.sources).into_iter().map(|(name, _)| name).collect(),
+        hosts: seen.hosts.iter().map(|(name, _)| &**name).collect(),
+        sources: seen.sources.iter().map(|(name, _)| &**name).collect(),
         values: &seen.values,
         examples: seen.examples.iter().map(example).collect(),
     }
-}
-
-/// The most frequent first.
-fn by_count(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
-    let mut counts: Vec<(&str, u64)> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    counts
 }
 
 /// Writes each indicator that was seen with where, and some events.
@@ -108,16 +101,12 @@ fn write_seen(seen: &Seen, style: Style, out: &mut dyn Write) -> io::Result<()> 
         None => "at a time that is not known".into(),
     };
     writeln!(out, "  seen {} {times}", style.matched(counted(seen.count, "time")))?;
-    for (what, counts) in [("on", &seen.hosts), ("in", &seen.sources), ("as", &seen.values)] {
-        let is_plain = what == "as" && counts.len() == 1;
-        if counts.is_empty() || is_plain {
-            continue;
-        }
-        let all = by_count(counts);
-        let names: Vec<String> = all.iter().take(NAMES_MAX).map(|(name, count)| format!("{name} ({count})")).collect();
-        let more = all.len().saturating_sub(NAMES_MAX);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        writeln!(out, "  {what} {}{more}", escape::terminal(&names.join(", ")))?;
+    let mut values: Vec<(&str, u64)> = seen.values.iter().map(|(value, count)| (value.as_str(), *count)).collect();
+    values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    write_names("on", seen.hosts.iter().map(|(name, count)| (&**name, *count)), out)?;
+    write_names("in", seen.sources.iter().map(|(name, count)| (&**name, *count)), out)?;
+    if values.len() > 1 {
+        write_names("as", values.into_iter(), out)?;
     }
     for SeenExample { time, id, field, value } in &seen.examples {
         let time = time.map_or_else(|| "time not known".to_owned(), |time| time.to_string());
@@ -125,6 +114,19 @@ fn write_seen(seen: &Seen, style: Style, out: &mut dyn Write) -> io::Result<()> 
         writeln!(out, "    {}  {}", escape::terminal(&shown), style.dim(format_args!("event {id}")))?;
     }
     Ok(())
+}
+
+fn write_names<'n>(
+    what: &str,
+    mut names: impl ExactSizeIterator<Item = (&'n str, u64)>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if names.len() == 0 {
+        return Ok(());
+    }
+    let shown: Vec<String> = names.by_ref().take(NAMES_MAX).map(|(name, count)| format!("{name} ({count})")).collect();
+    let more = if names.len() > 0 { format!(" and {} more", names.len()) } else { String::new() };
+    writeln!(out, "  {what} {}{more}", escape::terminal(&shown.join(", ")))
 }
 
 /// What a hunt came to, in a line.
