@@ -75,16 +75,15 @@ fn decode_list(reader: &mut Taker<'_>) -> Option<NameList> {
 pub(crate) struct Interner {
     numbers: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
     /// The last, which most often is the next as well.
-    last: Option<(Box<str>, u32)>,
+    last: String,
+    last_number: Option<u32>,
 }
 
 impl Interner {
     /// Returns the number of a name.
     pub(crate) fn number(&mut self, name: &str) -> u32 {
-        if let Some((last, number)) = &self.last
-            && **last == *name
-        {
-            return *number;
+        if let Some(number) = self.last_number.filter(|_| self.last == name) {
+            return number;
         }
         let number = match self.numbers.get(name) {
             Some(number) => *number,
@@ -94,7 +93,9 @@ impl Interner {
                 number
             }
         };
-        self.last = Some((name.into(), number));
+        self.last.clear();
+        self.last.push_str(name);
+        self.last_number = Some(number);
         number
     }
 
