@@ -11,7 +11,7 @@ use cresset_event::{EventId, Matcher, Timestamp};
 
 use crate::archive::Archive;
 use crate::error::ArchiveError;
-use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Texts, Wanted, show_key};
+use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Wanted, show_key};
 use crate::pack::Pack;
 use crate::segment::add_observables;
 
@@ -65,7 +65,7 @@ impl Archive {
         let wanted: Vec<Wanted> = matchers.iter().map(Wanted::of).collect();
         let mut seen = vec![None; matchers.len()];
         let mut damaged = Vec::new();
-        let (mut hosts, mut sources) = (Texts::default(), Texts::default());
+        let (mut hosts, mut sources) = (Shared::default(), Shared::default());
         let files = self
             .manifest
             .index
@@ -98,15 +98,15 @@ impl Archive {
 #[derive(Debug, Clone, Default)]
 struct Sum {
     seen: Seen,
-    hosts: HashMap<u32, u64, foldhash::fast::FixedState>,
-    sources: HashMap<u32, u64, foldhash::fast::FixedState>,
+    hosts: HashMap<u32, u64, foldhash::fast::RandomState>,
+    sources: HashMap<u32, u64, foldhash::fast::RandomState>,
 }
 
 fn look_into(
     file: &IndexFile,
     wanted: &[Wanted],
-    hosts: &mut Texts,
-    sources: &mut Texts,
+    hosts: &mut Shared,
+    sources: &mut Shared,
     sums: &mut [Option<Sum>],
 ) -> Result<(), ArchiveError> {
     let mut found = Vec::new();
@@ -115,7 +115,7 @@ fn look_into(
         return Ok(());
     }
     let names = file.names()?;
-    let (host_numbers, source_numbers) = (hosts.add(&names.hosts), sources.add(&names.sources));
+    let (host_numbers, source_numbers) = (hosts.numbers(names.hosts.iter()), sources.numbers(names.sources.iter()));
     for (at, key, sighting) in found {
         let sum = sums[at].get_or_insert_default();
         for (counts, its_counts, numbers) in
@@ -130,11 +130,37 @@ fn look_into(
     Ok(())
 }
 
+/// Names of several files, each once.
+#[derive(Debug, Default)]
+struct Shared {
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
+}
+
+impl Shared {
+    /// Returns the numbers of a file's names here.
+    fn numbers<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
+        let number = |name: &str| match self.numbers.get(name) {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(self.names.len()).expect("there are far fewer names");
+                let name: Arc<str> = name.into();
+                self.names.push(Arc::clone(&name));
+                self.numbers.insert(name, number);
+                number
+            }
+        };
+        names.map(number).collect()
+    }
+}
+
 impl Sum {
-    fn finish(self, hosts: &Texts, sources: &Texts) -> Seen {
-        let named = |counts: HashMap<u32, u64, _>, texts: &Texts| {
-            let mut named: Vec<(Arc<str>, u64)> =
-                counts.into_iter().filter_map(|(number, count)| Some((texts.shared(number)?, count))).collect();
+    fn finish(self, hosts: &Shared, sources: &Shared) -> Seen {
+        let named = |counts: HashMap<u32, u64, _>, shared: &Shared| {
+            let mut named: Vec<(Arc<str>, u64)> = counts
+                .into_iter()
+                .filter_map(|(number, count)| Some((Arc::clone(shared.names.get(number as usize)?), count)))
+                .collect();
             named.sort_unstable_by(|(name, count), (other, other_count)| (other_count, name).cmp(&(count, other)));
             named
         };

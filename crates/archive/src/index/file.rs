@@ -1,218 +1,50 @@
-//! The file: blocks of keys with what is known of them, a filter, fences between the blocks, names, a footer.
-//!
-//! Only the footer and the fences are read when it is opened; a look-up reads the blocks that it needs, and the names when
-//! something is found. Every part has a CRC-32: what has changed is an error, never another answer
-//! (`what_was_changed_is_an_error_or_makes_no_difference`).
+//! A file that is looked into: the footer first, the fences with the first look, the names when something is to be shown.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::filter::{FilterBuilder, may_have, place_of};
-use super::key::Wanted;
-use super::sighting::{Names, Sighting};
 use crate::error::ArchiveError;
+use crate::index::fences::Fences;
+use crate::index::filter::{self, BLOCK_BYTES, block_of, may_hold};
+use crate::index::footer::{FOOTER_BYTES, Footer, Part};
+use crate::index::key::Wanted;
+use crate::index::names::Names;
+use crate::index::scan::Scan;
+use crate::index::sighting::Sighting;
 use crate::storage::ReadRanges;
-use crate::wire::{Taker, put_bytes, put_number};
 
-/// What a file ends with; the last digit is the version.
-const MAGIC: &[u8; 8] = b"CRSTIDX1";
-/// Bytes of a block before it is compressed: little to read for one value, enough to compress.
-const BLOCK_BYTES: usize = 4096;
-/// How hard blocks are compressed: reading them again is what counts.
-const ZSTD_LEVEL: i32 = 1;
-/// Longest block. A value that was seen on a million hosts has some megabytes.
-const BLOCK_BYTES_MAX: usize = 1 << 30;
-/// Bytes of blocks that are read at once.
-const READ_BYTES: u64 = 4 << 20;
-/// Bytes of the footer.
-const FOOTER_BYTES: u64 = 80;
+/// Bytes of blocks that a look-up reads at once.
+const LOOK_UP_BYTES: u64 = 16 << 20;
+/// Bytes that are read at once where all is read.
+const STREAM_BYTES: u64 = 1 << 20;
+/// Blocks of the filter that are read at once: 2 MB.
+const FILTER_BLOCKS_AT_ONCE: usize = 1 << 16;
 
-/// Writes a file from the first key to the last.
-pub(crate) struct FileWriter<W> {
-    out: W,
-    written: u64,
-    base: i64,
-    block: Vec<u8>,
-    /// The last key of the block.
-    last: Vec<u8>,
-    filter: FilterBuilder,
-    fences: Fences,
-    keys: u64,
-    sightings: u64,
-}
-
-/// Where blocks begin: their first keys and their places.
-#[derive(Debug, Default)]
-struct Fences {
-    keys: Vec<u8>,
-    key_ends: Vec<u32>,
-    places: Vec<u64>,
-}
-
-/// What the footer says.
-#[derive(Debug, Clone, Copy, Default)]
-struct Footer {
-    /// Where the filter, the fences and the names begin, and where those end.
-    filter: u64,
-    fences: u64,
-    names: u64,
-    names_end: u64,
-    blocks: u64,
-    keys: u64,
-    sightings: u64,
-    base: i64,
-    fences_crc: u32,
-}
-
-impl<W: Write> FileWriter<W> {
-    /// Begins a file of at most so many keys, none of whose times lies before `base`.
-    pub(crate) fn new(out: W, keys_max: u64, base: i64) -> Self {
-        Self {
-            out,
-            written: 0,
-            base,
-            block: Vec::new(),
-            last: Vec::new(),
-            filter: FilterBuilder::new(keys_max),
-            fences: Fences::default(),
-            keys: 0,
-            sightings: 0,
-        }
-    }
-
-    /// Adds a key, which is larger than those before.
-    pub(crate) fn add(&mut self, key: &[u8], sighting: &Sighting) -> io::Result<()> {
-        if self.block.len() >= BLOCK_BYTES {
-            self.finish_block()?;
-        }
-        if self.block.is_empty() {
-            self.fences.add(key, self.written);
-            self.last.clear();
-        }
-        debug_assert!(self.last.is_empty() || &self.last[..] < key, "keys come in order, each once");
-        let shared = self.last.iter().zip(key).take_while(|(one, other)| one == other).count();
-        put_number(&mut self.block, shared as u64);
-        put_bytes(&mut self.block, &key[shared..]);
-        sighting.put(self.base, &mut self.block);
-        self.last.clear();
-        self.last.extend_from_slice(key);
-        self.filter.add(key);
-        self.keys += 1;
-        self.sightings += sighting.count;
-        Ok(())
-    }
-
-    fn finish_block(&mut self) -> io::Result<()> {
-        let packed = pack(&self.block)?;
-        self.block.clear();
-        self.write(&packed)
-    }
-
-    /// Writes what else there is.
-    pub(crate) fn finish(mut self, names: &Names) -> io::Result<W> {
-        if !self.block.is_empty() {
-            self.finish_block()?;
-        }
-        let mut footer = Footer { filter: self.written, base: self.base, keys: self.keys, ..Footer::default() };
-        footer.sightings = self.sightings;
-        footer.blocks = self.fences.places.len() as u64;
-        let filter = std::mem::replace(&mut self.filter, FilterBuilder::new(0)).finish();
-        self.write(&filter)?;
-        footer.fences = self.written;
-        let fences = std::mem::take(&mut self.fences).finish(footer.filter);
-        footer.fences_crc = crc32fast::hash(&fences);
-        self.write(&fences)?;
-        footer.names = self.written;
-        let mut texts = Vec::new();
-        names.put(&mut texts);
-        self.write(&pack(&texts)?)?;
-        footer.names_end = self.written;
-        self.write(&footer.to_bytes())?;
-        Ok(self.out)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.written += bytes.len() as u64;
-        self.out.write_all(bytes)
-    }
-}
-
-impl Fences {
-    fn add(&mut self, key: &[u8], place: u64) {
-        self.keys.extend_from_slice(key);
-        self.key_ends.push(u32::try_from(self.keys.len()).expect("a file has fewer than 16 million blocks"));
-        self.places.push(place);
-    }
-
-    /// The places of the blocks and of their end, 8 bytes each; where their first keys end, 4 bytes each; the keys.
-    fn finish(self, end: u64) -> Vec<u8> {
-        let places = self.places.iter().chain([&end]).flat_map(|place| place.to_le_bytes());
-        let ends = self.key_ends.iter().flat_map(|end| end.to_le_bytes());
-        places.chain(ends).chain(self.keys).collect()
-    }
-}
-
-impl Footer {
-    fn to_bytes(self) -> Vec<u8> {
-        let Self { filter, fences, names, names_end, blocks, keys, sightings, base, fences_crc } = self;
-        let numbers = [filter, fences, names, names_end, blocks, keys, sightings, base as u64];
-        let mut bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
-        bytes.extend(fences_crc.to_le_bytes());
-        let crc = crc32fast::hash(&bytes);
-        bytes.extend(crc.to_le_bytes());
-        bytes.extend(MAGIC);
-        bytes
-    }
-
-    fn parse(bytes: &[u8], file_bytes: u64) -> Option<Self> {
-        let (fields, end) = bytes.split_at_checked(bytes.len().checked_sub(12)?)?;
-        if end[..4] != crc32fast::hash(fields).to_le_bytes() || end[4..] != *MAGIC {
-            return None;
-        }
-        let mut taker = Taker::new(fields);
-        let mut number = || taker.array().map(u64::from_le_bytes);
-        let footer = Self {
-            filter: number()?,
-            fences: number()?,
-            names: number()?,
-            names_end: number()?,
-            blocks: number()?,
-            keys: number()?,
-            sightings: number()?,
-            base: number()? as i64,
-            fences_crc: taker.array().map(u32::from_le_bytes)?,
-        };
-        let places = [footer.filter, footer.fences, footer.names, footer.names_end, file_bytes];
-        (places.is_sorted() && footer.blocks <= file_bytes).then_some(footer)
-    }
-}
-
-/// A file that is looked into.
+/// A file of the index.
 pub(crate) struct IndexFile {
+    /// What it is called where something is wrong with it.
     name: String,
-    bytes: Arc<dyn ReadRanges>,
+    file: Arc<dyn ReadRanges>,
     footer: Footer,
-    fences: Bytes,
+    fences: OnceLock<Fences>,
     names: OnceLock<Arc<Names>>,
 }
 
 impl IndexFile {
-    /// Opens a file, which is called so where something is wrong with it.
-    pub(crate) fn open(name: &str, bytes: Arc<dyn ReadRanges>) -> Result<Self, ArchiveError> {
+    /// Opens a file, of which it reads the footer.
+    pub(crate) fn open(name: &str, file: Arc<dyn ReadRanges>) -> Result<Self, ArchiveError> {
         let damaged = |reason: &str| ArchiveError::damaged(name, reason);
-        let file_bytes = bytes.byte_len();
-        let start = file_bytes.checked_sub(FOOTER_BYTES).ok_or_else(|| damaged("it is too short"))?;
-        let footer = read_one(&*bytes, start..file_bytes)?;
-        let footer = Footer::parse(&footer, start).ok_or_else(|| damaged("its end is none of an index"))?;
-        let fences = read_one(&*bytes, footer.fences..footer.names)?;
-        let file = Self { name: name.into(), bytes, footer, fences, names: OnceLock::new() };
-        let is_whole = crc32fast::hash(&file.fences) == footer.fences_crc
-            && file.fences.len() as u64 >= footer.blocks.saturating_mul(12).saturating_add(8);
-        if is_whole { Ok(file) } else { Err(damaged("its fences are not as they were written")) }
+        let file_bytes = file.byte_len();
+        let start = file_bytes.checked_sub(FOOTER_BYTES).ok_or_else(|| damaged("it is shorter than a footer"))?;
+        let read = file.read_ranges(std::slice::from_ref(&(start..file_bytes)))?;
+        let footer = Footer::decode(read.first().map_or(&[], |bytes| bytes), file_bytes).map_err(damaged)?;
+        let filter_bytes = footer.lens[Part::Filter as usize];
+        if filter_bytes == 0 || filter_bytes % BLOCK_BYTES as u64 != 0 || filter_bytes / BLOCK_BYTES as u64 > 1 << 32 {
+            return Err(damaged("its filter is not of whole blocks"));
+        }
+        Ok(Self { name: name.into(), file, footer, fences: OnceLock::new(), names: OnceLock::new() })
     }
 
     /// Returns how many keys there are.
@@ -220,9 +52,14 @@ impl IndexFile {
         self.footer.keys
     }
 
-    /// Returns a time that is not later than any in the file.
+    /// Returns the earliest and the latest time, in nanoseconds since 1970, where any is known.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        self.footer.times
+    }
+
+    /// Returns the time that those in the file are told from.
     pub(crate) fn base(&self) -> i64 {
-        self.footer.base
+        self.footer.base()
     }
 
     /// Returns the names that sightings refer to.
@@ -230,185 +67,253 @@ impl IndexFile {
         if let Some(names) = self.names.get() {
             return Ok(Arc::clone(names));
         }
-        let packed = read_one(&*self.bytes, self.footer.names..self.footer.names_end)?;
-        let names = unpack(&packed).and_then(|bytes| Names::take(&mut Taker::new(&bytes)));
-        let names = Arc::new(names.ok_or_else(|| self.damaged("its names"))?);
+        let names = Names::decode(&self.part(Part::Names)?);
+        let names = Arc::new(names.ok_or_else(|| self.damaged("its names are not as they were written"))?);
         Ok(Arc::clone(self.names.get_or_init(|| names)))
     }
 
-    /// Passes to `found` what is known of each key that is looked for, with the place of what looks for it.
+    /// Returns the fences, which are read once.
+    pub(crate) fn fences(&self) -> Result<&Fences, ArchiveError> {
+        if let Some(fences) = self.fences.get() {
+            return Ok(fences);
+        }
+        let fences = Fences::new(self.part(Part::Fences)?, self.footer.blocks, self.footer.lens[Part::Blocks as usize]);
+        let fences = fences.ok_or_else(|| self.damaged("its fences are not as they were written"))?;
+        Ok(self.fences.get_or_init(|| fences))
+    }
+
+    /// Passes each key that is looked for to `found`, with the place in `wanted` of what looks for it and with what is known
+    /// of it.
+    ///
+    /// Where a block is damaged all others are looked into, and the first error is returned at the end. A block of the filter
+    /// that is damaged makes no difference but in time: [`IndexFile::verify`] tells of it.
     pub(crate) fn look_up(
         &self,
         wanted: &[Wanted],
         mut found: impl FnMut(usize, &[u8], Sighting),
     ) -> Result<(), ArchiveError> {
-        let mut by_block: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for at in self.may_be_there(wanted)? {
-            for block in self.blocks_of(&wanted[at]) {
-                by_block.entry(block).or_default().push(at);
-            }
+        let fences = self.fences()?;
+        if wanted.is_empty() || fences.blocks() == 0 {
+            return Ok(());
         }
-        let mut blocks = by_block.into_iter().peekable();
-        while blocks.peek().is_some() {
-            let mut bytes = 0;
-            let some: Vec<(u64, Vec<usize>)> = std::iter::from_fn(|| {
-                let next = blocks.next_if(|_| bytes < READ_BYTES)?;
-                let place = self.place(next.0);
-                bytes += place.end - place.start;
-                Some(next)
-            })
-            .collect();
-            let places: Vec<Range<u64>> = some.iter().map(|(block, _)| self.place(*block)).collect();
-            for ((_, wants), packed) in some.iter().zip(self.bytes.read_ranges(&places)?) {
-                self.look_into(&packed, wants.iter().map(|at| (*at, &wanted[*at])), &mut found)?;
-            }
+        let mut look_up = LookUp::new(self.may_be_there(wanted)?, wanted, fences);
+        let mut scan = Scan::new(self, fences, look_up.blocks().into_iter().flatten(), LOOK_UP_BYTES);
+        let mut outcome = Ok(());
+        while let Some(block) = scan.next_block() {
+            let looked = block.and_then(|block| look_up.look_into(block, &mut scan, &mut found));
+            outcome = outcome.and(looked);
         }
-        Ok(())
+        outcome
     }
 
-    /// Returns the places of those that the filter does not deny.
-    fn may_be_there(&self, wanted: &[Wanted]) -> Result<Vec<usize>, ArchiveError> {
-        let filter_bytes = self.footer.fences - self.footer.filter;
-        let exact = wanted.iter().enumerate().filter_map(|(at, wanted)| match wanted {
-            Wanted::Exact(key) => Some((at, key)),
-            Wanted::Range { .. } => None,
-        });
-        let exact: Vec<(usize, &Vec<u8>)> = exact.collect();
-        let place = |key: &[u8]| {
-            let place = place_of(key, filter_bytes);
-            self.footer.filter + place.start..self.footer.filter + place.end
+    /// Returns the keys that are looked for one by one and that the filter does not deny, with their places.
+    fn may_be_there<'w>(&self, wanted: &'w [Wanted]) -> Result<Vec<(&'w [u8], usize)>, ArchiveError> {
+        let place = self.footer.place(Part::Filter);
+        let blocks = (place.end - place.start) / BLOCK_BYTES as u64;
+        let mut asked: Vec<(u64, u64, &[u8], usize)> = Vec::new();
+        for (at, wanted) in wanted.iter().enumerate() {
+            if let Wanted::Exact(key) = wanted {
+                let hash = filter::hash(key);
+                asked.push((block_of(hash, blocks), hash, key, at));
+            }
+        }
+        asked.sort_unstable();
+        let mut by_block = asked.chunk_by(|one, other| one.0 == other.0).peekable();
+        let mut not_denied = Vec::new();
+        while by_block.peek().is_some() {
+            let some: Vec<&[_]> = by_block.by_ref().take(FILTER_BLOCKS_AT_ONCE).collect();
+            let start = |block: u64| place.start + block * BLOCK_BYTES as u64;
+            let ranges: Vec<Range<u64>> = some.iter().map(|of| start(of[0].0)..start(of[0].0 + 1)).collect();
+            for (of, block) in some.iter().zip(self.read(&ranges)?) {
+                let kept = of.iter().filter(|(_, hash, ..)| may_hold(&block, *hash).unwrap_or(true));
+                not_denied.extend(kept.map(|(_, _, key, at)| (*key, *at)));
+            }
+        }
+        Ok(not_denied)
+    }
+
+    /// Returns all keys in order with what is known of each. What follows an error is the next that can be read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(Vec<u8>, Sighting), ArchiveError>> {
+        let (mut scan, mut failed) = match self.scan() {
+            Ok(scan) => (Some(scan), None),
+            Err(error) => (None, Some(error)),
         };
-        let places: Vec<Range<u64>> = exact.iter().map(|(_, key)| place(key)).collect();
-        let is_range = |(at, wanted): (usize, &Wanted)| matches!(wanted, Wanted::Range { .. }).then_some(at);
-        let mut may_be: Vec<usize> = wanted.iter().enumerate().filter_map(is_range).collect();
-        for ((at, key), block) in exact.into_iter().zip(self.bytes.read_ranges(&places)?) {
-            if may_have(&block, key).ok_or_else(|| self.damaged("its filter"))? {
-                may_be.push(at);
+        std::iter::from_fn(move || {
+            if let Some(error) = failed.take() {
+                return Some(Err(error));
             }
-        }
-        Ok(may_be)
-    }
-
-    /// Returns the blocks in which what is looked for may lie.
-    fn blocks_of(&self, wanted: &Wanted) -> Range<u64> {
-        let first = self.blocks_up_to(|key| key <= wanted.first());
-        let end = match wanted {
-            Wanted::Exact(_) => first,
-            Wanted::Range { end_exclusive, .. } => self.blocks_up_to(|key| key < &end_exclusive[..]),
-        };
-        // Those that begin with a smaller key may hold it at their end.
-        first.saturating_sub(1)..end
-    }
-
-    /// Returns how many blocks have a first key for which this holds, which is so for a beginning of them.
-    fn blocks_up_to(&self, holds: impl Fn(&[u8]) -> bool) -> u64 {
-        let (mut low, mut high) = (0, self.footer.blocks);
-        while low < high {
-            let middle = low.midpoint(high);
-            if holds(self.first_key(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
+            let scan = scan.as_mut()?;
+            match scan.advance() {
+                Ok(true) => Some(scan.sighting().map(|sighting| (scan.key().to_vec(), sighting))),
+                Ok(false) => None,
+                Err(error) => Some(Err(error)),
             }
-        }
-        low
-    }
-
-    fn first_key(&self, block: u64) -> &[u8] {
-        let ends = 8 * (self.footer.blocks + 1);
-        let keys = ends + 4 * self.footer.blocks;
-        let end = |block: u64| u64::from(u32::from_le_bytes(self.fence(ends + 4 * block)));
-        let start = if block == 0 { 0 } else { end(block - 1) };
-        let range = (keys + start) as usize..(keys + end(block)) as usize;
-        self.fences.get(range).unwrap_or_default()
-    }
-
-    fn place(&self, block: u64) -> Range<u64> {
-        let place = |block: u64| u64::from_le_bytes(self.fence(8 * block));
-        place(block)..place(block + 1).max(place(block))
-    }
-
-    /// Their checksum was right, so that they are as they were written.
-    fn fence<const N: usize>(&self, at: u64) -> [u8; N] {
-        let at = at as usize;
-        self.fences.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
-    }
-
-    fn look_into<'w>(
-        &self,
-        packed: &[u8],
-        wanted: impl Iterator<Item = (usize, &'w Wanted)>,
-        found: &mut impl FnMut(usize, &[u8], Sighting),
-    ) -> Result<(), ArchiveError> {
-        let entries = self.entries(packed)?;
-        for (at, wanted) in wanted {
-            let first = entries.partition_point(|(key, _)| &key[..] < wanted.first());
-            let these = entries[first..].iter().take_while(|(key, _)| match wanted {
-                Wanted::Exact(wanted) => key == wanted,
-                Wanted::Range { .. } => !wanted.ends_before(key),
-            });
-            these.for_each(|(key, sighting)| found(at, key, sighting.clone()));
-        }
-        Ok(())
-    }
-
-    /// Reads a block.
-    fn entries(&self, packed: &[u8]) -> Result<Vec<(Vec<u8>, Sighting)>, ArchiveError> {
-        let entries = unpack(packed).and_then(|bytes| self.parse_entries(&bytes));
-        entries.ok_or_else(|| self.damaged("a block"))
-    }
-
-    fn parse_entries(&self, bytes: &[u8]) -> Option<Vec<(Vec<u8>, Sighting)>> {
-        let mut taker = Taker::new(bytes);
-        let mut entries: Vec<(Vec<u8>, Sighting)> = Vec::new();
-        while !taker.is_empty() {
-            let shared = taker.len()?;
-            let mut key = match entries.last() {
-                Some((last, _)) => last.get(..shared)?.to_vec(),
-                None => Vec::new(),
-            };
-            key.extend_from_slice(taker.bytes()?);
-            entries.push((key, Sighting::take(self.footer.base, &mut taker)?));
-        }
-        Some(entries)
-    }
-
-    /// Passes every key with what is known of it to `take`, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(Vec<u8>, Sighting), ArchiveError>> + '_ {
-        (0..self.footer.blocks).flat_map(|block| {
-            let entries = read_one(&*self.bytes, self.place(block)).and_then(|packed| self.entries(&packed));
-            let (entries, error) = match entries {
-                Ok(entries) => (entries, None),
-                Err(error) => (Vec::new(), Some(Err(error))),
-            };
-            entries.into_iter().map(Ok).chain(error)
         })
     }
 
-    fn damaged(&self, part: &str) -> ArchiveError {
-        ArchiveError::damaged(&self.name, format!("{part} is not as it was written"))
+    /// Goes through all blocks.
+    pub(crate) fn scan(&self) -> Result<Scan<'_, Range<usize>>, ArchiveError> {
+        let fences = self.fences()?;
+        Ok(Scan::new(self, fences, 0..fences.blocks(), STREAM_BYTES))
+    }
+
+    /// Reads all of the file, and returns what is wrong with it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "an archive checks its files as a whole so far"))]
+    pub(crate) fn verify(&self) -> Vec<ArchiveError> {
+        let mut wrong = Vec::new();
+        let others = [Part::Filter, Part::Fences, Part::Names].into_iter();
+        wrong.extend(others.filter_map(|part| self.verify_part(part).err()));
+        wrong.extend(self.names().err().filter(|_| wrong.is_empty()));
+        let (mut keys, mut sightings, mut last) = (0, 0_u64, None);
+        let intact = wrong.len();
+        for entry in self.iter() {
+            match entry {
+                Ok((key, sighting)) => {
+                    if last.as_ref().is_some_and(|last| *last >= key) {
+                        wrong.push(self.damaged("its keys are not in order"));
+                    }
+                    (keys, sightings) = (keys + 1, sightings.saturating_add(sighting.count));
+                    last = Some(key);
+                }
+                Err(error) => wrong.push(error),
+            }
+        }
+        if wrong.len() == intact && (keys, sightings) != (self.footer.keys, self.footer.sightings) {
+            wrong.push(self.damaged("it has not as many values as its footer says"));
+        }
+        wrong
+    }
+
+    fn verify_part(&self, part: Part) -> Result<(), ArchiveError> {
+        let (mut place, mut crc) = (self.footer.place(part), crc32fast::Hasher::new());
+        while place.start < place.end {
+            let next = place.end.min(place.start + STREAM_BYTES);
+            self.read(std::slice::from_ref(&(place.start..next)))?.iter().for_each(|bytes| crc.update(bytes));
+            place.start = next;
+        }
+        if crc.finalize() == self.footer.crcs[part as usize] { Ok(()) } else { Err(self.other_checksum(part)) }
+    }
+
+    /// Reads a part as a whole.
+    fn part(&self, part: Part) -> Result<Bytes, ArchiveError> {
+        let bytes = self.read(&[self.footer.place(part)])?.pop().unwrap_or_default();
+        let is_whole = crc32fast::hash(&bytes) == self.footer.crcs[part as usize];
+        if is_whole { Ok(bytes) } else { Err(self.other_checksum(part)) }
+    }
+
+    fn other_checksum(&self, part: Part) -> ArchiveError {
+        self.damaged(&format!("its {} have another checksum", part.name()))
+    }
+
+    /// Reads ranges at once, each in full.
+    pub(crate) fn read(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ArchiveError> {
+        let read = self.file.read_ranges(ranges)?;
+        let is_full = |(range, bytes): (&Range<u64>, &Bytes)| range.end - range.start == bytes.len() as u64;
+        if read.len() == ranges.len() && ranges.iter().zip(&read).all(is_full) {
+            Ok(read)
+        } else {
+            Err(self.damaged("it is shorter than it was"))
+        }
+    }
+
+    /// Returns the error that something is wrong with it.
+    pub(crate) fn damaged(&self, reason: &str) -> ArchiveError {
+        ArchiveError::damaged(&self.name, reason)
     }
 }
 
-fn read_one(bytes: &dyn ReadRanges, range: Range<u64>) -> Result<Bytes, ArchiveError> {
-    Ok(bytes.read_ranges(&[range])?.pop().unwrap_or_default())
+/// What is looked for, in the order in which it comes.
+struct LookUp<'w> {
+    exact: Vec<(usize, &'w [u8], usize)>,
+    ranges: Vec<WantedRange<'w>>,
+    /// How many of them were met.
+    exact_met: usize,
+    ranges_met: usize,
+    /// The ranges that this block may have keys of.
+    open: Vec<WantedRange<'w>>,
 }
 
-/// Compresses bytes, and puts in front their length and the CRC-32 of what they come to.
-fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL)?;
-    Ok([&length.to_le_bytes()[..], &crc32fast::hash(&packed).to_le_bytes(), &packed].concat())
+#[derive(Debug, Clone)]
+struct WantedRange<'w> {
+    blocks: Range<usize>,
+    first: &'w [u8],
+    end_exclusive: &'w [u8],
+    at: usize,
 }
 
-/// Unpacks what has its length and CRC-32 in front; `None` where it is not as it was packed.
-fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
-    let mut taker = Taker::new(packed);
-    let mut number = || taker.array().map(u32::from_le_bytes);
-    let (length, crc) = (number()? as usize, number()?);
-    let packed = taker.rest();
-    if crc32fast::hash(packed) != crc || length > BLOCK_BYTES_MAX {
-        return None;
+impl<'w> LookUp<'w> {
+    fn new(exact: Vec<(&'w [u8], usize)>, wanted: &'w [Wanted], fences: &Fences) -> Self {
+        let mut exact: Vec<_> = exact.into_iter().map(|(key, at)| (fences.block_of(key), key, at)).collect();
+        exact.sort_unstable();
+        let range = |(at, wanted): (usize, &'w Wanted)| match wanted {
+            Wanted::Exact(_) => None,
+            Wanted::Range { first, end_exclusive } => {
+                let blocks = fences.blocks_of(first, end_exclusive);
+                Some(WantedRange { blocks, first, end_exclusive, at })
+            }
+        };
+        let mut ranges: Vec<_> = wanted.iter().enumerate().filter_map(range).collect();
+        ranges.sort_unstable_by_key(|range| range.blocks.start);
+        Self { exact, ranges, exact_met: 0, ranges_met: 0, open: Vec::new() }
     }
-    zstd::bulk::decompress(packed, length).ok().filter(|bytes| bytes.len() == length)
+
+    /// Returns the blocks that are needed, in order, each once.
+    fn blocks(&self) -> Vec<Range<usize>> {
+        let exact = self.exact.iter().map(|(block, ..)| *block..block + 1);
+        let mut all: Vec<Range<usize>> = exact.chain(self.ranges.iter().map(|range| range.blocks.clone())).collect();
+        all.retain(|blocks| !blocks.is_empty());
+        all.sort_unstable_by_key(|blocks| blocks.start);
+        all.dedup_by(|next, before| {
+            let meets = next.start <= before.end;
+            if meets {
+                before.end = before.end.max(next.end);
+            }
+            meets
+        });
+        all
+    }
+
+    /// Passes what is found in the block that the scan is in to `found`.
+    fn look_into(
+        &mut self,
+        block: usize,
+        scan: &mut Scan<'_, impl Iterator<Item = usize>>,
+        found: &mut impl FnMut(usize, &[u8], Sighting),
+    ) -> Result<(), ArchiveError> {
+        self.enter(block);
+        while self.looks_for_more(block) && scan.next_in_block()? {
+            let key = scan.key();
+            while self.next_exact(block).is_some_and(|(wanted, _)| wanted < key) {
+                self.exact_met += 1;
+            }
+            while let Some((_, at)) = self.next_exact(block).filter(|(wanted, _)| *wanted == key) {
+                self.exact_met += 1;
+                found(at, key, scan.sighting()?);
+            }
+            for range in self.open.iter().filter(|range| range.first <= key && key < range.end_exclusive) {
+                found(range.at, key, scan.sighting()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, block: usize) {
+        while self.exact.get(self.exact_met).is_some_and(|(of, ..)| *of < block) {
+            self.exact_met += 1;
+        }
+        let begun = self.ranges[self.ranges_met..].iter().take_while(|range| range.blocks.start <= block);
+        let before = self.open.len();
+        self.open.extend(begun.cloned());
+        self.ranges_met += self.open.len() - before;
+        self.open.retain(|range| block < range.blocks.end);
+    }
+
+    fn looks_for_more(&self, block: usize) -> bool {
+        !self.open.is_empty() || self.next_exact(block).is_some()
+    }
+
+    fn next_exact(&self, block: usize) -> Option<(&'w [u8], usize)> {
+        let (of, key, at) = *self.exact.get(self.exact_met)?;
+        (of == block).then_some((key, at))
+    }
 }

@@ -1,80 +1,105 @@
-//! A filter over the keys of a file: what it denies is not there; of a hundred absent keys it lets one or two pass.
+//! Which keys may be in a file: a Bloom filter of blocks that are read one by one.
 //!
-//! A split-block Bloom filter, as Parquet has them: one block of 32 bytes a key, with one bit in each of seven words; the
-//! eighth is the block's CRC-32, so that a bit that has turned hides nothing. Hashes are XXH64 with seed 0.
-
-use std::ops::Range;
-
-use twox_hash::XxHash64;
+//! All bits of a key are in one block of 32 bytes: seven words of 32 bits, of each of which it sets one bit, and a CRC-32
+//! over them, so that a block that was read alone is known to be as it was written. There are as many blocks as a power of
+//! two, and a key's block is told by the highest bits of its hash: a filter that was made for more keys than came is folded
+//! to the size that fits, and no trace is left of what was expected.
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 32;
-/// Words of a block that have bits of keys.
 const WORDS: usize = 7;
-/// Bits a key.
-const BITS_A_KEY: u64 = 12;
-/// Odd numbers that choose a bit in each word: the salts of Parquet's filter.
+/// Fewest bits for a key, of which most files have more, up to twice as many: at most one in a hundred keys that are not
+/// there is looked for in vain.
+const KEY_BITS_MIN: u64 = 10;
+/// Most blocks: 64 GiB.
+const BLOCKS_MAX: u64 = 1 << 31;
+/// Multipliers that pick the bit of each word (those of Parquet's split-block filter).
 const SALTS: [u32; WORDS] = [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947];
 
 /// A filter that is being made.
 #[derive(Debug)]
-pub(crate) struct FilterBuilder {
+pub(crate) struct FilterWriter {
     blocks: Vec<[u32; WORDS]>,
+    keys: u64,
 }
 
-impl FilterBuilder {
-    /// Returns an empty filter for at most so many keys.
+impl FilterWriter {
+    /// Returns a filter with room for so many keys.
     pub(crate) fn new(keys_max: u64) -> Self {
-        let blocks = (keys_max * BITS_A_KEY).div_ceil(32 * WORDS as u64).max(1);
-        Self { blocks: vec![[0; WORDS]; usize::try_from(blocks).expect("it fits the memory")] }
+        let blocks = usize::try_from(blocks_for(keys_max)).expect("the filter has room in memory");
+        Self { blocks: vec![[0; WORDS]; blocks], keys: 0 }
     }
 
-    /// Adds a key.
+    /// Adds a key that is not in it.
     pub(crate) fn add(&mut self, key: &[u8]) {
-        let hash = XxHash64::oneshot(0, key);
-        let block = block_of(hash, self.blocks.len() as u64) as usize;
-        for (word, salt) in self.blocks[block].iter_mut().zip(SALTS) {
-            *word |= bit_of(hash, salt);
-        }
+        let hash = hash(key);
+        let at = block_of(hash, self.blocks.len() as u64) as usize;
+        self.blocks[at].iter_mut().zip(bits(hash)).for_each(|(word, bit)| *word |= bit);
+        self.keys += 1;
     }
 
-    /// Returns its bytes.
-    pub(crate) fn finish(self) -> Vec<u8> {
+    /// Returns the bytes, of as many blocks as the keys need that came.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let wanted = blocks_for(self.keys) as usize;
+        while self.blocks.len() > wanted {
+            self.fold();
+        }
         let mut bytes = Vec::with_capacity(self.blocks.len() * BLOCK_BYTES);
-        for block in self.blocks {
+        for block in &self.blocks {
             let start = bytes.len();
-            block.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+            block.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             let crc = crc32fast::hash(&bytes[start..]);
-            bytes.extend(crc.to_le_bytes());
+            bytes.extend_from_slice(&crc.to_le_bytes());
         }
         bytes
     }
-}
 
-/// Returns where in a filter of so many bytes the block of a key lies.
-pub(crate) fn place_of(key: &[u8], filter_bytes: u64) -> Range<u64> {
-    let start = block_of(XxHash64::oneshot(0, key), filter_bytes / BLOCK_BYTES as u64) * BLOCK_BYTES as u64;
-    start..start + BLOCK_BYTES as u64
-}
-
-/// Returns whether a key may be there; `None` where the block is damaged.
-pub(crate) fn may_have(block: &[u8], key: &[u8]) -> Option<bool> {
-    let (words, crc) = block.split_at_checked(4 * WORDS)?;
-    if crc32fast::hash(words).to_le_bytes() != *crc {
-        return None;
+    /// Lays each two blocks that stand together over each other.
+    fn fold(&mut self) {
+        let half = self.blocks.len() / 2;
+        for at in 0..half {
+            let (low, high) = (self.blocks[2 * at], self.blocks[2 * at + 1]);
+            self.blocks[at] = std::array::from_fn(|word| low[word] | high[word]);
+        }
+        self.blocks.truncate(half);
     }
-    let hash = XxHash64::oneshot(0, key);
-    let mut words = words.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
-    Some(SALTS.into_iter().all(|salt| words.next().is_some_and(|word| word & bit_of(hash, salt) != 0)))
 }
 
-/// The upper half of the hash chooses the block, the lower one the bits.
-fn block_of(hash: u64, blocks: u64) -> u64 {
+/// Returns which block of so many a key is in.
+pub(crate) fn block_of(hash: u64, blocks: u64) -> u64 {
     ((hash >> 32) * blocks) >> 32
 }
 
-fn bit_of(hash: u64, salt: u32) -> u32 {
-    1 << ((hash as u32).wrapping_mul(salt) >> 27)
+/// Returns whether a block has the bits of a key; `None` where it is not as it was written.
+pub(crate) fn may_hold(block: &[u8], hash: u64) -> Option<bool> {
+    let (words, crc) = block.split_last_chunk::<4>()?;
+    if words.len() != WORDS * 4 || crc32fast::hash(words) != u32::from_le_bytes(*crc) {
+        return None;
+    }
+    let words = words.chunks_exact(4).map(|word| word.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte)));
+    Some(words.zip(bits(hash)).all(|(word, bit)| word & bit != 0))
+}
+
+/// Hashes a key: FNV-1a in 64 bits, and then the finaliser of MurmurHash3, for FNV leaves the highest bits too much alike.
+pub(crate) fn hash(key: &[u8]) -> u64 {
+    let mut hash = key
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
+}
+
+fn bits(hash: u64) -> [u32; WORDS] {
+    SALTS.map(|salt| 1 << ((hash as u32).wrapping_mul(salt) >> 27))
+}
+
+fn blocks_for(keys: u64) -> u64 {
+    let bits = keys.saturating_mul(KEY_BITS_MIN);
+    bits.div_ceil(WORDS as u64 * 32)
+        .max(1)
+        .checked_next_power_of_two()
+        .map_or(BLOCKS_MAX, |blocks| blocks.min(BLOCKS_MAX))
 }
 
 #[cfg(test)]
@@ -82,17 +107,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_added_is_there_and_nearly_nothing_else() {
-        let mut filter = FilterBuilder::new(10_000);
-        let key = |number: u32| number.to_le_bytes();
-        (0..10_000).for_each(|number| filter.add(&key(number)));
+    fn the_hash_is_as_it_is_written_down() {
+        assert_eq!(hash(b""), 0xefd0_1f60_ba99_2926);
+        assert_eq!(hash(b"a"), 0x82a2_a958_a9be_ce5b);
+        assert_eq!(hash(b"\x03example\x01evil"), 0x32c8_37fc_66cb_ff4a);
+    }
+
+    #[test]
+    fn a_filter_made_for_more_is_the_same() {
+        for keys in [0_u32, 1, 22, 23, 1000] {
+            let make = |keys_max| {
+                let mut filter = FilterWriter::new(keys_max);
+                (0..keys).for_each(|key| filter.add(&key.to_le_bytes()));
+                filter.finish()
+            };
+            assert_eq!(make(keys.into()), make(100_000), "{keys}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_is_found_and_little_else() {
+        const KEYS: u32 = 22_900;
+        let mut filter = FilterWriter::new(KEYS.into());
+        (0..KEYS).for_each(|key| filter.add(&key.to_le_bytes()));
         let bytes = filter.finish();
-        let may_have = |number: u32| {
-            let place = place_of(&key(number), bytes.len() as u64);
-            may_have(&bytes[place.start as usize..place.end as usize], &key(number)).expect("it is whole")
+        let holds = |key: u32| {
+            let hash = hash(&key.to_le_bytes());
+            let at = block_of(hash, (bytes.len() / BLOCK_BYTES) as u64) as usize * BLOCK_BYTES;
+            may_hold(&bytes[at..at + BLOCK_BYTES], hash).expect("it is as it was written")
         };
-        assert!((0..10_000).all(may_have));
-        let passed = (10_000..110_000).filter(|number| may_have(*number)).count();
-        assert!(passed < 2_000, "{passed} of 100,000 pass");
+        assert!((0..KEYS).all(holds));
+        let wrong = (KEYS..KEYS * 10).filter(|key| holds(*key)).count();
+        assert!(wrong < KEYS as usize * 9 / 70, "{wrong}");
+    }
+
+    #[test]
+    fn a_block_with_another_bit_is_not_read() {
+        let mut block = FilterWriter::new(1).finish();
+        assert_eq!(may_hold(&block, 0), Some(false));
+        (0..block.len() * 8).for_each(|bit| {
+            block[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(may_hold(&block, 0), None);
+            block[bit / 8] ^= 1 << (bit % 8);
+        });
+        assert_eq!(may_hold(&block[..31], 0), None);
     }
 }
