@@ -123,6 +123,28 @@ impl Storage {
         }
     }
 
+    /// Takes away what a program that was killed had not finished writing: the store gives such files a `#` in their names,
+    /// and does not list them.
+    pub(crate) fn delete_unfinished(&self, folder: &str) -> Result<(), ArchiveError> {
+        let mut open = vec![self.folder.join(folder)];
+        while let Some(folder) = open.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(|cause| ArchiveError::io(&folder, cause))?,
+            };
+            for path in entries.map(|entry| entry.map(|entry| entry.path())) {
+                let path = path.map_err(|cause| ArchiveError::io(&folder, cause))?;
+                let is_unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().contains('#'));
+                if path.is_dir() {
+                    open.push(path);
+                } else if is_unfinished {
+                    fs::remove_file(&path).map_err(|cause| ArchiveError::io(&path, cause))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Brings a file, and its name, to the disk.
     fn sync(&self, name: &str) -> Result<(), ArchiveError> {
         let path = self.folder.join(name);

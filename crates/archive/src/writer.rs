@@ -316,7 +316,9 @@ fn remove_log(folder: &Path, number: u64) -> Result<(), ArchiveError> {
 /// Takes files away that no manifest names: of a segment that was not finished.
 fn sweep(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
     let named: HashSet<&str> = manifest.files().collect();
+    storage.delete_unfinished("manifest")?;
     for folder in ["events", "index"] {
+        storage.delete_unfinished(folder)?;
         for (file, _) in storage.list(folder)? {
             if !named.contains(file.as_str()) {
                 storage.delete(&file)?;

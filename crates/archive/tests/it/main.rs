@@ -1,5 +1,6 @@
 //! An archive by its face. One test vocabulary: [`event`], [`write`], [`check_holds`].
 
+mod full;
 mod killed;
 mod written;
 
