@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use cresset_detect::{Level, Status};
@@ -147,10 +148,11 @@ Examples:
 Exit status: 0 done, whatever was found; 10 something at or above --fail-level was found; 1 an error, or under
 --strict anything unreadable; 2 wrong arguments.";
 
-/// Say whether indicators were ever seen: how often, first and last when, where, and in which events
+/// Say whether indicators were ever seen, or what a rule would have found
 ///
-/// Looks in all that `watch --archive` has remembered, in well under a second. Indicators count whatever the dates from which and
+/// For indicators and values: how often, first and last when, where, and in which events. Looks in all that `watch --archive` has remembered, in well under a second. Indicators count whatever the dates from which and
 /// until which they are valid: what was seen before anybody knew is what a hunt is for. Those that were taken back are left out.
+/// For rules: hits a day, on which hosts, and whether that is noise; the events of the time are read for that.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -158,6 +160,7 @@ Examples:
   cresset hunt --archive past --indicators new.json
   cresset hunt --archive past -i feed.csv -i list.txt --output jsonl | jq 'select(.hosts | length > 1)'
   cresset hunt --archive past --value evil.example --value 198.51.100.0/24
+  cresset hunt --archive past --rule new-rule.yml --last 90d   # what it would have found, and how noisy it is
 
 Exit status: 0 done, whatever was found; 1 an error, or a part of the archive that cannot be read; 2 wrong arguments.")]
 pub(crate) struct HuntArgs {
@@ -165,12 +168,18 @@ pub(crate) struct HuntArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) archive: PathBuf,
     /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
-    #[arg(long, short = 'i', value_name = "PATH", required_unless_present = "value")]
+    #[arg(long, short = 'i', value_name = "PATH", required_unless_present_any = ["value", "rule"])]
     pub(crate) indicators: Vec<String>,
     /// A value, of which the kind is told by its form: address, range, domain, URL, e-mail address, hash; may be
     /// given several times
     #[arg(long, value_name = "VALUE", value_parser = parse_value)]
     pub(crate) value: Vec<Matcher>,
+    /// Sigma rules: a file, or a folder of .yml files; may be given several times
+    #[arg(long, short = 'r', value_name = "PATH", conflicts_with_all = ["indicators", "value"])]
+    pub(crate) rule: Vec<String>,
+    /// Let rules look only at events of this long: 90d, 12h, 2w
+    #[arg(long, value_name = "TIME", value_parser = parse_span, requires = "rule")]
+    pub(crate) last: Option<Duration>,
     /// Hunt indicators too that name private addresses, public resolvers, hashes of empty files and the like
     #[arg(long)]
     pub(crate) no_warning_list: bool,
@@ -210,7 +219,7 @@ pub(crate) struct ArchiveFolderArgs {
 pub(crate) enum HuntOutput {
     /// A table for people
     Table,
-    /// One JSON object an indicator that was seen
+    /// One JSON object an indicator that was seen, or a rule
     Jsonl,
 }
 
@@ -360,6 +369,20 @@ fn parse_threads(text: &str) -> Result<usize, String> {
 
 fn parse_value(text: &str) -> Result<Matcher, String> {
     Matcher::parse(text).ok_or_else(|| "no address, range, domain, URL, e-mail address or hash".into())
+}
+
+fn parse_span(text: &str) -> Result<Duration, String> {
+    let bad = || "not a time; write 90d, 12h, 30m or 2w".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
+    let seconds: u64 = match unit {
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(bad()),
+    };
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(bad)
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

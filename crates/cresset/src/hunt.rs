@@ -1,6 +1,7 @@
 //! `cresset hunt`: was this ever seen?
 
 mod output;
+mod rules;
 mod wanted;
 
 use std::io::{self, Write};
@@ -16,9 +17,12 @@ use crate::hunt::output::{Closing, write_jsonl, write_table};
 use crate::hunt::wanted::Wanted;
 use crate::output::Style;
 
-/// Runs a hunt for indicators.
+/// Runs a hunt.
 pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
     let mut err = io::stderr();
+    if !args.rule.is_empty() {
+        return rules::run(args, out);
+    }
     let began = Instant::now();
     let Some(wanted) = Wanted::load(args, &mut err)? else { return Ok(Outcome::Failed) };
     let archive = match Archive::open(&args.archive) {

@@ -26,6 +26,7 @@ use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, Tab
 use crate::watch::hangup::Hangups;
 pub(crate) use crate::watch::progress::Bar;
 use crate::watch::rules::Rules;
+pub(crate) use crate::watch::rules::tell_refused;
 
 /// Records that could not be read that are shown one by one; the rest are counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;

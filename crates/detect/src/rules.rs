@@ -294,6 +294,11 @@ impl RuleSet {
         coverage
     }
 
+    /// Returns whether any rule looks at events of a log source.
+    pub fn wants(&self, log_source: &LogSource) -> bool {
+        self.used().any(|(_, entry)| entry.source.fits(log_source))
+    }
+
     /// Returns how many rules report, or are counted by a correlation.
     pub fn count_used(&self) -> usize {
         self.used().count() + self.correlations_report.len()

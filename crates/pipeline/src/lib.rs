@@ -4,6 +4,7 @@
 //! [`Watch::run`] reads every source to its end. A source that cannot be read is a reported fact, and the others go on.
 
 mod crew;
+mod hunt;
 mod load;
 mod read;
 mod reload;
@@ -12,6 +13,7 @@ mod sources;
 mod watch;
 mod worker;
 
+pub use hunt::{HuntReport, hunt_rules};
 pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};
 pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};

@@ -67,7 +67,7 @@ fn is_missing(paths: &[String]) -> bool {
     paths.iter().any(|path| !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists())
 }
 
-fn tell_refused(refused: &[Refused], err: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn tell_refused(refused: &[Refused], err: &mut dyn Write) -> io::Result<()> {
     refused.iter().try_for_each(|refused| {
         let (file, reason) = (escape::terminal(&refused.file), escape::terminal(&refused.reason));
         writeln!(err, "rule refused: {file}:{}: {reason}", refused.line)
