@@ -75,8 +75,13 @@ impl Archive {
             let looked = file.and_then(|file| look_into(&file, &wanted, &mut hosts, &mut sources, &mut seen));
             damaged.extend(looked.err());
         }
-        let seen = seen.into_iter().map(|sum: Option<Sum>| sum.map(|sum| sum.finish(&hosts, &sources)));
-        Hunted { seen: seen.collect(), damaged }
+        let (mut hosts, mut sources) = (hosts.adder(), sources.adder());
+        let mut finish = |Sum { seen, hosts: of_hosts, sources: of_sources }: Sum| Seen {
+            hosts: hosts.sum(&of_hosts),
+            sources: sources.sum(&of_sources),
+            ..seen
+        };
+        Hunted { seen: seen.into_iter().map(|sum| sum.map(&mut finish)).collect(), damaged }
     }
 
     /// Indexes what is in the write-ahead log.
@@ -98,8 +103,9 @@ impl Archive {
 #[derive(Debug, Clone, Default)]
 struct Sum {
     seen: Seen,
-    hosts: HashMap<u32, u64, foldhash::fast::RandomState>,
-    sources: HashMap<u32, u64, foldhash::fast::RandomState>,
+    /// A number comes once for each file.
+    hosts: Vec<(u32, u64)>,
+    sources: Vec<(u32, u64)>,
 }
 
 fn look_into(
@@ -121,9 +127,9 @@ fn look_into(
         for (counts, its_counts, numbers) in
             [(&mut sum.hosts, &sighting.hosts, &host_numbers), (&mut sum.sources, &sighting.sources, &source_numbers)]
         {
-            for (number, count) in its_counts {
-                *counts.entry(numbers.get(*number as usize).copied().unwrap_or_default()).or_default() += count;
-            }
+            counts.extend(
+                its_counts.iter().filter_map(|(number, count)| Some((*numbers.get(*number as usize)?, *count))),
+            );
         }
         sum.seen.add(&key, &sighting, &names);
     }
@@ -135,6 +141,16 @@ fn look_into(
 struct Shared {
     names: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
+}
+
+/// Adds up counts by name. The names come to thousands, and so do those of each value that is common.
+struct Adder<'s> {
+    names: &'s [Arc<str>],
+    /// By number: the name's place in their order, and by that place the number.
+    ranks: Vec<u32>,
+    ranked: Vec<u32>,
+    /// By number: the count at hand; nothing but zeros between two sums.
+    counts: Vec<u64>,
 }
 
 impl Shared {
@@ -152,19 +168,35 @@ impl Shared {
         };
         names.map(number).collect()
     }
+
+    fn adder(&self) -> Adder<'_> {
+        let names = &self.names[..];
+        let mut ranked: Vec<u32> = (0..).take(names.len()).collect();
+        ranked.sort_unstable_by_key(|number| &names[*number as usize]);
+        let mut ranks = vec![0; names.len()];
+        ranked.iter().zip(0..).for_each(|(number, rank)| ranks[*number as usize] = rank);
+        Adder { names, ranks, ranked, counts: vec![0; names.len()] }
+    }
 }
 
-impl Sum {
-    fn finish(self, hosts: &Shared, sources: &Shared) -> Seen {
-        let named = |counts: HashMap<u32, u64, _>, shared: &Shared| {
-            let mut named: Vec<(Arc<str>, u64)> = counts
-                .into_iter()
-                .filter_map(|(number, count)| Some((Arc::clone(shared.names.get(number as usize)?), count)))
-                .collect();
-            named.sort_unstable_by(|(name, count), (other, other_count)| (other_count, name).cmp(&(count, other)));
-            named
-        };
-        Seen { hosts: named(self.hosts, hosts), sources: named(self.sources, sources), ..self.seen }
+impl Adder<'_> {
+    /// Returns each name once with all of its counts, the most frequent first, and by name where they are alike.
+    fn sum(&mut self, parts: &[(u32, u64)]) -> Vec<(Arc<str>, u64)> {
+        let mut order = Vec::new();
+        for (number, count) in parts {
+            let sum = &mut self.counts[*number as usize];
+            if *sum == 0 {
+                order.push((u64::MAX, self.ranks[*number as usize]));
+            }
+            *sum += count;
+        }
+        for (key, rank) in &mut order {
+            *key = u64::MAX - std::mem::take(&mut self.counts[self.ranked[*rank as usize] as usize]);
+        }
+        order.sort_unstable();
+        let named =
+            |(key, rank): (u64, u32)| (Arc::clone(&self.names[self.ranked[rank as usize] as usize]), u64::MAX - key);
+        order.into_iter().map(named).collect()
     }
 }
 

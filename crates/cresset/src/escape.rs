@@ -15,9 +15,15 @@ fn is_unseen(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Returns whether a text has such a character; most have none but printable ASCII, of which many are looked at in one step.
+fn has_unseen(text: &str) -> bool {
+    let is_plain = text.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~'));
+    !is_plain && text.contains(is_unseen)
+}
+
 /// Returns the text for a terminal: what is not seen is shown as `\n`, `\x1b` or `\u{202e}`.
 pub(crate) fn terminal(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unseen) {
+    if !has_unseen(text) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
@@ -49,7 +55,7 @@ pub(crate) fn csv_cell(text: &str) -> Cow<'_, str> {
 
 /// Escapes, in finished JSON, what JSON itself allows and a terminal obeys: the text stays the same JSON.
 pub(crate) fn json(line: &str) -> Cow<'_, str> {
-    if !line.contains(is_unseen) {
+    if !has_unseen(line) {
         return Cow::Borrowed(line);
     }
     let mut shown = String::with_capacity(line.len() + 16);
