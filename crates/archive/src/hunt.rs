@@ -18,6 +18,8 @@ use crate::segment::add_observables;
 /// Most events and values that are told as examples of what was seen.
 const EXAMPLES_MAX: usize = 3;
 const VALUES_MAX: usize = 10;
+/// Counts of a value that are kept before those of a name are put together.
+const COUNTS_MAX: usize = 1 << 16;
 
 /// What was seen of one thing that was looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,25 +117,54 @@ fn look_into(
     sources: &mut Shared,
     sums: &mut [Option<Sum>],
 ) -> Result<(), ArchiveError> {
-    let mut found = Vec::new();
-    file.look_up(wanted, |at, key, sighting| found.push((at, key.to_vec(), sighting)))?;
-    if found.is_empty() {
-        return Ok(());
-    }
-    let names = file.names()?;
-    let (host_numbers, source_numbers) = (hosts.numbers(names.hosts.iter()), sources.numbers(names.sources.iter()));
-    for (at, key, sighting) in found {
+    let mut names: Option<FileNames> = None;
+    let mut failed = None;
+    file.look_up(wanted, |at, key, sighting| {
+        // Most files have none of what is looked for.
+        let known = match names.take().map_or_else(|| FileNames::load(file, hosts, sources), Ok) {
+            Ok(known) => known,
+            Err(error) => {
+                failed.get_or_insert(error);
+                return;
+            }
+        };
         let sum = sums[at].get_or_insert_default();
-        for (counts, its_counts, numbers) in
-            [(&mut sum.hosts, &sighting.hosts, &host_numbers), (&mut sum.sources, &sighting.sources, &source_numbers)]
-        {
-            counts.extend(
-                its_counts.iter().filter_map(|(number, count)| Some((*numbers.get(*number as usize)?, *count))),
-            );
-        }
-        sum.seen.add(&key, &sighting, &names);
+        add_counts(&mut sum.hosts, &sighting.hosts, &known.hosts);
+        add_counts(&mut sum.sources, &sighting.sources, &known.sources);
+        sum.seen.add(key, &sighting, &known.names);
+        names = Some(known);
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// The names of a file, and their numbers among those of all files.
+struct FileNames {
+    names: Arc<Names>,
+    hosts: Vec<u32>,
+    sources: Vec<u32>,
+}
+
+impl FileNames {
+    fn load(file: &IndexFile, hosts: &mut Shared, sources: &mut Shared) -> Result<Self, ArchiveError> {
+        let names = file.names()?;
+        let (hosts, sources) = (hosts.numbers(names.hosts.iter()), sources.numbers(names.sources.iter()));
+        Ok(Self { names, hosts, sources })
     }
-    Ok(())
+}
+
+/// Adds the counts of a file, and puts those of a name together when there are many: a range may have a million values.
+fn add_counts(counts: &mut Vec<(u32, u64)>, its_counts: &[(u32, u64)], numbers: &[u32]) {
+    counts.extend(its_counts.iter().filter_map(|(number, count)| Some((*numbers.get(*number as usize)?, *count))));
+    if counts.len() >= COUNTS_MAX.max(2 * numbers.len()) {
+        counts.sort_unstable();
+        counts.dedup_by(|(number, count), (kept, sum)| {
+            let is_same = number == kept;
+            if is_same {
+                *sum += *count;
+            }
+            is_same
+        });
+    }
 }
 
 /// Names of several files, each once.
