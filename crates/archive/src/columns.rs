@@ -62,12 +62,7 @@ pub(crate) fn columns(events: &[PackedOrigin<'_>]) -> Option<RecordBatch> {
 fn frequent_names<'p>(events: &[PackedOrigin<'p>]) -> Option<Vec<&'p str>> {
     let mut counts: HashMap<&str, usize, foldhash::fast::FixedState> = HashMap::default();
     for event in events {
-        let count = |field: PackedField<'p>| {
-            if matches!(field.value, PackedValue::Value(value) if value.to_text().is_some()) {
-                *counts.entry(field.name).or_default() += 1;
-            }
-        };
-        event.visit(count, |_, _| {})?;
+        event.visit_names(|name| *counts.entry(name).or_default() += 1)?;
     }
     let mut names: Vec<(&str, usize)> = counts.into_iter().collect();
     names.sort_unstable_by_key(|(name, count)| (usize::MAX - count, *name));
@@ -171,7 +166,7 @@ impl<'p> Columns<'p> {
                 _ => rest.values().append_value(&value),
             }
         };
-        event.visit(push, |_, _| {})?;
+        event.visit_fields(push)?;
         self.shape.append_value(&self.text);
         self.rest.append(true);
         Some(())

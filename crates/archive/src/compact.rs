@@ -1,8 +1,9 @@
 //! Compaction: many small files become few larger ones, so that a hunt or a query opens few.
 //!
-//! Files of the index are merged eight at a time once there are as many of about one size, so that there are few whatever
-//! the archive holds. Files of events are merged within their log source until they have [`ROWS_MIN`] rows; larger ones stay.
-//! The files that went into one are named by the manifest as dropped, and deleted when no reader can hold them any more.
+//! Files are merged eight at a time once there are as many of about one size, so that there are few whatever the archive
+//! holds: those of the index, and those of events of each log source. Few events are sorted into one row group; what has
+//! [`GROUP_ROWS_MIN`] rows and more keeps its row groups, which are copied as they are (`append.rs`). The files that went into one are named
+//! by the manifest as dropped, and deleted when no reader can hold them any more.
 
 use std::collections::BTreeMap;
 use std::io::BufWriter;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{Array, RecordBatch, UInt32Array, new_null_array};
-use arrow_schema::{Field, Schema};
+use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use cresset_event::Timestamp;
 
+use crate::append::append;
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED};
 use crate::error::ArchiveError;
 use crate::index::{IndexFile, merge};
@@ -27,12 +29,13 @@ use crate::storage::Storage;
 const FILES: usize = 8;
 /// Files of the index up to so many bytes are of the first size; each next size is [`FILES`] times as large.
 const INDEX_BYTES_FIRST: u64 = 1 << 20;
-/// A file of events with so many rows is large enough.
-const ROWS_MIN: u64 = 32_768;
-/// Most rows of a merged file: what they take in memory is some hundred megabytes at most.
-const ROWS_MAX: u64 = 65_536;
-/// Bytes of files that are merged at once: packed columns take up to twenty times as much in memory.
-const EVENT_BYTES_MAX: u64 = 16 << 20;
+/// A row group of so many events is large enough: it is never unpacked again.
+const GROUP_ROWS_MIN: u64 = 4_096;
+/// Most rows that become one row group.
+const GROUP_ROWS_MAX: u64 = 32_768;
+/// Most rows and bytes of a merged file.
+const FILE_ROWS_MAX: u64 = 4 << 20;
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Which files are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +52,8 @@ pub(crate) fn compact(storage: &Storage, manifest: &mut Manifest, wish: Wish) ->
         merge_index(storage, manifest, &places)?;
         return Ok(true);
     }
-    if let Some(places) = event_files(&manifest.events, wish) {
-        merge_events(storage, manifest, &places)?;
+    if let Some((way, places)) = event_files(&manifest.events, wish) {
+        merge_events(storage, manifest, way, &places)?;
         return Ok(true);
     }
     Ok(false)
@@ -88,68 +91,90 @@ fn merge_index(storage: &Storage, manifest: &mut Manifest, places: &[usize]) -> 
     Ok(())
 }
 
+/// How files of events become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// Their rows are sorted into one row group.
+    Sort,
+    /// Their row groups are copied. Files of about one size have one number.
+    Append(u32),
+}
+
 /// Returns the places of files of events, all of one log source, that are to become one.
-fn event_files(files: &[EventFile], wish: Wish) -> Option<Vec<usize>> {
+fn event_files(files: &[EventFile], wish: Wish) -> Option<(Way, Vec<usize>)> {
     let least = match wish {
         Wish::Enough => FILES,
         Wish::All => 2,
     };
-    let mut small: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (place, entry) in files.iter().enumerate().filter(|(_, entry)| entry.rows < ROWS_MIN && !entry.is_full) {
-        small.entry(entry.folder()).or_default().push(place);
+    let mut by_way: BTreeMap<(&str, Way), Vec<usize>> = BTreeMap::new();
+    for (place, entry) in files.iter().enumerate().filter(|(_, entry)| !entry.is_full) {
+        let way = match wish {
+            _ if entry.rows < GROUP_ROWS_MIN => Way::Sort,
+            Wish::Enough => Way::Append((entry.rows / GROUP_ROWS_MIN).ilog(FILES as u64)),
+            Wish::All => Way::Append(0),
+        };
+        by_way.entry((entry.folder(), way)).or_default().push(place);
     }
-    small.into_values().find_map(|places| {
+    by_way.into_iter().find_map(|((_, way), places)| {
+        let (rows_max, files_max) = match way {
+            Way::Sort => (GROUP_ROWS_MAX, usize::MAX),
+            Way::Append(_) => (FILE_ROWS_MAX, if wish == Wish::All { usize::MAX } else { FILES }),
+        };
         let (mut rows, mut bytes) = (0, 0);
-        let fits = places.into_iter().take_while(|place| {
+        let fits = places.into_iter().take(files_max).take_while(|place| {
             rows += files[*place].rows;
             bytes += files[*place].bytes;
-            rows <= ROWS_MAX && bytes <= EVENT_BYTES_MAX
+            rows <= rows_max && bytes <= FILE_BYTES_MAX
         });
         let fits: Vec<usize> = fits.collect();
-        (fits.len() >= least || fits.len() >= 2 && rows >= ROWS_MIN).then_some(fits)
+        let is_enough = fits.len() >= least || way == Way::Sort && fits.len() >= 2 && rows >= GROUP_ROWS_MIN;
+        is_enough.then_some((way, fits))
     })
 }
 
-fn merge_events(storage: &Storage, manifest: &mut Manifest, places: &[usize]) -> Result<(), ArchiveError> {
-    let mut batches = Vec::new();
-    for place in places {
-        batches.extend(read(storage, &manifest.events[*place])?);
-    }
-    let first = manifest.events[places[0]].clone();
-    let damaged = || ArchiveError::damaged(&first.file, "its columns are not those of events");
-    let merged = merge_batches(&batches).ok_or_else(damaged)?;
-    let file = format!("{}/{:010}.parquet", first.folder(), manifest.take_number());
-    let bytes = parquet_of(&merged);
-    let gone = take_out(&mut manifest.events, places);
-    let times = gone.iter().filter_map(|entry| entry.times);
-    let entry = EventFile {
-        bytes: bytes.len() as u64,
-        crc32: crc32fast::hash(&bytes),
-        rows: merged.num_rows() as u64,
-        times: times.clone().map(|(first, _)| first).min().zip(times.map(|(_, last)| last).max()),
-        times_unknown: gone.iter().map(|entry| entry.times_unknown).sum(),
-        log_sources: add_log_sources(&gone),
-        is_full: merged.num_columns() >= FIXED.len() + FIELD_COLUMNS_MAX,
-        file,
+fn merge_events(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[usize]) -> Result<(), ArchiveError> {
+    let files: Vec<EventFile> = places.iter().map(|place| manifest.events[*place].clone()).collect();
+    let file = format!("{}/{:010}.parquet", files[0].folder(), manifest.take_number());
+    let (bytes, crc32, columns) = match way {
+        Way::Sort => sort_into_one(storage, &files, &file)?,
+        Way::Append(_) => append(storage, &files, &file)?,
     };
-    storage.put(&entry.file, bytes)?;
+    let times = files.iter().filter_map(|entry| entry.times);
+    let entry = EventFile {
+        file,
+        bytes,
+        crc32,
+        rows: files.iter().map(|entry| entry.rows).sum(),
+        times: times.clone().map(|(first, _)| first).min().zip(times.map(|(_, last)| last).max()),
+        times_unknown: files.iter().map(|entry| entry.times_unknown).sum(),
+        log_sources: add_log_sources(&files),
+        is_full: columns >= FIXED.len() + FIELD_COLUMNS_MAX,
+    };
+    let gone = take_out(&mut manifest.events, places);
     manifest.drop_files(gone.into_iter().map(|entry| entry.file));
     manifest.events.push(entry);
     Ok(())
+}
+
+/// Writes the rows of some files as one row group; returns the file's length, its CRC-32 and how many columns it has.
+fn sort_into_one(storage: &Storage, files: &[EventFile], file: &str) -> Result<(u64, u32, usize), ArchiveError> {
+    let mut batches = Vec::new();
+    for entry in files {
+        batches.extend(read(storage, entry)?);
+    }
+    let damaged = || ArchiveError::damaged(&files[0].file, "its columns are not those of events");
+    let merged = merge_batches(&batches).ok_or_else(damaged)?;
+    let bytes = parquet_of(&merged);
+    let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
+    storage.put(file, bytes)?;
+    Ok((length, crc32, merged.num_columns()))
 }
 
 /// Puts the rows of several files together, in the order of their times; `None` where they are not those of events.
 ///
 /// A field that a file has no column for is null in its rows: a file of which fields had to go without one is not merged.
 fn merge_batches(batches: &[RecordBatch]) -> Option<RecordBatch> {
-    let mut fields: BTreeMap<String, Arc<Field>> = BTreeMap::new();
-    for batch in batches {
-        for field in batch.schema().fields() {
-            fields.entry(field.name().clone()).or_insert_with(|| Arc::clone(field));
-        }
-    }
-    let fixed = FIXED.iter().map(|name| fields.remove(*name)).collect::<Option<Vec<_>>>()?;
-    let schema = Arc::new(Schema::new(fixed.into_iter().chain(fields.into_values()).collect::<Vec<_>>()));
+    let schema = union(batches.iter().map(RecordBatch::schema))?;
     let widened = batches.iter().map(|batch| {
         let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
             Some(column) => Arc::clone(column),
@@ -162,6 +187,18 @@ fn merge_batches(batches: &[RecordBatch]) -> Option<RecordBatch> {
     let mut rows: Vec<u32> = (0..u32::try_from(all.num_rows()).ok()?).collect();
     rows.sort_by_key(|row| (time.is_null(*row as usize), time.value(*row as usize)));
     take_record_batch(&all, &UInt32Array::from(rows)).ok()
+}
+
+/// Returns a schema with the columns of all; `None` where they are not those of events.
+pub(crate) fn union(schemas: impl Iterator<Item = SchemaRef>) -> Option<SchemaRef> {
+    let mut fields: BTreeMap<String, Arc<Field>> = BTreeMap::new();
+    for schema in schemas {
+        for field in schema.fields() {
+            fields.entry(field.name().clone()).or_insert_with(|| Arc::clone(field));
+        }
+    }
+    let fixed = FIXED.iter().map(|name| fields.remove(*name)).collect::<Option<Vec<_>>>()?;
+    Some(Arc::new(Schema::new(fixed.into_iter().chain(fields.into_values()).collect::<Vec<_>>())))
 }
 
 fn add_log_sources(files: &[EventFile]) -> Vec<LogSourceEntry> {
@@ -188,7 +225,13 @@ fn take_out<T>(list: &mut Vec<T>, places: &[usize]) -> Vec<T> {
 /// Deletes files that were dropped so long ago that no reader holds them.
 pub(crate) fn delete_dropped(storage: &Storage, manifest: &mut Manifest, now: Timestamp) -> Result<(), ArchiveError> {
     for file in manifest.dropped_before(now) {
-        storage.delete(&file)?;
+        storage.retire(&file)?;
+        storage.delete_retired(&file)?;
     }
     Ok(())
+}
+
+/// Puts dropped files aside. The manifest that drops them must be there.
+pub(crate) fn retire_dropped(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
+    manifest.dropped.iter().try_for_each(|(file, _)| storage.retire(file))
 }

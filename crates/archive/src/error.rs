@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parquet::errors::ParquetError;
+
 /// Why an archive cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -23,6 +25,15 @@ pub enum ArchiveError {
         /// What the store said.
         #[source]
         cause: object_store::Error,
+    },
+    /// A file of events cannot be read or written.
+    #[error("cannot use `{file}` of the archive")]
+    Parquet {
+        /// The file, named from the archive's folder.
+        file: String,
+        /// What is wrong with it.
+        #[source]
+        cause: ParquetError,
     },
     /// The folder holds something else.
     #[error("`{folder}` is no archive, and not empty: name a folder that is, or a new one")]
@@ -66,6 +77,11 @@ impl ArchiveError {
 
     pub(crate) fn store(file: &str, cause: object_store::Error) -> Self {
         Self::Store { file: file.into(), cause }
+    }
+
+    /// A file that cannot be read or written as Parquet: where the world would not let us the cause says so.
+    pub(crate) fn parquet(file: &str, cause: ParquetError) -> Self {
+        Self::Parquet { file: file.into(), cause }
     }
 
     pub(crate) fn damaged(file: &str, reason: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@
 //! segments of it: Parquet files of events by log source, and an index of their observables. An [`Archive`] is what any
 //! number of readers see at one moment. The files are written down in `docs/archive-format.md`.
 
+mod append;
 mod archive;
 mod columns;
 mod compact;

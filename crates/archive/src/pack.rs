@@ -46,6 +46,7 @@ pub struct Packer {
 #[derive(Debug, Default)]
 struct Scratch {
     event: Vec<u8>,
+    fields: Vec<u8>,
     /// Observables: where their keys are, and their fields' names.
     keys: Vec<u8>,
     observables: Vec<(Range<usize>, u32)>,
@@ -118,8 +119,10 @@ impl Packer {
     pub fn add(&mut self, event: &Event) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.event.clear();
+        scratch.fields.clear();
         self.put_origin(event, &mut scratch.event);
-        self.put_fields(event, &mut scratch.event);
+        self.put_fields(event, &mut scratch.fields);
+        put_bytes(&mut scratch.event, &scratch.fields);
         self.put_observables(event, &mut scratch);
         put_bytes(&mut self.events, &scratch.event);
         self.count += 1;
@@ -162,11 +165,11 @@ impl Packer {
             let number = event.subject(subject).map_or(0, |text| self.texts.number(&text) + 1);
             put_number(out, number.into());
         }
+        put_bytes(out, self.raw(event).as_bytes());
     }
 
     fn put_fields(&mut self, event: &Event, out: &mut Vec<u8>) {
-        let raw = if self.keep == Keep::Raw { event.raw() } else { "" };
-        put_bytes(out, raw.as_bytes());
+        let raw = self.raw(event);
         put_number(out, event.entry_count() as u64);
         for (at, entry) in event.entries().enumerate() {
             let name = self.name(&entry);
@@ -202,6 +205,10 @@ impl Packer {
         }
     }
 
+    fn raw<'e>(&self, event: &'e Event) -> &'e str {
+        if self.keep == Keep::Raw { event.raw() } else { "" }
+    }
+
     fn name(&mut self, entry: &Entry<'_>) -> u32 {
         let Some(id) = entry.field() else { return self.texts.number(&entry.name()) };
         if self.names.len() <= id.index() {
@@ -213,7 +220,7 @@ impl Packer {
 
     /// Adds each observable once, under the first of its fields.
     fn put_observables(&mut self, event: &Event, scratch: &mut Scratch) {
-        let Scratch { event: out, keys, observables } = scratch;
+        let Scratch { event: out, keys, observables, .. } = scratch;
         keys.clear();
         observables.clear();
         event.visit_raw_observables(ObservableKinds::ALL, |observable| {
@@ -384,7 +391,8 @@ pub(crate) struct PackedOrigin<'p> {
     /// Empty where it was not kept.
     pub(crate) raw: &'p str,
     pack: &'p Pack,
-    rest: Taker<'p>,
+    fields: &'p [u8],
+    observables: Taker<'p>,
 }
 
 /// A field of a packed event.
@@ -425,7 +433,7 @@ impl<'p> PackedEvent<'p> {
             number => pack.text(number - 1).map(Some),
         };
         let (host, user) = (text()?, text()?);
-        let raw = taker.text()?;
+        let (raw, fields) = (taker.text()?, taker.bytes()?);
         Some(PackedOrigin {
             id,
             time,
@@ -439,7 +447,8 @@ impl<'p> PackedEvent<'p> {
             user,
             raw,
             pack,
-            rest: taker,
+            fields,
+            observables: taker,
         })
     }
 }
@@ -449,19 +458,50 @@ fn take_time(taker: &mut Taker<'_>) -> Option<Timestamp> {
 }
 
 impl<'p> PackedOrigin<'p> {
-    /// Passes each field to `take`, and then each observable, as a key of the index with its field's name, to `observable`;
-    /// `None` where the event is not as it was packed.
-    pub(crate) fn visit(
-        &self,
-        mut field: impl FnMut(PackedField<'p>),
-        mut observable: impl FnMut(&'p [u8], &'p str),
-    ) -> Option<()> {
-        let mut taker = self.rest;
+    /// Passes each field to `field`; `None` where the event is not as it was packed.
+    pub(crate) fn visit_fields(&self, mut field: impl FnMut(PackedField<'p>)) -> Option<()> {
+        let mut taker = Taker::new(self.fields);
         for _ in 0..taker.len()? {
             let name = taker.number()?;
             let value = self.take_value(&mut taker)?;
             field(PackedField { name: self.pack.text(name >> 1)?, value, is_alias: name & 1 == 1 });
         }
+        taker.is_empty().then_some(())
+    }
+
+    /// Passes the name of each field to `name` that has a value of its own which is kept as text.
+    pub(crate) fn visit_names(&self, mut name: impl FnMut(&'p str)) -> Option<()> {
+        let mut taker = Taker::new(self.fields);
+        for _ in 0..taker.len()? {
+            let number = taker.number()?;
+            let letter = taker.byte()?;
+            match letter {
+                TEXT => {
+                    taker.bytes()?;
+                }
+                TEXT_IN_RAW => {
+                    taker.number()?;
+                    taker.number()?;
+                }
+                INT | SAME => {
+                    taker.number()?;
+                }
+                FLOAT => {
+                    taker.array::<8>()?;
+                }
+                _ => {}
+            }
+            if !matches!(letter, SAME | NULL | EMPTY) {
+                name(self.pack.text(number >> 1)?);
+            }
+        }
+        taker.is_empty().then_some(())
+    }
+
+    /// Passes each observable, as a key of the index with its field's name, to `observable`; `None` where the event is not as
+    /// it was packed.
+    pub(crate) fn visit_observables(&self, mut observable: impl FnMut(&'p [u8], &'p str)) -> Option<()> {
+        let mut taker = self.observables;
         for _ in 0..taker.len()? {
             let name = match taker.number()? {
                 0 => "",

@@ -325,7 +325,8 @@ mod tests {
         fn any_bytes_are_a_pack_or_none(bytes: Vec<u8>) {
             if let Some(pack) = Pack::parse(bytes.into()) {
                 for event in pack.events() {
-                    event.origin().and_then(|event| event.visit(|_| {}, |_, _| {}));
+                    let Some(event) = event.origin() else { continue };
+                    let _ = (event.visit_fields(|_| {}), event.visit_names(|_| {}), event.visit_observables(|_, _| {}));
                 }
             }
         }

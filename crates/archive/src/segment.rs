@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -64,7 +65,7 @@ pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) 
 pub(crate) fn add_observables(index: &mut IndexBuilder, event: &PackedOrigin<'_>) -> Option<()> {
     let seen =
         |field| Seen { id: event.id, time: event.time.known(), field, host: event.host, source: &event.source.name };
-    event.visit(|_| {}, |key, field| index.add(key, seen(field)))
+    event.visit_observables(|key, field| index.add(key, seen(field)))
 }
 
 /// Returns the folder for the events of a log source: its product and service.
@@ -79,10 +80,11 @@ pub(crate) fn folder_of(event: &PackedOrigin<'_>) -> String {
     }
 }
 
-pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
-    let place = batch.schema().index_of("time").expect("a fixed column");
+/// Returns how files of events are written.
+pub(crate) fn properties(schema: &Schema) -> WriterProperties {
+    let place = schema.index_of("time").expect("a fixed column");
     let plain = |name: &str| ColumnPath::from(name);
-    let properties = WriterProperties::builder()
+    WriterProperties::builder()
         .set_created_by(concat!("cresset ", env!("CARGO_PKG_VERSION")).into())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a level of zstd")))
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -95,7 +97,12 @@ pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
             descending: false,
             nulls_first: false,
         }]))
-        .build();
+        .build()
+}
+
+/// Writes events as one row group.
+pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
+    let properties = properties(&batch.schema());
     let written = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).and_then(|mut writer| {
         writer.write(batch)?;
         writer.into_inner()

@@ -20,6 +20,9 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::error::ArchiveError;
 
+/// The folder of files that are put aside.
+pub(crate) const RETIRED: &str = "dropped";
+
 /// The files of an archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
@@ -59,8 +62,25 @@ impl Storage {
 
     /// Reads a file as a whole.
     pub(crate) fn get(&self, name: &str) -> Result<Bytes, ArchiveError> {
-        let got = async { self.store.get(&Name::from(name)).await?.bytes().await };
-        block_on(got).map_err(|cause| ArchiveError::store(name, cause))
+        self.read(name, |at| block_on(async { self.store.get(&at).await?.bytes().await }))
+    }
+
+    /// Reads of a file, also where it was retired meanwhile.
+    fn read<T>(&self, name: &str, read: impl Fn(Name) -> Result<T, object_store::Error>) -> Result<T, ArchiveError> {
+        let got = match read(Name::from(name)) {
+            Err(object_store::Error::NotFound { .. }) => read(Name::from(retired(name))),
+            got => got,
+        };
+        got.map_err(|cause| ArchiveError::store(name, cause))
+    }
+
+    /// Puts a file aside that is in others now: for readers that hold it, and out of the way of those that take all files of a
+    /// folder. One that was put aside before is none to complain of.
+    pub(crate) fn retire(&self, name: &str) -> Result<(), ArchiveError> {
+        match block_on(self.store.rename(&Name::from(name), &Name::from(retired(name)))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(ArchiveError::store(name, cause)),
+        }
     }
 
     /// Writes a file, in place of one that may be there.
@@ -80,8 +100,11 @@ impl Storage {
         let failed = |cause| ArchiveError::io(&unfinished, cause);
         unfinished.parent().map_or(Ok(()), make_folder)?;
         let mut out = Summed { out: File::create(&unfinished).map_err(failed)?, bytes: 0, crc: Hasher::new() };
-        write(&mut out)?;
-        out.out.sync_all().map_err(failed)?;
+        if let Err(error) = write(&mut out).and_then(|()| out.out.sync_all().map_err(failed)) {
+            // The room is wanted; should this fail as well the next writer takes it away.
+            let _ = fs::remove_file(&unfinished);
+            return Err(error);
+        }
         fs::rename(&unfinished, &path).map_err(failed)?;
         self.sync(name)?;
         Ok((out.bytes, out.crc.finalize()))
@@ -113,6 +136,11 @@ impl Storage {
         let mut listed = block_on(listed).map_err(|cause| ArchiveError::store(folder, cause))?;
         listed.sort();
         Ok(listed)
+    }
+
+    /// Takes a file away that was put aside.
+    pub(crate) fn delete_retired(&self, name: &str) -> Result<(), ArchiveError> {
+        self.delete(&retired(name))
     }
 
     /// Takes a file away; one that is gone already is none to complain of.
@@ -153,6 +181,11 @@ impl Storage {
     }
 }
 
+/// Where a file goes that is put aside.
+fn retired(name: &str) -> String {
+    format!("{RETIRED}/{name}")
+}
+
 /// Brings a file, or the names in a folder, to the disk.
 pub(crate) fn sync_file(path: &Path) -> Result<(), ArchiveError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(|cause| ArchiveError::io(path, cause))
@@ -189,8 +222,7 @@ impl ReadRanges for StoredFile {
     }
 
     fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ArchiveError> {
-        let at = Name::from(self.name.as_str());
-        block_on(self.storage.store.get_ranges(&at, ranges)).map_err(|cause| ArchiveError::store(&self.name, cause))
+        self.storage.read(&self.name, |at| block_on(self.storage.store.get_ranges(&at, ranges)))
     }
 }
 

@@ -11,13 +11,13 @@ use std::thread::{self, JoinHandle};
 
 use cresset_event::{EventId, Timestamp};
 
-use crate::compact::{Wish, compact, delete_dropped};
+use crate::compact::{Wish, compact, delete_dropped, retire_dropped};
 use crate::error::ArchiveError;
 use crate::known::Known;
 use crate::manifest::Manifest;
 use crate::pack::{Keep, Pack, Packer};
 use crate::segment;
-use crate::storage::{Storage, make_folder};
+use crate::storage::{RETIRED, Storage, make_folder};
 use crate::wal::{self, WalWriter};
 
 /// How an archive is written.
@@ -99,6 +99,7 @@ impl Writer {
         let storage = Storage::open(folder)?;
         let mut manifest = Manifest::load(&storage)?;
         delete_dropped(&storage, &mut manifest, Timestamp::now())?;
+        retire_dropped(&storage, &manifest)?;
         sweep(&storage, &manifest)?;
         let mut repaired = Repaired::default();
         for number in wal::list(&wal_folder(folder))? {
@@ -158,6 +159,7 @@ impl Writer {
         let mut made = 0;
         while compact(&self.storage, &mut self.manifest, Wish::All)? {
             self.manifest = self.manifest.clone().commit(&self.storage)?;
+            retire_dropped(&self.storage, &self.manifest)?;
             made += 1;
         }
         self.known.set(&self.manifest);
@@ -259,6 +261,7 @@ fn write_segment(
     let mut manifest = manifest.commit(storage)?;
     while compact(storage, &mut manifest, Wish::Enough)? {
         manifest = manifest.commit(storage)?;
+        retire_dropped(storage, &manifest)?;
     }
     Ok(manifest)
 }
@@ -323,6 +326,12 @@ fn sweep(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
             if !named.contains(file.as_str()) {
                 storage.delete(&file)?;
             }
+        }
+    }
+    let retired: HashSet<String> = manifest.dropped.iter().map(|(file, _)| format!("{RETIRED}/{file}")).collect();
+    for (file, _) in storage.list(RETIRED)? {
+        if !retired.contains(&file) {
+            storage.delete(&file)?;
         }
     }
     Ok(())

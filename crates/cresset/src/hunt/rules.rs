@@ -98,7 +98,12 @@ pub(super) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
             let style = Style::new(args.color.wanted_on(&io::stdout()));
             let mut all: Vec<&Hits> = hits.values().collect();
             all.sort_by_key(|hits| std::cmp::Reverse(hits.count));
-            all.iter().try_for_each(|hits| hits.write(days, style, out))?;
+            let quiet = all.iter().filter(|hits| hits.count == 0).count();
+            let shown = if all.len() == 1 { 1 } else { all.len() - quiet };
+            all.iter().take(shown).try_for_each(|hits| hits.write(days, style, out))?;
+            if all.len() > 1 {
+                writeln!(out, "{quiet} of {} would have found nothing", counted(all.len() as u64, "rule"))?;
+            }
             write_closing(&report, out)?;
         }
     }
