@@ -6,6 +6,7 @@
 //! twice, as in real logs (Zipf's law). 10,000 hosts write an event every hundred milliseconds together.
 //!
 //!     … --example observables -- --values 1000 10000000   # values to look for: ten hottest, half absent, the rest by chance
+//!     … --example observables -- --mixed 10000000         # 300 addresses, 50 ranges, 300 domains, 300 hashes, 50 URLs
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
@@ -26,10 +27,11 @@ fn main() -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match &args[..] {
         [observables] => write_lines(number(observables)?, &mut out)?,
+        [flag, observables] if flag == "--mixed" => write_mixed(number(observables)?, &mut out)?,
         [flag, values, observables] if flag == "--values" => {
             write_values(number(values)?, number(observables)?, &mut out)?
         }
-        _ => return Err(io::Error::other("usage: observables [--values N] OBSERVABLES")),
+        _ => return Err(io::Error::other("usage: observables [--values N | --mixed] OBSERVABLES")),
     }
     out.flush()
 }
@@ -98,6 +100,25 @@ fn write_lines(observables: u64, out: &mut impl Write) -> io::Result<()> {
              \"dest_port\":443,\"query\":\"{domain}\",\"sha256\":\"{hash}\",\"user\":\"user{user:05}\",\"bytes_out\":{}}}",
             random.next() % 100_000
         )?;
+    }
+    Ok(())
+}
+
+/// Indicators of every kind, by chance among those of a log of this size.
+fn write_mixed(observables: u64, out: &mut impl Write) -> io::Result<()> {
+    let mut random = Random(observables);
+    for number in 0..1000 {
+        let [a, b, c, d] = outside(random.rank(OUTSIDE));
+        match number {
+            0..300 => writeln!(out, "{a}.{b}.{c}.{d}")?,
+            300..345 => writeln!(out, "{a}.{b}.{c}.0/24")?,
+            345..350 => writeln!(out, "{a}.{b}.0.0/16")?,
+            // Some have hosts below them.
+            350..450 => writeln!(out, "cdn{:x}.com", random.rank(DOMAINS) / 1000)?,
+            450..650 => writeln!(out, "{}", domain(random.rank(DOMAINS)))?,
+            650..950 => writeln!(out, "{}", hash(random.rank(HASHES)))?,
+            _ => writeln!(out, "http://{}/download/{number}", domain(random.rank(DOMAINS)))?,
+        }
     }
     Ok(())
 }

@@ -169,7 +169,7 @@ fn add_counts(counts: &mut Vec<(u32, u64)>, its_counts: &[(u32, u64)], numbers: 
 
 /// Names of several files, each once.
 #[derive(Debug, Default)]
-struct Shared {
+pub(crate) struct Shared {
     names: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
 }
@@ -186,7 +186,7 @@ struct Adder<'s> {
 
 impl Shared {
     /// Returns the numbers of a file's names here.
-    fn numbers<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
+    pub(crate) fn numbers<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
         let number = |name: &str| match self.numbers.get(name) {
             Some(number) => *number,
             None => {
@@ -198,6 +198,11 @@ impl Shared {
             }
         };
         names.map(number).collect()
+    }
+
+    /// Returns how many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
     }
 
     fn adder(&self) -> Adder<'_> {

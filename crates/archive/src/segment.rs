@@ -21,6 +21,8 @@ use crate::storage::Storage;
 
 /// How hard the columns are compressed. Of zstd's levels from 1 to 22 the one that still keeps up with a core that reads.
 const ZSTD_LEVEL: i32 = 3;
+/// Bytes of a page before it is compressed. Raw records fill pages: the longer one is the more of it was there before.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// Writes the events of some packs as files, and adds those to the manifest.
 pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> Result<(), ArchiveError> {
@@ -87,6 +89,7 @@ pub(crate) fn properties(schema: &Schema) -> WriterProperties {
     WriterProperties::builder()
         .set_created_by(concat!("cresset ", env!("CARGO_PKG_VERSION")).into())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a level of zstd")))
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(plain("time"), EnabledStatistics::Page)
         .set_column_statistics_enabled(plain("raw"), EnabledStatistics::None)

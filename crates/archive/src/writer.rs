@@ -5,8 +5,9 @@
 //! Where something fails, a full disk mostly, nothing of that pack was taken, and it can be given again.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use cresset_event::{EventId, Timestamp};
@@ -25,7 +26,7 @@ use crate::wal::{self, WalWriter};
 pub struct WriterOptions {
     /// What is kept of events.
     pub keep: Keep,
-    /// A log of so many bytes becomes a segment. While it does the next one fills: memory is a few times this.
+    /// A log of so many bytes becomes a segment. While it does the next one fills: memory is some five times this.
     pub log_bytes: u64,
     /// The log is brought to the disk at so many bytes, and at each [`Writer::commit`].
     pub sync_bytes: u64,
@@ -77,6 +78,8 @@ pub struct Writer {
 struct Log {
     number: u64,
     writer: WalWriter,
+    /// What is in it: read again only by the next program, should this one be killed.
+    packs: Vec<Pack>,
     ids: HashSet<EventId>,
     unsynced_bytes: u64,
 }
@@ -85,6 +88,7 @@ struct Log {
 #[derive(Debug)]
 struct Sealed {
     number: u64,
+    packs: Arc<[Pack]>,
     ids: HashSet<EventId>,
     /// None where it failed and has to be begun again.
     thread: Option<JoinHandle<Result<Manifest, ArchiveError>>>,
@@ -138,6 +142,7 @@ impl Writer {
         self.log.writer.append(&new)?;
         self.log.ids.extend(new.events().filter_map(|event| event.origin()).map(|event| event.id));
         self.log.unsynced_bytes += new.bytes().len() as u64;
+        self.log.packs.push(new);
         if self.log.unsynced_bytes >= self.options.sync_bytes {
             self.commit()?;
         }
@@ -204,7 +209,7 @@ impl Writer {
         self.finish_sealed()?;
         let next = Log::create(&self.folder, self.log.number + 1)?;
         let full = std::mem::replace(&mut self.log, next);
-        let mut sealed = Sealed { number: full.number, ids: full.ids, thread: None };
+        let mut sealed = Sealed { number: full.number, packs: full.packs.into(), ids: full.ids, thread: None };
         sealed.start(&self.folder, &self.storage, &self.manifest)?;
         self.sealed = Some(sealed);
         Ok(())
@@ -229,18 +234,15 @@ impl Writer {
 impl Log {
     fn create(folder: &Path, number: u64) -> Result<Self, ArchiveError> {
         let writer = WalWriter::create(&wal_folder(folder), number)?;
-        Ok(Self { number, writer, ids: HashSet::new(), unsynced_bytes: 0 })
+        Ok(Self { number, writer, packs: Vec::new(), ids: HashSet::new(), unsynced_bytes: 0 })
     }
 }
 
 impl Sealed {
     fn start(&mut self, folder: &Path, storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
-        let (number, storage, manifest) = (self.number, storage.clone(), manifest.clone());
-        let wal_folder = wal_folder(folder);
-        let write = move || {
-            let content = wal::read(&wal_folder, number)?.unwrap_or_default();
-            write_segment(&storage, manifest, number, &content.packs)
-        };
+        let (number, storage, manifest, packs) =
+            (self.number, storage.clone(), manifest.clone(), Arc::clone(&self.packs));
+        let write = move || write_segment(&storage, manifest, number, &packs);
         let thread = thread::Builder::new().name("segment".into()).spawn(write);
         self.thread = Some(thread.map_err(|cause| ArchiveError::io(folder, cause))?);
         Ok(())
@@ -293,7 +295,19 @@ fn make(folder: &Path) -> Result<(), ArchiveError> {
     if is_used && !is_archive {
         return Err(ArchiveError::NoArchive { folder: folder.to_owned() });
     }
+    if !folder.exists() {
+        make_private(folder)?;
+    }
     make_folder(&wal)
+}
+
+/// Makes a folder that is its owner's alone: everything that was ever logged is in it.
+fn make_private(folder: &Path) -> Result<(), ArchiveError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|cause| ArchiveError::io(folder, cause))
 }
 
 /// Returns the folder of the write-ahead logs.

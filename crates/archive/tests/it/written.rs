@@ -93,6 +93,14 @@ fn what_was_ever_seen_is_found_in_logs_segments_and_merged_ones() {
     check_seen(folder.path(), &expected);
 
     let archive = Archive::open(folder.path()).expect("an archive");
+    let prevalence = archive.prevalence().expect("an index");
+    for (text, _) in expected {
+        let matcher = Matcher::parse(text).expect("a value");
+        let seen = archive.hunt(std::slice::from_ref(&matcher)).seen.remove(0);
+        let common = prevalence.of(&matcher).expect("it is whole");
+        let seen = seen.map(|seen| (seen.count, seen.hosts.len() as u64, seen.times)).unwrap_or_default();
+        assert_eq!((common.count, common.hosts, common.times), seen, "{text}");
+    }
     let seen = archive.hunt(&[Matcher::parse("10.0.1.0/24").expect("a range")]).seen.remove(0).expect("it was seen");
     let mut hosts: Vec<(&str, u64)> = seen.hosts.iter().map(|(name, count)| (&**name, *count)).collect();
     assert!(hosts.is_sorted_by(|(_, one), (_, other)| one >= other), "{hosts:?}");
@@ -188,6 +196,17 @@ fn one_writes_at_a_time_and_others_read() {
     check_holds(folder.path(), []);
     writer.close().expect("room");
     open(folder.path(), SMALL).close().expect("room");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_new_archive_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let past = folder.path().join("past");
+    open(&past, SMALL).close().expect("room");
+    let mode = fs::metadata(&past).expect("a folder").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Stages together, over the sample, and over the corpus where it is.
 
+mod archive;
 mod oracle;
 mod threads;
 

@@ -1,0 +1,118 @@
+//! Real logs in an archive: every value that an indicator could look for is hunted, and seen as often as a plain scan sees it;
+//! every event comes back as it was.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use cresset_archive::{Archive, Keep, Scan, Writer, WriterOptions};
+use cresset_event::{Event, FieldNames, Matcher, Network, ObservableKind, ObservableKinds, push_observed};
+use cresset_ingest::{Opener, Record};
+use cresset_pipeline::{SourcePath, find_sources};
+
+use crate::corpus;
+
+/// How often each matcher would find something, by looking at all.
+#[derive(Default)]
+struct Scanned {
+    events: HashMap<String, String>,
+    counts: BTreeMap<Matcher, u64>,
+}
+
+impl Scanned {
+    fn add(&mut self, event: &Event) {
+        // Some logs of the corpus are parts of others: an event is the same, and remembered as it was read first.
+        match self.events.entry(event.id().to_string()) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(new) => {
+                new.insert(shown(event));
+            }
+        }
+        let mut matchers = BTreeSet::new();
+        let mut values = BTreeSet::new();
+        event.visit_raw_observables(ObservableKinds::ALL, |observable| {
+            if let Some(address) = observable.address {
+                matchers.insert((Matcher::Address(Network::of(address, u8::MAX)), address.to_string()));
+                return;
+            }
+            let mut value = String::new();
+            if push_observed(observable.kind, observable.text, &mut value) {
+                values.insert((observable.kind, value));
+            }
+        });
+        for (kind, value) in values {
+            for wanted in wanted(kind, &value) {
+                matchers.insert((wanted, value.clone()));
+            }
+        }
+        for (matcher, _) in matchers {
+            *self.counts.entry(matcher).or_default() += 1;
+        }
+    }
+}
+
+/// Returns what would find a value: itself; a domain above it; an account without its domain.
+fn wanted(kind: ObservableKind, value: &str) -> Vec<Matcher> {
+    let parts: Vec<&str> = match kind {
+        ObservableKind::Domain => value.match_indices('.').map(|(dot, _)| &value[dot + 1..]).collect(),
+        ObservableKind::User => value.rsplit_once('\\').map(|(_, account)| account).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    // A value that no indicator can name as it stands, with spaces around it or a control character, is looked for by none.
+    let as_it_is = |part: &&str| Matcher::of_kind(kind, part).filter(|matcher| *matcher.text() == **part);
+    parts.into_iter().chain([value]).filter_map(|part| as_it_is(&part)).collect()
+}
+
+fn shown(event: &Event) -> String {
+    let fields: Vec<_> = event.entries().map(|entry| (entry.name(), entry.value(), entry.is_alias())).collect();
+    let origin = event.origin();
+    format!("{:?} {:?} {:?} {:?} {fields:?}", origin.time, origin.log_source, origin.source.name, origin.record)
+}
+
+#[test]
+fn every_value_of_the_corpus_is_seen_as_often_as_it_is_there() {
+    let Some(corpus) = corpus() else { return };
+    let names = Arc::new(FieldNames::new());
+    let opener = Opener::new(Arc::clone(&names));
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = WriterOptions { keep: Keep::Fields, log_bytes: 4 << 20, sync_bytes: 4 << 20 };
+    let (mut writer, _) = Writer::open(folder.path(), options).expect("an archive");
+    let mut packer = writer.packer();
+    let mut scanned = Scanned::default();
+    let logs = ["evtx-attack-samples", "zeek"].map(|logs| corpus.join(logs).display().to_string());
+    for source in find_sources(&logs).0 {
+        let SourcePath::File(path, _) = source else { continue };
+        let Ok(mut reader) = opener.open_file(Path::new(&path)) else { continue };
+        while let Some(record) = reader.next_record() {
+            let Record::Event(event) = record else { continue };
+            scanned.add(&event);
+            packer.add(&event);
+            if packer.byte_len() > 1 << 18 {
+                writer.append(&packer.take()).expect("room");
+            }
+        }
+    }
+    writer.append(&packer.take()).expect("room");
+    writer.close().expect("room");
+
+    let archive = Archive::open(folder.path()).expect("an archive");
+    assert_eq!(archive.stats().events, scanned.events.len() as u64);
+    let (matchers, counts): (Vec<Matcher>, Vec<u64>) = scanned.counts.into_iter().unzip();
+    assert!(matchers.len() > 3_000, "{} values", matchers.len());
+    let hunted = archive.hunt(&matchers);
+    assert!(hunted.damaged.is_empty(), "{:?}", hunted.damaged);
+    for ((matcher, expected), seen) in matchers.iter().zip(counts).zip(hunted.seen) {
+        assert_eq!(seen.map_or(0, |seen| seen.count), expected, "{matcher:?}");
+    }
+
+    let mut events = scanned.events;
+    let take = |event: Event| {
+        let was = events.remove(&event.id().to_string());
+        assert_eq!(was.as_deref(), Some(&*shown(&event)));
+        ControlFlow::Continue(())
+    };
+    archive.scan(&Scan::default(), &names, take, |error| panic!("{error}"));
+    assert!(events.is_empty(), "{} events did not come back", events.len());
+}
