@@ -46,25 +46,26 @@ impl Known {
     }
 
     /// Returns whether an event is in one of the files.
-    pub(crate) fn has(&mut self, storage: &Storage, event: &PackedOrigin<'_>) -> Result<bool, ArchiveError> {
+    pub(crate) fn has(&mut self, storage: &Storage, event: &PackedOrigin<'_>) -> bool {
         let time = event.time.known();
         let folder = format!("events/{}", folder_of(event));
         let files = self.folders.get(&folder).map_or(&[][..], Vec::as_slice);
         let places: Vec<usize> = (0..files.len()).filter(|place| files[*place].may_hold(time)).collect();
         for place in places {
             let entry = self.folders[&folder][place].clone();
-            if self.ids_of(storage, &entry)?.binary_search(&event.id).is_ok() {
-                return Ok(true);
+            if self.ids_of(storage, &entry).binary_search(&event.id).is_ok() {
+                return true;
             }
         }
-        Ok(false)
+        false
     }
 
-    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> Result<Rc<Vec<EventId>>, ArchiveError> {
+    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> Rc<Vec<EventId>> {
         if let Some(ids) = self.loaded.get(&entry.file) {
-            return Ok(Rc::clone(ids));
+            return Rc::clone(ids);
         }
-        let ids = Rc::new(load_ids(storage, entry)?);
+        // Of a file that is damaged nothing is known: better an event twice than never.
+        let ids = Rc::new(load_ids(storage, entry).unwrap_or_default());
         self.ids += ids.len();
         while self.ids > IDS_MAX
             && let Some(first) = self.order.pop_front()
@@ -73,7 +74,7 @@ impl Known {
         }
         self.order.push_back(entry.file.clone());
         self.loaded.insert(entry.file.clone(), Rc::clone(&ids));
-        Ok(ids)
+        ids
     }
 }
 

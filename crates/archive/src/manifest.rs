@@ -130,10 +130,10 @@ impl Manifest {
         if !storage.put_new(&name, json)? {
             return Err(ArchiveError::damaged(&name, "another program writes to the same archive"));
         }
-        // Readers may hold the one before.
-        for (name, _) in storage.list(FOLDER)? {
+        // Readers may hold the one before. Older ones that cannot be taken away harm nobody.
+        for (name, _) in storage.list(FOLDER).unwrap_or_default() {
             if name < name_of(self.number - 1) {
-                storage.delete(&name)?;
+                let _ = storage.delete(&name);
             }
         }
         Ok(self)

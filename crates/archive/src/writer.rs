@@ -69,6 +69,7 @@ pub struct Writer {
     log: Log,
     /// The log that becomes a segment.
     sealed: Option<Sealed>,
+    not_merged: Option<ArchiveError>,
     /// Held as long as we write.
     _lock: File,
 }
@@ -91,7 +92,15 @@ struct Sealed {
     packs: Arc<[Pack]>,
     ids: HashSet<EventId>,
     /// None where it failed and has to be begun again.
-    thread: Option<JoinHandle<Result<Manifest, ArchiveError>>>,
+    thread: Option<JoinHandle<Result<Segmented, ArchiveError>>>,
+}
+
+/// A log that is a segment.
+#[derive(Debug)]
+struct Segmented {
+    manifest: Manifest,
+    /// Why files that should be one are not.
+    not_merged: Option<ArchiveError>,
 }
 
 impl Writer {
@@ -116,7 +125,10 @@ impl Writer {
         known.set(&manifest);
         let log = Log::create(folder, manifest.wal_done + 1)?;
         let folder = folder.to_owned();
-        Ok((Self { folder, storage, options, manifest, known, log, sealed: None, _lock: lock }, repaired))
+        Ok((
+            Self { folder, storage, options, manifest, known, log, sealed: None, not_merged: None, _lock: lock },
+            repaired,
+        ))
     }
 
     /// Returns what packs events for this archive; there may be one a thread.
@@ -161,46 +173,35 @@ impl Writer {
     /// Makes few large files of many small ones, as far as that goes, and returns how many were made.
     pub fn compact(&mut self) -> Result<u64, ArchiveError> {
         self.finish_sealed()?;
-        let mut made = 0;
-        while compact(&self.storage, &mut self.manifest, Wish::All)? {
-            self.manifest = self.manifest.clone().commit(&self.storage)?;
-            retire_dropped(&self.storage, &self.manifest)?;
-            made += 1;
-        }
+        let made = merge_all(&self.storage, &mut self.manifest, Wish::All);
         self.known.set(&self.manifest);
-        Ok(made)
+        made
     }
 
-    /// Makes a segment of what is left, and ends.
-    pub fn close(mut self) -> Result<(), ArchiveError> {
+    /// Makes a segment of what is left, and ends. Returns why files were not merged that should be, where that is so: all
+    /// events are there nevertheless.
+    pub fn close(mut self) -> Result<Option<ArchiveError>, ArchiveError> {
         self.commit()?;
         if !self.log.ids.is_empty() {
             self.seal()?;
         }
         self.finish_sealed()?;
-        remove_log(&self.folder, self.log.number)
+        remove_log(&self.folder, self.log.number)?;
+        Ok(self.not_merged)
     }
 
     fn only_new(&mut self, pack: &Pack) -> Result<Pack, ArchiveError> {
         let Self { known, storage, log, sealed, .. } = self;
-        let mut failed = None;
         let mut in_pack = HashSet::new();
         let new = pack.filtered(|event| {
             let Some(event) = event.origin() else { return false };
-            let is_recent = log.ids.contains(&event.id)
+            let is_known = log.ids.contains(&event.id)
                 || sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&event.id))
-                || !in_pack.insert(event.id);
-            let is_known = is_recent
-                || known.has(storage, &event).unwrap_or_else(|error| {
-                    failed.get_or_insert(error);
-                    false
-                });
+                || !in_pack.insert(event.id)
+                || known.has(storage, &event);
             !is_known
         });
-        match failed {
-            Some(error) => Err(error),
-            None => new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made")),
-        }
+        new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made"))
     }
 
     /// Begins the next log, and makes the full one a segment on a thread of its own.
@@ -210,20 +211,23 @@ impl Writer {
         let next = Log::create(&self.folder, self.log.number + 1)?;
         let full = std::mem::replace(&mut self.log, next);
         let mut sealed = Sealed { number: full.number, packs: full.packs.into(), ids: full.ids, thread: None };
-        sealed.start(&self.folder, &self.storage, &self.manifest)?;
+        let started = sealed.start(&self.folder, &self.storage);
         self.sealed = Some(sealed);
-        Ok(())
+        started
     }
 
     /// Waits until the full log is a segment.
     fn finish_sealed(&mut self) -> Result<(), ArchiveError> {
         let Some(sealed) = &mut self.sealed else { return Ok(()) };
         if sealed.thread.is_none() {
-            sealed.start(&self.folder, &self.storage, &self.manifest)?;
+            sealed.start(&self.folder, &self.storage)?;
         }
         let thread = sealed.thread.take().expect("it was started");
         // A panic there is a fault of ours, and goes on here.
-        self.manifest = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let Segmented { manifest, not_merged } =
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.manifest = manifest;
+        self.not_merged = not_merged;
         remove_log(&self.folder, sealed.number)?;
         self.known.set(&self.manifest);
         self.sealed = None;
@@ -239,10 +243,9 @@ impl Log {
 }
 
 impl Sealed {
-    fn start(&mut self, folder: &Path, storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
-        let (number, storage, manifest, packs) =
-            (self.number, storage.clone(), manifest.clone(), Arc::clone(&self.packs));
-        let write = move || write_segment(&storage, manifest, number, &packs);
+    fn start(&mut self, folder: &Path, storage: &Storage) -> Result<(), ArchiveError> {
+        let (number, storage, packs) = (self.number, storage.clone(), Arc::clone(&self.packs));
+        let write = move || write_sealed(&storage, number, &packs);
         let thread = thread::Builder::new().name("segment".into()).spawn(write);
         self.thread = Some(thread.map_err(|cause| ArchiveError::io(folder, cause))?);
         Ok(())
@@ -260,12 +263,32 @@ fn write_segment(
     }
     manifest.wal_done = number;
     delete_dropped(storage, &mut manifest, Timestamp::now())?;
-    let mut manifest = manifest.commit(storage)?;
-    while compact(storage, &mut manifest, Wish::Enough)? {
-        manifest = manifest.commit(storage)?;
-        retire_dropped(storage, &manifest)?;
+    manifest.commit(storage)
+}
+
+/// Makes a segment of a log, unless that was done and something behind it failed, and merges what there is to merge.
+fn write_sealed(storage: &Storage, number: u64, packs: &[Pack]) -> Result<Segmented, ArchiveError> {
+    let mut manifest = Manifest::load(storage)?;
+    if manifest.wal_done < number {
+        manifest = write_segment(storage, manifest, number, packs)?;
     }
-    Ok(manifest)
+    // The events are safe. What cannot be merged now, for want of room or since a file is damaged, is tried again with the next.
+    let merged = merge_all(storage, &mut manifest, Wish::Enough);
+    Ok(Segmented { manifest, not_merged: merged.err() })
+}
+
+/// Merges files as long as there are some to merge, and returns how many were made.
+fn merge_all(storage: &Storage, manifest: &mut Manifest, wish: Wish) -> Result<u64, ArchiveError> {
+    let mut made = 0;
+    loop {
+        let mut next = manifest.clone();
+        if !compact(storage, &mut next, wish)? {
+            return Ok(made);
+        }
+        *manifest = next.commit(storage)?;
+        made += 1;
+        retire_dropped(storage, manifest)?;
+    }
 }
 
 /// Makes a segment of a log that a program left behind.

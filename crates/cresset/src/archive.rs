@@ -128,7 +128,7 @@ pub(crate) fn compact(folder: &Path, out: &mut dyn Write) -> io::Result<Outcome>
     // A writer would make an archive where there is none.
     let compacted = Archive::open(folder)
         .and_then(|_| Writer::open(folder, WriterOptions::default()))
-        .and_then(|(mut writer, _)| writer.compact().and_then(|made| writer.close().map(|()| made)));
+        .and_then(|(mut writer, _)| writer.compact().and_then(|made| writer.close().map(|_| made)));
     match compacted {
         Ok(made) => writeln!(out, "{} made", counted(made, "file")).map(|()| Outcome::Done),
         Err(error) => told(&error, &mut io::stderr()),

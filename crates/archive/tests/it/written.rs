@@ -187,6 +187,39 @@ fn a_log_with_a_bit_turned_loses_that_pack_alone() {
     assert!(path.with_extension("damaged").exists());
 }
 
+/// Turns a bit in the middle of the first file of a folder.
+fn damage(folder: &Path) {
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let file = files.min().expect("a file");
+    let mut bytes = fs::read(&file).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).expect("room");
+}
+
+#[test]
+fn a_damaged_file_stops_neither_writing_nor_what_is_read_of_the_others() {
+    let folder = folder();
+    let mut writer = open(folder.path(), SMALL);
+    write(&mut writer, 0..20);
+    writer.close().expect("room");
+    damage(&folder.path().join("index"));
+    damage(&folder.path().join("events/test-one"));
+    let mut writer = open(folder.path(), SMALL);
+    // What cannot be told to be there is taken once more.
+    write(&mut writer, 0..20);
+    for begin in 1..30 {
+        write(&mut writer, begin * 20..begin * 20 + 20);
+    }
+    let not_merged = writer.close().expect("room");
+    assert!(not_merged.is_some());
+    let archive = Archive::open(folder.path()).expect("an archive");
+    assert_eq!(archive.verify(|_| {}).expect("it can be read").len(), 2);
+    let hunted = archive.hunt(&[Matcher::parse("10.0.1.0/24").expect("a range")]);
+    assert_eq!(hunted.damaged.len(), 1, "{:?}", hunted.damaged);
+    assert_eq!(hunted.seen[0].as_ref().map(|seen| seen.count), Some(256));
+}
+
 #[test]
 fn one_writes_at_a_time_and_others_read() {
     let folder = folder();
@@ -229,12 +262,7 @@ fn a_byte_that_has_changed_is_found_and_the_rest_is_read() {
     writer.close().expect("room");
     let archive = Archive::open(folder.path()).expect("an archive");
     assert_eq!(archive.verify(|_| {}).expect("it can be read"), []);
-    let events = folder.path().join("events/test-one");
-    let file = fs::read_dir(&events).expect("a folder").next().expect("a file").expect("an entry").path();
-    let mut bytes = fs::read(&file).expect("a file");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&file, bytes).expect("room");
+    damage(&folder.path().join("events/test-one"));
     let damages = archive.verify(|_| {}).expect("it can be read");
     assert_eq!(damages.len(), 1, "{damages:?}");
     assert!(damages[0].reason.contains("checksum"), "{damages:?}");

@@ -42,9 +42,19 @@ fn tell_repaired(repaired: Repaired, err: &mut dyn Write) -> io::Result<()> {
 
 /// Brings everything to the disk. `false` where that cannot be done; what is in the log already stays there.
 pub(super) fn close(writer: Writer, err: &mut dyn Write) -> io::Result<bool> {
-    let Err(error) = writer.close() else { return Ok(true) };
-    writeln!(err, "cresset: {}; run it again to finish the archive", escape::terminal(&with_causes(&error)))?;
-    Ok(false)
+    match writer.close() {
+        Ok(None) => Ok(true),
+        Ok(Some(error)) => {
+            let error = with_causes(&error);
+            writeln!(err, "archive: all events are there, and files were not merged: {}", escape::terminal(&error))?;
+            Ok(true)
+        }
+        Err(error) => {
+            let error = with_causes(&error);
+            writeln!(err, "cresset: {}; run it again to finish the archive", escape::terminal(&error))?;
+            Ok(false)
+        }
+    }
 }
 
 /// Leaves the archive's own files out of what is read, where it lies among the logs.
