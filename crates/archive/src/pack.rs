@@ -1,8 +1,9 @@
 //! A pack: some events as they lie in the write-ahead log, with all that is derived of them already.
 //!
 //! Made by the thread that has the events ([`Packer`]), written by the one that has the log, read again to make columns and
-//! the index of observables. Tables first, of names and other texts, sources and log sources; then the events, each with
-//! its length in front and numbers into the tables. A text that stands in the raw record is a place in that.
+//! the index of observables. First the events, each with its length in front, and numbers into the tables: those of names
+//! and other texts, of sources and of log sources stand behind; last, 8 bytes, where they begin. A text that stands in the
+//! raw record is a place in that.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -38,15 +39,12 @@ pub struct Packer {
     /// By interned name: its number among the texts of this pack.
     names: Vec<Option<u32>>,
     events: Vec<u8>,
-    count: u64,
     scratch: Scratch,
 }
 
 /// Memory for one event.
 #[derive(Debug, Default)]
 struct Scratch {
-    event: Vec<u8>,
-    fields: Vec<u8>,
     /// Observables: where their keys are, and their fields' names.
     keys: Vec<u8>,
     observables: Vec<(Range<usize>, u32)>,
@@ -78,6 +76,9 @@ impl Table<Box<str>> {
     }
 }
 
+/// Bytes of a length.
+const LENGTH_BYTES: usize = 4;
+
 // How a value lies in an event.
 const TEXT: u8 = 0;
 const TEXT_IN_RAW: u8 = 1;
@@ -100,7 +101,6 @@ impl Packer {
             log_sources: Table::new(),
             names: Vec::new(),
             events: Vec::new(),
-            count: 0,
             scratch: Scratch::default(),
         }
     }
@@ -112,32 +112,33 @@ impl Packer {
 
     /// Returns whether there is no event.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.events.is_empty()
     }
 
     /// Adds an event.
     pub fn add(&mut self, event: &Event) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.event.clear();
-        scratch.fields.clear();
-        self.put_origin(event, &mut scratch.event);
-        self.put_fields(event, &mut scratch.fields);
-        put_bytes(&mut scratch.event, &scratch.fields);
-        self.put_observables(event, &mut scratch);
-        put_bytes(&mut self.events, &scratch.event);
-        self.count += 1;
-        self.scratch = scratch;
+        let mut out = std::mem::take(&mut self.events);
+        put_with_length(&mut out, |out| {
+            self.put_origin(event, out);
+            put_with_length(out, |out| self.put_fields(event, out));
+            self.put_observables(event, out);
+        });
+        self.events = out;
     }
 
     /// Returns what was added since the last pack.
     pub fn take(&mut self) -> Pack {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.events);
+        let tables = bytes.len() as u64;
         put_table(&mut bytes, &self.texts.values, |out, text| put_bytes(out, text.as_bytes()));
         put_table(&mut bytes, &self.sources.values, |out, name| put_bytes(out, name.as_bytes()));
         put_table(&mut bytes, &self.log_sources.values, |out, log_source| put_log_source(out, log_source));
-        put_number(&mut bytes, self.count);
-        bytes.append(&mut self.events);
-        *self = Self { scratch: std::mem::take(&mut self.scratch), ..Self::new(self.keep) };
+        bytes.extend(tables.to_le_bytes());
+        // Packs are kept until their log is a segment.
+        bytes.shrink_to_fit();
+        // The next one will be about as large.
+        let events = Vec::with_capacity(bytes.len());
+        *self = Self { events, scratch: std::mem::take(&mut self.scratch), ..Self::new(self.keep) };
         Pack::parse(Bytes::from(bytes)).expect("it was written just so")
     }
 
@@ -219,8 +220,8 @@ impl Packer {
     }
 
     /// Adds each observable once, under the first of its fields.
-    fn put_observables(&mut self, event: &Event, scratch: &mut Scratch) {
-        let Scratch { event: out, keys, observables, .. } = scratch;
+    fn put_observables(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let Scratch { keys, observables } = &mut self.scratch;
         keys.clear();
         observables.clear();
         event.visit_raw_observables(ObservableKinds::ALL, |observable| {
@@ -240,6 +241,15 @@ impl Packer {
             put_bytes(out, &keys[key.clone()]);
         }
     }
+}
+
+/// Adds what `put` adds, with its length in front, in 4 bytes.
+fn put_with_length(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend([0; LENGTH_BYTES]);
+    put(out);
+    let length = u32::try_from(out.len() - start - LENGTH_BYTES).expect("readers bound a record below 4 GiB");
+    out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Returns the first entry with this very text.
@@ -277,7 +287,7 @@ pub struct Pack {
     texts: Vec<Range<usize>>,
     sources: Vec<Arc<Source>>,
     log_sources: Vec<Arc<LogSource>>,
-    /// Where the tables end.
+    /// Where the tables begin.
     tables: usize,
     events: Vec<Range<usize>>,
 }
@@ -286,41 +296,44 @@ impl Pack {
     /// Reads a pack; `None` where these bytes are none.
     pub(crate) fn parse(bytes: Bytes) -> Option<Self> {
         let all: &[u8] = &bytes;
-        let mut taker = Taker::new(all);
+        let (rest, tables) = all.split_last_chunk()?;
+        let tables = usize::try_from(u64::from_le_bytes(*tables)).ok()?;
+        let (packed, rest) = rest.split_at_checked(tables)?;
         let place = |slice: &[u8]| {
             let start = slice.as_ptr() as usize - all.as_ptr() as usize;
             start..start + slice.len()
         };
+        let mut taker = Taker::new(rest);
         let texts = take_table(&mut taker, |taker| taker.text().map(|text| place(text.as_bytes())))?;
         let sources = take_table(&mut taker, |taker| {
             let identity = SourceIdentity::Stream { began_nanos: 0 };
             Some(Arc::new(Source { name: taker.text()?.into(), identity }))
         })?;
         let log_sources = take_table(&mut taker, |taker| take_log_source(taker).map(Arc::new))?;
-        let count = taker.len()?;
-        let tables = place(taker.slice(0)?).start;
-        let mut events = Vec::new();
-        for _ in 0..count {
-            events.push(place(taker.bytes()?));
+        if !taker.is_empty() {
+            return None;
         }
-        taker.is_empty().then(|| Self { texts, sources, log_sources, tables, events, bytes: bytes.clone() })
+        let mut taker = Taker::new(packed);
+        let mut events = Vec::new();
+        while !taker.is_empty() {
+            events.push(place(take_with_length(&mut taker)?));
+        }
+        Some(Self { texts, sources, log_sources, tables, events, bytes: bytes.clone() })
     }
 
     /// Returns its bytes with only those events for which `keep` says so.
     pub(crate) fn filtered(&self, mut keep: impl FnMut(&PackedEvent<'_>) -> bool) -> Option<Self> {
         let kept: Vec<bool> = self.events().map(|event| keep(&event)).collect();
-        let count = kept.iter().filter(|kept| **kept).count();
-        if count == kept.len() {
+        if kept.iter().all(|kept| *kept) {
             return Some(self.clone());
         }
-        let mut bytes = self.bytes[..self.tables].to_vec();
-        // The count stands at the end of the tables.
-        let old_count_len = number_len(self.events.len() as u64);
-        bytes.truncate(self.tables - old_count_len);
-        put_number(&mut bytes, count as u64);
+        let mut bytes = Vec::new();
         for (range, _) in self.events.iter().zip(&kept).filter(|(_, kept)| **kept) {
-            put_bytes(&mut bytes, &self.bytes[range.clone()]);
+            bytes.extend_from_slice(&self.bytes[range.start - LENGTH_BYTES..range.end]);
         }
+        let tables = bytes.len() as u64;
+        bytes.extend_from_slice(&self.bytes[self.tables..self.bytes.len() - size_of_val(&tables)]);
+        bytes.extend(tables.to_le_bytes());
         Self::parse(Bytes::from(bytes))
     }
 
@@ -350,10 +363,10 @@ impl Pack {
     }
 }
 
-fn number_len(number: u64) -> usize {
-    let mut bytes = Vec::new();
-    put_number(&mut bytes, number);
-    bytes.len()
+/// Takes what has its length in front, in 4 bytes.
+fn take_with_length<'b>(taker: &mut Taker<'b>) -> Option<&'b [u8]> {
+    let length = u32::from_le_bytes(taker.array()?);
+    taker.slice(usize::try_from(length).ok()?)
 }
 
 fn take_table<'b, T>(taker: &mut Taker<'b>, take: impl Fn(&mut Taker<'b>) -> Option<T>) -> Option<Vec<T>> {
@@ -433,7 +446,7 @@ impl<'p> PackedEvent<'p> {
             number => pack.text(number - 1).map(Some),
         };
         let (host, user) = (text()?, text()?);
-        let (raw, fields) = (taker.text()?, taker.bytes()?);
+        let (raw, fields) = (taker.text()?, take_with_length(&mut taker)?);
         Some(PackedOrigin {
             id,
             time,
