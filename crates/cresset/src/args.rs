@@ -178,7 +178,7 @@ pub(crate) struct HuntArgs {
     #[arg(long, short = 'r', value_name = "PATH", conflicts_with_all = ["indicators", "value"])]
     pub(crate) rule: Vec<String>,
     /// Let rules look only at events of this long: 90d, 12h, 2w
-    #[arg(long, value_name = "TIME", value_parser = parse_span, requires = "rule")]
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
     pub(crate) last: Option<Duration>,
     /// Hunt indicators too that name private addresses, public resolvers, hashes of empty files and the like
     #[arg(long)]

@@ -23,6 +23,10 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
     if !args.rule.is_empty() {
         return rules::run(args, out);
     }
+    if args.last.is_some() {
+        writeln!(err, "cresset: --last is for --rule; values are looked for in all of the past")?;
+        return Ok(Outcome::Failed);
+    }
     let began = Instant::now();
     let Some(wanted) = Wanted::load(args, &mut err)? else { return Ok(Outcome::Failed) };
     let archive = match Archive::open(&args.archive) {

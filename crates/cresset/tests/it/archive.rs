@@ -176,6 +176,29 @@ fn a_damaged_file_is_told_and_the_rest_is_served() {
 }
 
 #[test]
+fn a_hunt_for_rules_finds_what_a_watch_finds() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample");
+    let path = |name: &str| sample.join(name).display().to_string();
+    let (logs, rules) = (path("logs"), path("rules"));
+    let run = Run::new(&[]);
+    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    for detection in lines(&run.cresset(&["watch", &logs, "-r", &rules, "-o", "jsonl", "--archive", "past"])) {
+        if detection["correlation"].is_null() {
+            *found.entry(detection["id"].as_str().expect("an id").to_owned()).or_default() += 1;
+        }
+    }
+    assert!(found.len() > 2, "{found:?}");
+    let hunted = lines(&run.cresset(&["hunt", "--archive", "past", "--rule", &rules, "-o", "jsonl"]));
+    for (id, count) in found {
+        let hunted = hunted.iter().find(|hunted| hunted["rule"] == id).unwrap_or_else(|| panic!("{id}"));
+        assert_eq!(hunted["count"], count, "{hunted}");
+        assert_eq!(hunted["days"], serde_json::json!({"2026-11-24": count}), "{hunted}");
+    }
+    let refused = run.cresset(&["hunt", "--archive", "past", "--value", "192.0.2.1", "--last", "3d"]);
+    assert!(refused.status == 1 && refused.err.contains("--last is for --rule"), "{}", refused.err);
+}
+
+#[test]
 fn wrong_folders_are_refused() {
     let run = Run::new(&[("a.json", &log(3)), ("other/thesis.txt", "years of work")]);
     let refused = run.cresset(&["watch", "a.json", "--archive", "other"]);
