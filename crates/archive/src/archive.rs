@@ -6,7 +6,7 @@ use std::path::Path;
 use cresset_event::{LogSource, Timestamp};
 
 use crate::error::ArchiveError;
-use crate::manifest::{LogSourceEntry, Manifest, count_log_sources};
+use crate::manifest::Manifest;
 use crate::pack::Pack;
 use crate::storage::Storage;
 use crate::wal;
@@ -83,22 +83,24 @@ impl Archive {
             stats.events += entry.rows;
             stats.event_files = (stats.event_files.0 + 1, stats.event_files.1 + entry.bytes);
             stats.times_unknown += entry.times_unknown;
-            entry.times.into_iter().for_each(|(first, last)| stats.widen(first, last));
-            stats.add_log_sources(&entry.log_sources);
+            widen(&mut stats.times, entry.times);
+            for entry in &entry.log_sources {
+                *stats.log_sources.entry(entry.log_source()).or_default() += entry.rows;
+            }
         }
         for entry in &self.manifest.index {
             stats.index_files = (stats.index_files.0 + 1, stats.index_files.1 + entry.bytes);
         }
-        let in_log: Vec<_> = self.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin()).collect();
-        for event in &in_log {
+        let in_log = self.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin());
+        for event in in_log {
             stats.events += 1;
             stats.events_in_log += 1;
+            *stats.log_sources.entry((**event.log_source).clone()).or_default() += 1;
             match event.time.known() {
-                Some(time) => stats.widen(time.as_nanos(), time.as_nanos()),
+                Some(time) => widen(&mut stats.times, Some((time.as_nanos(), time.as_nanos()))),
                 None => stats.times_unknown += 1,
             }
         }
-        stats.add_log_sources(&count_log_sources(in_log.iter().map(|event| &**event.log_source)));
         stats
     }
 
@@ -127,17 +129,11 @@ impl Archive {
     }
 }
 
-impl Stats {
-    fn widen(&mut self, first: i64, last: i64) {
+/// Widens first and last time by those of others, nanoseconds since 1970.
+pub(crate) fn widen(times: &mut Option<(Timestamp, Timestamp)>, others: Option<(i64, i64)>) {
+    if let Some((first, last)) = others {
         let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
-        let (before, after) = self.times.unwrap_or((first, last));
-        self.times = Some((first.min(before), last.max(after)));
-    }
-
-    fn add_log_sources(&mut self, entries: &[LogSourceEntry]) {
-        for entry in entries {
-            let LogSourceEntry { product, service, categories, rows } = entry.clone();
-            *self.log_sources.entry(LogSource { product, service, categories }).or_default() += rows;
-        }
+        let (one, other) = times.unwrap_or((first, last));
+        *times = Some((first.min(one), last.max(other)));
     }
 }

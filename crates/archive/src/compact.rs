@@ -21,7 +21,7 @@ use crate::append::append;
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED};
 use crate::error::ArchiveError;
 use crate::index::{IndexFile, merge};
-use crate::manifest::{EventFile, IndexEntry, LogSourceEntry, Manifest};
+use crate::manifest::{EventFile, IndexEntry, Manifest, add_log_sources};
 use crate::segment::{parquet_of, read};
 use crate::storage::Storage;
 
@@ -140,6 +140,7 @@ fn merge_events(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[
         Way::Append(_) => append(storage, &files, &file)?,
     };
     let times = files.iter().filter_map(|entry| entry.times);
+    let rows = files.iter().flat_map(|entry| &entry.log_sources).map(|entry| (entry.log_source(), entry.rows));
     let entry = EventFile {
         file,
         bytes,
@@ -147,7 +148,7 @@ fn merge_events(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[
         rows: files.iter().map(|entry| entry.rows).sum(),
         times: times.clone().map(|(first, _)| first).min().zip(times.map(|(_, last)| last).max()),
         times_unknown: files.iter().map(|entry| entry.times_unknown).sum(),
-        log_sources: add_log_sources(&files),
+        log_sources: add_log_sources(rows),
         is_full: columns >= FIXED.len() + FIELD_COLUMNS_MAX,
     };
     let gone = take_out(&mut manifest.events, places);
@@ -199,20 +200,6 @@ pub(crate) fn union(schemas: impl Iterator<Item = SchemaRef>) -> Option<SchemaRe
     }
     let fixed = FIXED.iter().map(|name| fields.remove(*name)).collect::<Option<Vec<_>>>()?;
     Some(Arc::new(Schema::new(fixed.into_iter().chain(fields.into_values()).collect::<Vec<_>>())))
-}
-
-fn add_log_sources(files: &[EventFile]) -> Vec<LogSourceEntry> {
-    let mut all: Vec<LogSourceEntry> = Vec::new();
-    for entry in files.iter().flat_map(|file| &file.log_sources) {
-        let same = |known: &&mut LogSourceEntry| {
-            (&known.product, &known.service, &known.categories) == (&entry.product, &entry.service, &entry.categories)
-        };
-        match all.iter_mut().find(same) {
-            Some(known) => known.rows += entry.rows,
-            None => all.push(entry.clone()),
-        }
-    }
-    all
 }
 
 /// Takes what stands at these places, in order, out of a list.

@@ -3,17 +3,18 @@
 //! Each file of the index is asked once for all values; what is in the write-ahead log still is indexed on the spot. A count
 //! is of pairs of an event and a value: an event with two domains below the one that is looked for counts twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_event::{EventId, Matcher, Timestamp};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, widen};
 use crate::error::ArchiveError;
 use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Wanted, show_key};
 use crate::pack::Pack;
 use crate::segment::add_observables;
+use crate::table::Table;
 
 /// Most events and values that are told as examples of what was seen.
 const EXAMPLES_MAX: usize = 3;
@@ -67,7 +68,7 @@ impl Archive {
         let wanted: Vec<Wanted> = matchers.iter().map(Wanted::of).collect();
         let mut seen = vec![None; matchers.len()];
         let mut damaged = Vec::new();
-        let (mut hosts, mut sources) = (Shared::default(), Shared::default());
+        let (mut hosts, mut sources) = (Table::default(), Table::default());
         let files = self
             .manifest
             .index
@@ -77,7 +78,7 @@ impl Archive {
             let looked = file.and_then(|file| look_into(&file, &wanted, &mut hosts, &mut sources, &mut seen));
             damaged.extend(looked.err());
         }
-        let (mut hosts, mut sources) = (hosts.adder(), sources.adder());
+        let (mut hosts, mut sources) = (Adder::new(hosts.values()), Adder::new(sources.values()));
         let mut finish = |Sum { seen, hosts: of_hosts, sources: of_sources }: Sum| Seen {
             hosts: hosts.sum(&of_hosts),
             sources: sources.sum(&of_sources),
@@ -113,8 +114,8 @@ struct Sum {
 fn look_into(
     file: &IndexFile,
     wanted: &[Wanted],
-    hosts: &mut Shared,
-    sources: &mut Shared,
+    hosts: &mut Table<Arc<str>>,
+    sources: &mut Table<Arc<str>>,
     sums: &mut [Option<Sum>],
 ) -> Result<(), ArchiveError> {
     let mut names: Option<FileNames> = None;
@@ -145,9 +146,13 @@ struct FileNames {
 }
 
 impl FileNames {
-    fn load(file: &IndexFile, hosts: &mut Shared, sources: &mut Shared) -> Result<Self, ArchiveError> {
+    fn load(
+        file: &IndexFile,
+        hosts: &mut Table<Arc<str>>,
+        sources: &mut Table<Arc<str>>,
+    ) -> Result<Self, ArchiveError> {
         let names = file.names()?;
-        let (hosts, sources) = (hosts.numbers(names.hosts.iter()), sources.numbers(names.sources.iter()));
+        let (hosts, sources) = (numbers(hosts, names.hosts.iter()), numbers(sources, names.sources.iter()));
         Ok(Self { names, hosts, sources })
     }
 }
@@ -167,13 +172,6 @@ fn add_counts(counts: &mut Vec<(u32, u64)>, its_counts: &[(u32, u64)], numbers: 
     }
 }
 
-/// Names of several files, each once.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    names: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
-}
-
 /// Adds up counts by name. The names come to thousands, and so do those of each value that is common.
 struct Adder<'s> {
     names: &'s [Arc<str>],
@@ -184,38 +182,20 @@ struct Adder<'s> {
     counts: Vec<u64>,
 }
 
-impl Shared {
-    /// Returns the numbers of a file's names here.
-    pub(crate) fn numbers<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
-        let number = |name: &str| match self.numbers.get(name) {
-            Some(number) => *number,
-            None => {
-                let number = u32::try_from(self.names.len()).expect("there are far fewer names");
-                let name: Arc<str> = name.into();
-                self.names.push(Arc::clone(&name));
-                self.numbers.insert(name, number);
-                number
-            }
-        };
-        names.map(number).collect()
-    }
+/// Returns the numbers of a file's names among those of all files.
+pub(crate) fn numbers<'n>(shared: &mut Table<Arc<str>>, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
+    names.map(|name| shared.number(name, || name.into())).collect()
+}
 
-    /// Returns how many names there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    fn adder(&self) -> Adder<'_> {
-        let names = &self.names[..];
+impl<'s> Adder<'s> {
+    fn new(names: &'s [Arc<str>]) -> Self {
         let mut ranked: Vec<u32> = (0..).take(names.len()).collect();
         ranked.sort_unstable_by_key(|number| &names[*number as usize]);
         let mut ranks = vec![0; names.len()];
         ranked.iter().zip(0..).for_each(|(number, rank)| ranks[*number as usize] = rank);
-        Adder { names, ranks, ranked, counts: vec![0; names.len()] }
+        Self { names, ranks, ranked, counts: vec![0; names.len()] }
     }
-}
 
-impl Adder<'_> {
     /// Returns each name once with all of its counts, the most frequent first, and by name where they are alike.
     fn sum(&mut self, parts: &[(u32, u64)]) -> Vec<(Arc<str>, u64)> {
         let mut order = Vec::new();
@@ -239,11 +219,7 @@ impl Adder<'_> {
 impl Seen {
     fn add(&mut self, key: &[u8], sighting: &Sighting, names: &Names) {
         self.count += sighting.count;
-        if let Some((first, last)) = sighting.times {
-            let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
-            let (one, other) = self.times.unwrap_or((first, last));
-            self.times = Some((first.min(one), last.max(other)));
-        }
+        widen(&mut self.times, sighting.times);
         let value = show_key(key).map(|(_, value)| value).unwrap_or_default();
         self.add_examples(&value, &sighting.examples, names);
         if self.values.len() < VALUES_MAX || self.values.contains_key(&value) {

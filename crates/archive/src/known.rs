@@ -5,7 +5,6 @@
 //! needed and kept while there is room.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::rc::Rc;
 
 use arrow_array::cast::AsArray;
 use bytes::Bytes;
@@ -16,7 +15,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::error::ArchiveError;
 use crate::manifest::{EventFile, Manifest};
 use crate::pack::PackedOrigin;
-use crate::segment::folder_of;
 use crate::storage::Storage;
 
 /// Most ids that are kept in memory, 16 bytes each.
@@ -26,10 +24,15 @@ const IDS_MAX: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     folders: HashMap<String, Vec<EventFile>>,
-    loaded: HashMap<String, Rc<Vec<EventId>>>,
-    /// The files whose ids are loaded, the one that was loaded first in front.
+    loaded: Loaded,
+}
+
+/// The ids of some files.
+#[derive(Debug, Default)]
+struct Loaded {
+    ids: HashMap<String, Vec<EventId>>,
+    /// The files, the one that was loaded first in front.
     order: VecDeque<String>,
-    ids: usize,
 }
 
 impl Known {
@@ -40,41 +43,37 @@ impl Known {
             self.folders.entry(entry.folder().to_owned()).or_default().push(entry.clone());
         }
         let listed: HashSet<&str> = manifest.events.iter().map(|entry| entry.file.as_str()).collect();
-        self.loaded.retain(|file, _| listed.contains(file.as_str()));
-        self.order.retain(|file| listed.contains(file.as_str()));
-        self.ids = self.loaded.values().map(|ids| ids.len()).sum();
+        self.loaded.ids.retain(|file, _| listed.contains(file.as_str()));
+        self.loaded.order.retain(|file| listed.contains(file.as_str()));
     }
 
-    /// Returns whether an event is in one of the files.
-    pub(crate) fn has(&mut self, storage: &Storage, event: &PackedOrigin<'_>) -> bool {
+    /// Returns whether an event of this folder is in one of the files.
+    pub(crate) fn has(&mut self, storage: &Storage, folder: &str, event: &PackedOrigin<'_>) -> bool {
+        let Self { folders, loaded } = self;
+        let files = folders.get(folder).map_or(&[][..], Vec::as_slice);
         let time = event.time.known();
-        let folder = format!("events/{}", folder_of(event));
-        let files = self.folders.get(&folder).map_or(&[][..], Vec::as_slice);
-        let places: Vec<usize> = (0..files.len()).filter(|place| files[*place].may_hold(time)).collect();
-        for place in places {
-            let entry = self.folders[&folder][place].clone();
-            if self.ids_of(storage, &entry).binary_search(&event.id).is_ok() {
-                return true;
-            }
-        }
-        false
+        files
+            .iter()
+            .filter(|entry| entry.may_hold(time))
+            .any(|entry| loaded.ids_of(storage, entry).binary_search(&event.id).is_ok())
     }
+}
 
-    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> Rc<Vec<EventId>> {
-        if let Some(ids) = self.loaded.get(&entry.file) {
-            return Rc::clone(ids);
+impl Loaded {
+    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> &[EventId] {
+        if !self.ids.contains_key(&entry.file) {
+            // Of a file that is damaged nothing is known: better an event twice than never.
+            let ids = load_ids(storage, entry).unwrap_or_default();
+            let mut count = ids.len() + self.ids.values().map(Vec::len).sum::<usize>();
+            while count > IDS_MAX
+                && let Some(first) = self.order.pop_front()
+            {
+                count -= self.ids.remove(&first).map_or(0, |ids| ids.len());
+            }
+            self.order.push_back(entry.file.clone());
+            self.ids.insert(entry.file.clone(), ids);
         }
-        // Of a file that is damaged nothing is known: better an event twice than never.
-        let ids = Rc::new(load_ids(storage, entry).unwrap_or_default());
-        self.ids += ids.len();
-        while self.ids > IDS_MAX
-            && let Some(first) = self.order.pop_front()
-        {
-            self.ids -= self.loaded.remove(&first).map_or(0, |ids| ids.len());
-        }
-        self.order.push_back(entry.file.clone());
-        self.loaded.insert(entry.file.clone(), Rc::clone(&ids));
-        ids
+        &self.ids[&entry.file]
     }
 }
 

@@ -19,6 +19,7 @@ mod rows;
 mod scan;
 mod segment;
 mod storage;
+mod table;
 mod wal;
 mod wire;
 mod writer;

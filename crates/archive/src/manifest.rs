@@ -3,6 +3,7 @@
 //! A version is a file of its own, `manifest/NUMBER.json`; the highest number holds. It is written when all files that it
 //! names are on the disk, and is there as a whole or not at all. A file that no version names is rubbish.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use cresset_event::{LogSource, Timestamp};
@@ -152,10 +153,7 @@ impl EventFile {
 
     /// Returns the log sources that there are.
     pub(crate) fn log_sources(&self) -> impl Iterator<Item = LogSource> {
-        self.log_sources.iter().map(|entry| {
-            let LogSourceEntry { product, service, categories, .. } = entry.clone();
-            LogSource { product, service, categories }
-        })
+        self.log_sources.iter().map(LogSourceEntry::log_source)
     }
 
     /// Returns whether an event of this time may be in the file.
@@ -167,12 +165,20 @@ impl EventFile {
     }
 }
 
-/// Counts rows by log source.
-pub(crate) fn count_log_sources<'l>(log_sources: impl Iterator<Item = &'l LogSource>) -> Vec<LogSourceEntry> {
-    let mut counts: BTreeMap<&LogSource, u64> = BTreeMap::new();
-    log_sources.for_each(|log_source| *counts.entry(log_source).or_default() += 1);
-    let entry = |(log_source, rows): (&LogSource, u64)| {
-        let LogSource { product, service, categories } = log_source.clone();
+impl LogSourceEntry {
+    /// Returns the log source.
+    pub(crate) fn log_source(&self) -> LogSource {
+        let Self { product, service, categories, .. } = self.clone();
+        LogSource { product, service, categories }
+    }
+}
+
+/// Adds up rows by log source.
+pub(crate) fn add_log_sources<L: Borrow<LogSource> + Ord>(rows: impl Iterator<Item = (L, u64)>) -> Vec<LogSourceEntry> {
+    let mut counts: BTreeMap<L, u64> = BTreeMap::new();
+    rows.for_each(|(log_source, rows)| *counts.entry(log_source).or_default() += rows);
+    let entry = |(log_source, rows): (L, u64)| {
+        let LogSource { product, service, categories } = log_source.borrow().clone();
         LogSourceEntry { product, service, categories, rows }
     };
     counts.into_iter().map(entry).collect()

@@ -5,8 +5,6 @@
 //! and other texts, of sources and of log sources stand behind; last, 8 bytes, where they begin. A text that stands in the
 //! raw record is a place in that.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +15,7 @@ use cresset_event::{
 };
 
 use crate::index::push_key;
+use crate::table::Table;
 use crate::wire::{Taker, put_bytes, put_number, put_signed};
 
 /// Whether events keep their raw form.
@@ -50,32 +49,6 @@ struct Scratch {
     observables: Vec<(Range<usize>, u32)>,
 }
 
-/// Values by number, in the order in which they were first met.
-#[derive(Debug)]
-struct Table<T> {
-    numbers: HashMap<T, u32, foldhash::fast::FixedState>,
-    values: Vec<T>,
-}
-
-impl<T: Hash + Eq + Clone> Table<T> {
-    fn new() -> Self {
-        Self { numbers: HashMap::default(), values: Vec::new() }
-    }
-
-    fn add(&mut self, value: T) -> u32 {
-        let number = u32::try_from(self.values.len()).expect("a pack is far smaller");
-        self.values.push(value.clone());
-        self.numbers.insert(value, number);
-        number
-    }
-}
-
-impl Table<Box<str>> {
-    fn number(&mut self, text: &str) -> u32 {
-        self.numbers.get(text).copied().unwrap_or_else(|| self.add(text.into()))
-    }
-}
-
 /// Bytes of a length.
 const LENGTH_BYTES: usize = 4;
 
@@ -96,9 +69,9 @@ impl Packer {
     pub fn new(keep: Keep) -> Self {
         Self {
             keep,
-            texts: Table::new(),
-            sources: Table::new(),
-            log_sources: Table::new(),
+            texts: Table::default(),
+            sources: Table::default(),
+            log_sources: Table::default(),
             names: Vec::new(),
             events: Vec::new(),
             scratch: Scratch::default(),
@@ -130,9 +103,9 @@ impl Packer {
     pub fn take(&mut self) -> Pack {
         let mut bytes = std::mem::take(&mut self.events);
         let tables = bytes.len() as u64;
-        put_table(&mut bytes, &self.texts.values, |out, text| put_bytes(out, text.as_bytes()));
-        put_table(&mut bytes, &self.sources.values, |out, name| put_bytes(out, name.as_bytes()));
-        put_table(&mut bytes, &self.log_sources.values, |out, log_source| put_log_source(out, log_source));
+        put_table(&mut bytes, self.texts.values(), |out, text| put_bytes(out, text.as_bytes()));
+        put_table(&mut bytes, self.sources.values(), |out, name| put_bytes(out, name.as_bytes()));
+        put_table(&mut bytes, self.log_sources.values(), |out, log_source| put_log_source(out, log_source));
         bytes.extend(tables.to_le_bytes());
         // Packs are kept until their log is a segment.
         bytes.shrink_to_fit();
@@ -153,17 +126,15 @@ impl Packer {
             EventTime::Unknown(why) => out.push(code_of(why)),
         }
         out.extend_from_slice(&origin.arrived.as_nanos().to_le_bytes());
-        let log_source = self.log_sources.numbers.get(&*origin.log_source).copied();
-        let log_source = log_source.unwrap_or_else(|| self.log_sources.add(Arc::clone(&origin.log_source)));
+        let log_source = self.log_sources.number(&*origin.log_source, || Arc::clone(&origin.log_source));
         put_number(out, log_source.into());
-        let source = self.sources.numbers.get(&*origin.source.name).copied();
-        let source = source.unwrap_or_else(|| self.sources.add(origin.source.name.as_str().into()));
+        let source = self.sources.number(&*origin.source.name, || origin.source.name.as_str().into());
         put_number(out, source.into());
         put_number(out, origin.record);
         put_number(out, origin.offset);
         put_number(out, event.fields_cut());
         for subject in [Subject::Host, Subject::User] {
-            let number = event.subject(subject).map_or(0, |text| self.texts.number(&text) + 1);
+            let number = event.subject(subject).map_or(0, |text| self.texts.number(&*text, || (&*text).into()) + 1);
             put_number(out, number.into());
         }
         put_bytes(out, self.raw(event).as_bytes());
@@ -211,12 +182,16 @@ impl Packer {
     }
 
     fn name(&mut self, entry: &Entry<'_>) -> u32 {
-        let Some(id) = entry.field() else { return self.texts.number(&entry.name()) };
+        let texts = &mut self.texts;
+        let mut number = || {
+            let name = entry.name();
+            texts.number(&*name, || (&*name).into())
+        };
+        let Some(id) = entry.field() else { return number() };
         if self.names.len() <= id.index() {
             self.names.resize(id.index() + 1, None);
         }
-        let texts = &mut self.texts;
-        *self.names[id.index()].get_or_insert_with(|| texts.number(&entry.name()))
+        *self.names[id.index()].get_or_insert_with(number)
     }
 
     /// Adds each observable once, under the first of its fields.

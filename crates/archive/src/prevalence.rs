@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use cresset_event::{Matcher, Timestamp};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, widen};
 use crate::error::ArchiveError;
-use crate::hunt::Shared;
+use crate::hunt::numbers;
 use crate::index::{IndexFile, Wanted};
+use crate::table::Table;
 
 /// An archive's index, held open.
 pub struct Prevalence {
@@ -32,14 +33,14 @@ pub struct Common {
 impl Archive {
     /// Holds the index open, to be asked how common values are.
     pub fn prevalence(&self) -> Result<Prevalence, ArchiveError> {
-        let mut hosts = Shared::default();
+        let mut hosts = Table::default();
         let mut files = Vec::new();
         for entry in &self.manifest.index {
             let file = IndexFile::open(&entry.file, Arc::new(self.storage.file(&entry.file, entry.bytes)))?;
-            let numbers = hosts.numbers(file.names()?.hosts.iter());
-            files.push((file, numbers));
+            let its_numbers = numbers(&mut hosts, file.names()?.hosts.iter());
+            files.push((file, its_numbers));
         }
-        Ok(Prevalence { files, hosts: hosts.len() })
+        Ok(Prevalence { files, hosts: hosts.values().len() })
     }
 }
 
@@ -52,7 +53,7 @@ impl Prevalence {
         for (file, numbers) in &self.files {
             file.look_up(&wanted, |_, _, sighting| {
                 common.count += sighting.count;
-                common.widen(sighting.times);
+                widen(&mut common.times, sighting.times);
                 for (host, _) in sighting.hosts {
                     let seen = numbers.get(host as usize).and_then(|number| seen_on.get_mut(*number as usize));
                     if let Some(seen) = seen {
@@ -62,15 +63,5 @@ impl Prevalence {
             })?;
         }
         Ok(common)
-    }
-}
-
-impl Common {
-    fn widen(&mut self, times: Option<(i64, i64)>) {
-        if let Some((first, last)) = times {
-            let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
-            let (one, other) = self.times.unwrap_or((first, last));
-            self.times = Some((first.min(one), last.max(other)));
-        }
     }
 }

@@ -1,10 +1,12 @@
 //! A segment: what one write-ahead log, or several, come to as files. One Parquet file a log source, and an index.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use bytes::Bytes;
+use cresset_event::LogSource;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -15,7 +17,7 @@ use parquet::schema::types::ColumnPath;
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED, columns};
 use crate::error::ArchiveError;
 use crate::index::{IndexBuilder, Seen};
-use crate::manifest::{EventFile, IndexEntry, Manifest, count_log_sources};
+use crate::manifest::{EventFile, IndexEntry, Manifest, add_log_sources};
 use crate::pack::{Pack, PackedOrigin};
 use crate::storage::Storage;
 
@@ -28,17 +30,22 @@ const PAGE_BYTES: usize = 4 << 20;
 pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> Result<(), ArchiveError> {
     let damaged = || ArchiveError::damaged("wal", "an event is not as it was packed");
     let mut folders: BTreeMap<String, Vec<PackedOrigin<'_>>> = BTreeMap::new();
+    let mut names = Folders::default();
     let mut index = IndexBuilder::new();
     for event in packs.iter().flat_map(Pack::events) {
         let event = event.origin().ok_or_else(damaged)?;
         add_observables(&mut index, &event).ok_or_else(damaged)?;
-        folders.entry(folder_of(&event)).or_default().push(event);
+        let folder = names.of(event.log_source);
+        match folders.get_mut(folder) {
+            Some(events) => events.push(event),
+            None => drop(folders.insert(folder.to_owned(), vec![event])),
+        }
     }
     for (folder, mut events) in folders {
         // Those without a time come last, in the order of their arrival.
         events.sort_by_key(|event| (event.time.known().is_none(), event.time.known(), event.arrived));
         let batch = columns(&events).ok_or_else(damaged)?;
-        let file = format!("events/{folder}/{:010}.parquet", manifest.take_number());
+        let file = format!("{folder}/{:010}.parquet", manifest.take_number());
         let bytes = parquet_of(&batch);
         let known = events.iter().filter_map(|event| event.time.known()).map(|time| time.as_nanos());
         let times = known.clone().min().zip(known.clone().max());
@@ -48,7 +55,7 @@ pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) 
             rows: events.len() as u64,
             times,
             times_unknown: (events.len() - known.count()) as u64,
-            log_sources: count_log_sources(events.iter().map(|event| &**event.log_source)),
+            log_sources: add_log_sources(events.iter().map(|event| (&**event.log_source, 1))),
             is_full: batch.num_columns() >= FIXED.len() + FIELD_COLUMNS_MAX,
             file,
         };
@@ -70,16 +77,26 @@ pub(crate) fn add_observables(index: &mut IndexBuilder, event: &PackedOrigin<'_>
     event.visit_observables(|key, field| index.add(key, seen(field)))
 }
 
-/// Returns the folder for the events of a log source: its product and service.
-pub(crate) fn folder_of(event: &PackedOrigin<'_>) -> String {
-    let words = [event.log_source.product.as_deref(), event.log_source.service.as_deref()];
+/// The folders of log sources. Events of a pack share theirs, so that a folder is named once for most of them.
+#[derive(Debug, Default)]
+pub(crate) struct Folders {
+    last: Option<(Arc<LogSource>, String)>,
+}
+
+impl Folders {
+    /// Returns the folder for the events of a log source: its product and service.
+    pub(crate) fn of(&mut self, log_source: &Arc<LogSource>) -> &str {
+        let last = self.last.take().filter(|(last, _)| Arc::ptr_eq(last, log_source));
+        &self.last.insert(last.unwrap_or_else(|| (Arc::clone(log_source), folder_of(log_source)))).1
+    }
+}
+
+fn folder_of(log_source: &LogSource) -> String {
+    let words = [log_source.product.as_deref(), log_source.service.as_deref()];
     let words: Vec<&str> = words.into_iter().flatten().collect();
     let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
-    if words.is_empty() {
-        "other".into()
-    } else {
-        words.join("-").chars().map(|c| if c == '-' { c } else { plain(c) }).collect()
-    }
+    let words: String = words.join("-").chars().map(|c| if c == '-' { c } else { plain(c) }).collect();
+    format!("events/{}", if words.is_empty() { "other" } else { &words })
 }
 
 /// Returns how files of events are written.

@@ -182,7 +182,7 @@ impl Storage {
 }
 
 /// Where a file goes that is put aside.
-fn retired(name: &str) -> String {
+pub(crate) fn retired(name: &str) -> String {
     format!("{RETIRED}/{name}")
 }
 

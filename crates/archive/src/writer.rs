@@ -17,8 +17,8 @@ use crate::error::ArchiveError;
 use crate::known::Known;
 use crate::manifest::Manifest;
 use crate::pack::{Keep, Pack, Packer};
-use crate::segment;
-use crate::storage::{RETIRED, Storage, make_folder};
+use crate::segment::{self, Folders};
+use crate::storage::{RETIRED, Storage, make_folder, retired};
 use crate::wal::{self, WalWriter};
 
 /// How an archive is written.
@@ -146,13 +146,13 @@ impl Writer {
         if self.log.writer.byte_len() >= self.options.log_bytes {
             self.seal()?;
         }
-        let new = self.only_new(pack)?;
+        let (new, ids) = self.only_new(pack)?;
         let appended = Appended { new: new.len() as u64, known: (pack.len() - new.len()) as u64 };
         if new.is_empty() {
             return Ok(appended);
         }
         self.log.writer.append(&new)?;
-        self.log.ids.extend(new.events().filter_map(|event| event.origin()).map(|event| event.id));
+        self.log.ids.extend(ids);
         self.log.unsynced_bytes += new.bytes().len() as u64;
         self.log.packs.push(new);
         if self.log.unsynced_bytes >= self.options.sync_bytes {
@@ -190,18 +190,19 @@ impl Writer {
         Ok(self.not_merged)
     }
 
-    fn only_new(&mut self, pack: &Pack) -> Result<Pack, ArchiveError> {
+    /// Returns those events that are new, each once, and their ids.
+    fn only_new(&mut self, pack: &Pack) -> Result<(Pack, HashSet<EventId>), ArchiveError> {
         let Self { known, storage, log, sealed, .. } = self;
-        let mut in_pack = HashSet::new();
+        let (mut ids, mut folders) = (HashSet::new(), Folders::default());
         let new = pack.filtered(|event| {
             let Some(event) = event.origin() else { return false };
             let is_known = log.ids.contains(&event.id)
                 || sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&event.id))
-                || !in_pack.insert(event.id)
-                || known.has(storage, &event);
-            !is_known
+                || known.has(storage, folders.of(event.log_source), &event);
+            !is_known && ids.insert(event.id)
         });
-        new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made"))
+        let new = new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made"))?;
+        Ok((new, ids))
     }
 
     /// Begins the next log, and makes the full one a segment on a thread of its own.
@@ -365,9 +366,9 @@ fn sweep(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
             }
         }
     }
-    let retired: HashSet<String> = manifest.dropped.iter().map(|(file, _)| format!("{RETIRED}/{file}")).collect();
+    let put_aside: HashSet<String> = manifest.dropped.iter().map(|(file, _)| retired(file)).collect();
     for (file, _) in storage.list(RETIRED)? {
-        if !retired.contains(&file) {
+        if !put_aside.contains(&file) {
             storage.delete(&file)?;
         }
     }
