@@ -7,8 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt64Type};
-use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, DictionaryArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, TimestampNanosecondArray,
+    UInt64Array,
+};
 use cresset_event::{
     Event, EventBuilder, EventId, EventTime, LogSource, Origin, Source, SourceIdentity, Timestamp, UnknownTime, Value,
 };
@@ -26,10 +29,49 @@ pub(crate) fn word_of(why: UnknownTime) -> &'static str {
 
 /// Columns of events, to be read row by row.
 pub(crate) struct Rows<'b> {
-    batch: &'b RecordBatch,
+    columns: Columns<'b>,
     shapes: Vec<Vec<ShapeField<'b>>>,
     sources: HashMap<&'b str, Arc<Source>>,
     log_sources: HashMap<LogSource, Arc<LogSource>>,
+}
+
+/// The columns that each file has, but those that nothing is read of.
+#[derive(Clone, Copy)]
+struct Columns<'b> {
+    id: &'b FixedSizeBinaryArray,
+    time: &'b TimestampNanosecondArray,
+    time_unknown: &'b StringArray,
+    arrived: &'b TimestampNanosecondArray,
+    product: &'b StringArray,
+    service: &'b StringArray,
+    categories: &'b ListArray,
+    source: &'b StringArray,
+    record: &'b UInt64Array,
+    offset: &'b UInt64Array,
+    raw: &'b StringArray,
+    shape: &'b DictionaryArray<Int32Type>,
+    rest: &'b ListArray,
+}
+
+impl<'b> Columns<'b> {
+    fn of(batch: &'b RecordBatch) -> Option<Self> {
+        let column = |name| batch.column_by_name(name);
+        Some(Self {
+            id: column("id")?.as_fixed_size_binary_opt()?,
+            time: column("time")?.as_primitive_opt()?,
+            time_unknown: column("time_unknown")?.as_string_opt()?,
+            arrived: column("arrived")?.as_primitive_opt()?,
+            product: column("product")?.as_string_opt()?,
+            service: column("service")?.as_string_opt()?,
+            categories: column("categories")?.as_list_opt()?,
+            source: column("source")?.as_string_opt()?,
+            record: column("record")?.as_primitive_opt()?,
+            offset: column("offset")?.as_primitive_opt()?,
+            raw: column("raw")?.as_string_opt()?,
+            shape: column("shape")?.as_dictionary_opt()?,
+            rest: column("rest")?.as_list_opt()?,
+        })
+    }
 }
 
 /// A field of a shape, and where its value is.
@@ -62,27 +104,27 @@ enum Kind {
 impl<'b> Rows<'b> {
     /// Prepares columns to be read; `None` where they are not those of events.
     pub(crate) fn new(batch: &'b RecordBatch) -> Option<Self> {
-        let shapes = batch.column_by_name("shape")?.as_dictionary_opt::<Int32Type>()?;
-        let shapes = shapes.values().as_string_opt::<i32>()?;
+        let columns = Columns::of(batch)?;
+        let shapes = columns.shape.values().as_string_opt::<i32>()?;
         let shapes = shapes.iter().map(|shape| parse_shape(batch, shape?)).collect::<Option<_>>()?;
-        Some(Self { batch, shapes, sources: HashMap::new(), log_sources: HashMap::new() })
+        Some(Self { columns, shapes, sources: HashMap::new(), log_sources: HashMap::new() })
     }
 
     /// Returns the event of a row; `None` where it cannot be one.
     pub(crate) fn event(&mut self, row: usize, builder: &mut EventBuilder) -> Option<Event> {
         builder.clear();
-        if let Some(raw) = self.text("raw", row) {
+        if let Some(raw) = text(self.columns.raw, row) {
             builder.set_raw(raw);
         }
         self.push_fields(row, builder)?;
-        let id = self.batch.column_by_name("id")?.as_fixed_size_binary_opt()?.value(row).try_into().ok()?;
+        let id = self.columns.id.value(row).try_into().ok()?;
         let origin = self.origin(row)?;
         Some(builder.finish(origin).with_id(EventId::from_bytes(id)))
     }
 
     fn push_fields(&self, row: usize, builder: &mut EventBuilder) -> Option<()> {
-        let shape = self.batch.column_by_name("shape")?.as_dictionary_opt::<Int32Type>()?.key(row)?;
-        let rest = self.batch.column_by_name("rest")?.as_list_opt::<i32>()?.value(row);
+        let shape = self.columns.shape.key(row)?;
+        let rest = self.columns.rest.value(row);
         let mut rest = rest.as_string_opt::<i32>()?.iter().flatten();
         let mut values = Vec::new();
         for field in self.shapes.get(shape)? {
@@ -105,32 +147,30 @@ impl<'b> Rows<'b> {
     }
 
     fn origin(&mut self, row: usize) -> Option<Origin> {
-        let number = |name: &str| Some(self.batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>()?.value(row));
-        let time = |name: &str| {
-            let column = self.batch.column_by_name(name)?.as_primitive_opt::<TimestampNanosecondType>()?;
-            Some(column.is_valid(row).then(|| Timestamp::from_nanos(column.value(row))))
-        };
-        let (record, offset) = (number("record")?, number("offset")?);
-        let time_or_reason = match time("time")? {
+        let Columns { time, time_unknown, arrived, record, offset, .. } = self.columns;
+        let moment =
+            |column: &TimestampNanosecondArray| column.is_valid(row).then(|| Timestamp::from_nanos(column.value(row)));
+        let time_or_reason = match moment(time) {
             Some(time) => EventTime::Known(time),
-            None => EventTime::Unknown(reason_of(self.text("time_unknown", row).unwrap_or_default())),
+            None => EventTime::Unknown(reason_of(text(time_unknown, row).unwrap_or_default())),
         };
-        let arrived = time("arrived")??;
+        let (arrived, record, offset) = (moment(arrived)?, record.value(row), offset.value(row));
         let (source, log_source) = (self.source(row)?, self.log_source(row)?);
         Some(Origin { source, record, offset, log_source, time: time_or_reason, arrived })
     }
 
     fn source(&mut self, row: usize) -> Option<Arc<Source>> {
-        let name = self.text("source", row)?;
+        let name = text(self.columns.source, row)?;
         let make = || Arc::new(Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos: 0 } });
         Some(Arc::clone(self.sources.entry(name).or_insert_with(make)))
     }
 
     fn log_source(&mut self, row: usize) -> Option<Arc<LogSource>> {
-        let categories = self.batch.column_by_name("categories")?.as_list_opt::<i32>()?.value(row);
+        let Columns { product, service, categories, .. } = self.columns;
+        let categories = categories.value(row);
         let categories = categories.as_string_opt::<i32>()?.iter().flatten().map(str::to_owned).collect();
-        let word = |name| self.text(name, row).map(str::to_owned);
-        let log_source = LogSource { product: word("product"), service: word("service"), categories };
+        let word = |column| text(column, row).map(str::to_owned);
+        let log_source = LogSource { product: word(product), service: word(service), categories };
         if let Some(known) = self.log_sources.get(&log_source) {
             return Some(Arc::clone(known));
         }
@@ -138,11 +178,10 @@ impl<'b> Rows<'b> {
         self.log_sources.insert(log_source, Arc::clone(&shared));
         Some(shared)
     }
+}
 
-    fn text(&self, name: &str, row: usize) -> Option<&'b str> {
-        let column = self.batch.column_by_name(name)?.as_string_opt::<i32>()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
+fn text(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
 }
 
 fn reason_of(word: &str) -> UnknownTime {
