@@ -114,7 +114,7 @@ impl Archive {
                 Ok(found) if found.len() as u64 != bytes => Some(format!("{} bytes in place of {bytes}", found.len())),
                 Ok(found) if crc32fast::hash(&found) != crc32 => Some("its checksum differs".into()),
                 Ok(_) => None,
-                Err(error) => Some(crate::error::with_causes(&error)),
+                Err(error) => Some(error.with_causes()),
             };
             damages.extend(reason.map(|reason| Damage { file: file.clone(), reason }));
             progress(bytes);

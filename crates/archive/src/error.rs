@@ -71,6 +71,11 @@ impl ArchiveError {
         false
     }
 
+    /// Returns what is wrong with its causes, on one line.
+    pub fn with_causes(&self) -> String {
+        with_causes(self)
+    }
+
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {
         Self::Io { path: path.to_owned(), cause }
     }

@@ -13,20 +13,9 @@ use crate::args::{ArchiveStatsArgs, CheckOutput};
 use crate::escape;
 use crate::output::rows::{bar, counted};
 
-/// An error with its causes.
-pub(crate) fn with_causes(error: &ArchiveError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
-}
-
 /// Says why something cannot be done.
 pub(crate) fn told(error: &ArchiveError, err: &mut dyn Write) -> io::Result<Outcome> {
-    writeln!(err, "cresset: {}", escape::terminal(&with_causes(error)))?;
+    writeln!(err, "cresset: {}", escape::terminal(&error.with_causes()))?;
     Ok(Outcome::Failed)
 }
 

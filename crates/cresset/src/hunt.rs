@@ -10,7 +10,7 @@ use std::time::Instant;
 use cresset_archive::{Archive, Hunted};
 
 use crate::Outcome;
-use crate::archive::{told, with_causes};
+use crate::archive::told;
 use crate::args::{HuntArgs, HuntOutput};
 use crate::escape;
 use crate::hunt::output::{Closing, write_jsonl, write_table};
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
         }
     }
     for error in &damaged {
-        writeln!(err, "not hunted: {}", escape::terminal(&with_causes(error)))?;
+        writeln!(err, "not hunted: {}", escape::terminal(&error.with_causes()))?;
     }
     Ok(if damaged.is_empty() { Outcome::Done } else { Outcome::Failed })
 }

@@ -19,7 +19,6 @@ use cresset_pipeline::{
 };
 
 use crate::Outcome;
-use crate::archive::with_causes;
 use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
 use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
@@ -250,7 +249,7 @@ impl Sink for Reporting<'_> {
 
     fn archive_is_full(&mut self, error: &ArchiveError) {
         // As with what is reloaded.
-        let error = with_causes(error);
+        let error = error.with_causes();
         let _ = self.tell(&format!("archive: {error}; the watch waits until there is room"));
     }
 

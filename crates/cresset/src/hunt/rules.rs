@@ -12,7 +12,7 @@ use cresset_pipeline::{HuntReport, hunt_rules, load_rules};
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::archive::{told, with_causes};
+use crate::archive::told;
 use crate::args::{HuntArgs, HuntOutput};
 use crate::escape;
 use crate::output::Style;
@@ -108,7 +108,7 @@ pub(super) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
         }
     }
     for error in &report.damaged {
-        writeln!(err, "not hunted: {}", escape::terminal(&with_causes(error)))?;
+        writeln!(err, "not hunted: {}", escape::terminal(&error.with_causes()))?;
     }
     Ok(if report.damaged.is_empty() && refused.is_empty() { Outcome::Done } else { Outcome::Failed })
 }

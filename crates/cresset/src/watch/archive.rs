@@ -6,7 +6,7 @@ use std::path::Path;
 use cresset_archive::{Keep, Repaired, Writer, WriterOptions};
 use cresset_pipeline::SourcePath;
 
-use crate::archive::{told, with_causes};
+use crate::archive::told;
 use crate::args::WatchArgs;
 use crate::escape;
 use crate::output::rows::counted;
@@ -45,12 +45,12 @@ pub(super) fn close(writer: Writer, err: &mut dyn Write) -> io::Result<bool> {
     match writer.close() {
         Ok(None) => Ok(true),
         Ok(Some(error)) => {
-            let error = with_causes(&error);
+            let error = error.with_causes();
             writeln!(err, "archive: all events are there, and files were not merged: {}", escape::terminal(&error))?;
             Ok(true)
         }
         Err(error) => {
-            let error = with_causes(&error);
+            let error = error.with_causes();
             writeln!(err, "cresset: {}; run it again to finish the archive", escape::terminal(&error))?;
             Ok(false)
         }
