@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use cresset_event::{LogSource, Timestamp};
+use object_store::ObjectStore;
 
+use crate::columns::columns;
 use crate::error::ArchiveError;
-use crate::manifest::Manifest;
+use crate::manifest::{EventFile, Manifest};
 use crate::pack::Pack;
+use crate::read_only::ReadOnly;
 use crate::storage::Storage;
 use crate::wal;
 use crate::writer::wal_folder;
@@ -44,7 +50,8 @@ pub struct Stats {
 }
 
 /// What is wrong with a file of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{file}` of the archive is damaged: {reason}")]
 pub struct Damage {
     /// The file, named from the archive's folder.
     pub file: String,
@@ -84,8 +91,8 @@ impl Archive {
             stats.event_files = (stats.event_files.0 + 1, stats.event_files.1 + entry.bytes);
             stats.times_unknown += entry.times_unknown;
             widen(&mut stats.times, entry.times);
-            for entry in &entry.log_sources {
-                *stats.log_sources.entry(entry.log_source()).or_default() += entry.rows;
+            for (log_source, rows) in entry.log_sources() {
+                *stats.log_sources.entry(log_source).or_default() += rows;
             }
         }
         for entry in &self.manifest.index {
@@ -104,22 +111,51 @@ impl Archive {
         stats
     }
 
-    /// Reads every file as a whole, and returns what is not as it was written.
-    pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Vec<Damage>, ArchiveError> {
+    /// Reads every file as a whole, and returns what is not as it was written; tells bytes that were read.
+    pub fn verify(&self, mut progress: impl FnMut(u64)) -> Vec<Damage> {
         let events = self.manifest.events.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
         let index = self.manifest.index.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
         let mut damages = Vec::new();
         for (file, bytes, crc32) in events.chain(index) {
-            let reason = match self.storage.get(file) {
-                Ok(found) if found.len() as u64 != bytes => Some(format!("{} bytes in place of {bytes}", found.len())),
-                Ok(found) if crc32fast::hash(&found) != crc32 => Some("its checksum differs".into()),
-                Ok(_) => None,
-                Err(error) => Some(error.with_causes()),
-            };
-            damages.extend(reason.map(|reason| Damage { file: file.clone(), reason }));
+            damages.extend(self.damage(file, bytes, crc32));
             progress(bytes);
         }
-        Ok(damages)
+        damages
+    }
+
+    /// Reads a file of events as a whole, and says what is not as it was written.
+    pub fn verify_events(&self, entry: &EventFile) -> Option<Damage> {
+        self.damage(&entry.file, entry.bytes, entry.crc32)
+    }
+
+    fn damage(&self, file: &str, bytes: u64, crc32: u32) -> Option<Damage> {
+        let reason = match self.storage.get(file) {
+            Ok(found) if found.len() as u64 != bytes => format!("{} bytes in place of {bytes}", found.len()),
+            Ok(found) if crc32fast::hash(&found) != crc32 => "its checksum differs".into(),
+            Ok(_) => return None,
+            Err(error) => error.with_causes(),
+        };
+        Some(Damage { file: file.to_owned(), reason })
+    }
+
+    /// Returns the files of events; what is in write-ahead logs only is in none of them.
+    pub fn event_files(&self) -> &[EventFile] {
+        &self.manifest.events
+    }
+
+    /// Returns the files by their names, for others that read Parquet. Nothing can be written, or listed.
+    pub fn files(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(ReadOnly(self.storage.clone()))
+    }
+
+    /// Returns the columns that every file has, whatever its events are.
+    pub fn fixed_columns() -> SchemaRef {
+        columns(&[]).expect("no event is not as it was packed").schema()
+    }
+
+    /// Returns what is in write-ahead logs only, with the columns that files have.
+    pub fn logged(&self) -> Result<Vec<RecordBatch>, ArchiveError> {
+        self.packs.iter().map(logged_columns).collect()
     }
 
     /// Returns how many bytes all files have.
@@ -127,6 +163,13 @@ impl Archive {
         let events = self.manifest.events.iter().map(|entry| entry.bytes);
         events.chain(self.manifest.index.iter().map(|entry| entry.bytes)).sum()
     }
+}
+
+/// Returns the events of a pack as columns.
+pub(crate) fn logged_columns(pack: &Pack) -> Result<RecordBatch, ArchiveError> {
+    let events = pack.events().map(|event| event.origin()).collect::<Option<Vec<_>>>();
+    let batch = events.and_then(|events| columns(&events));
+    batch.ok_or_else(|| ArchiveError::damaged("wal", "an event is not as it was packed"))
 }
 
 /// Widens first and last time by those of others, nanoseconds since 1970.

@@ -34,18 +34,21 @@ pub(crate) struct Manifest {
     pub(crate) dropped: Vec<(String, i64)>,
 }
 
-/// A file of events.
+/// A file of events, and what is known of them without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct EventFile {
-    pub(crate) file: String,
-    pub(crate) bytes: u64,
+pub struct EventFile {
+    /// Its name, from the archive's folder.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
     /// CRC-32 of all of it.
     pub(crate) crc32: u32,
-    pub(crate) rows: u64,
+    /// How many events it has.
+    pub rows: u64,
     /// First and last time, nanoseconds since 1970, where any is known.
-    pub(crate) times: Option<(i64, i64)>,
-    /// Rows whose time is not known.
-    pub(crate) times_unknown: u64,
+    pub times: Option<(i64, i64)>,
+    /// Events whose time is not known.
+    pub times_unknown: u64,
     /// The log sources that there are, each with its rows.
     pub(crate) log_sources: Vec<LogSourceEntry>,
     /// Whether there may be fields without a column of their own.
@@ -151,9 +154,9 @@ impl EventFile {
         self.file.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// Returns the log sources that there are.
-    pub(crate) fn log_sources(&self) -> impl Iterator<Item = LogSource> {
-        self.log_sources.iter().map(LogSourceEntry::log_source)
+    /// Returns the log sources of its events, and how many events each has.
+    pub fn log_sources(&self) -> impl Iterator<Item = (LogSource, u64)> {
+        self.log_sources.iter().map(|entry| (entry.log_source(), entry.rows))
     }
 
     /// Returns whether an event of this time may be in the file.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use cresset_event::{Event, EventBuilder, FieldNames, LogSource, Timestamp};
 
-use crate::archive::Archive;
-use crate::columns::columns;
+use crate::archive::{Archive, logged_columns};
 use crate::error::ArchiveError;
 use crate::manifest::EventFile;
 use crate::rows::Rows;
@@ -41,7 +40,7 @@ impl Scan<'_> {
                 self.since_inclusive.is_none_or(|since| since.as_nanos() <= last)
                     && self.until_exclusive.is_none_or(|until| first < until.as_nanos())
             });
-        let is_wanted = |wants: &dyn Fn(&LogSource) -> bool| entry.log_sources().any(|log_source| wants(&log_source));
+        let is_wanted = |wants: &dyn Fn(&LogSource) -> bool| entry.log_sources().any(|(log_source, _)| wants(&log_source));
         is_in_time && self.log_source.is_none_or(is_wanted)
     }
 }
@@ -72,12 +71,11 @@ impl Archive {
             }
         }
         for pack in &self.packs {
-            let events = pack.events().map(|event| event.origin()).collect::<Option<Vec<_>>>();
-            let batch = events.and_then(|events| columns(&events));
-            match batch.and_then(|batch| take_batch(&batch, scan, &mut builder, &mut take)) {
-                Some(ControlFlow::Continue(())) => {}
-                Some(ControlFlow::Break(())) => return,
-                None => damaged(ArchiveError::damaged("wal", "an event is not as it was packed")),
+            match logged_columns(pack).map(|batch| take_batch(&batch, scan, &mut builder, &mut take)) {
+                Ok(Some(ControlFlow::Continue(()))) => {}
+                Ok(Some(ControlFlow::Break(()))) => return,
+                Ok(None) => damaged(ArchiveError::damaged("wal", "a row is no event")),
+                Err(error) => damaged(error),
             }
         }
     }

@@ -62,16 +62,21 @@ impl Storage {
 
     /// Reads a file as a whole.
     pub(crate) fn get(&self, name: &str) -> Result<Bytes, ArchiveError> {
-        self.read(name, |at| block_on(async { self.store.get(&at).await?.bytes().await }))
+        self.read(name, |at| async move { self.store.get(&at).await?.bytes().await })
     }
 
     /// Reads of a file, also where it was retired meanwhile.
-    fn read<T>(&self, name: &str, read: impl Fn(Name) -> Result<T, object_store::Error>) -> Result<T, ArchiveError> {
-        let got = match read(Name::from(name)) {
-            Err(object_store::Error::NotFound { .. }) => read(Name::from(retired(name))),
-            got => got,
-        };
-        got.map_err(|cause| ArchiveError::store(name, cause))
+    fn read<T, R: Future<Output = object_store::Result<T>>>(
+        &self,
+        name: &str,
+        read: impl Fn(Name) -> R,
+    ) -> Result<T, ArchiveError> {
+        block_on(read_or_retired(&Name::from(name), read)).map_err(|cause| ArchiveError::store(name, cause))
+    }
+
+    /// Returns the store itself.
+    pub(crate) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
     }
 
     /// Puts a file aside that is in others now: for readers that hold it, and out of the way of those that take all files of a
@@ -181,6 +186,17 @@ impl Storage {
     }
 }
 
+/// Reads of a file where it lies, or where it was put aside.
+pub(crate) async fn read_or_retired<T, R: Future<Output = object_store::Result<T>>>(
+    name: &Name,
+    read: impl Fn(Name) -> R,
+) -> object_store::Result<T> {
+    match read(name.clone()).await {
+        Err(object_store::Error::NotFound { .. }) => read(Name::from(retired(name.as_ref()))).await,
+        got => got,
+    }
+}
+
 /// Where a file goes that is put aside.
 pub(crate) fn retired(name: &str) -> String {
     format!("{RETIRED}/{name}")
@@ -222,7 +238,7 @@ impl ReadRanges for StoredFile {
     }
 
     fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ArchiveError> {
-        self.storage.read(&self.name, |at| block_on(self.storage.store.get_ranges(&at, ranges)))
+        self.storage.read(&self.name, |at| async move { self.storage.store.get_ranges(&at, ranges).await })
     }
 }
 

@@ -153,6 +153,8 @@ Exit status: 0 done, whatever was found; 10 something at or above --fail-level w
 /// For indicators and values: how often, first and last when, where, and in which events. Looks in all that `watch --archive` has remembered, in well under a second. Indicators count whatever the dates from which and
 /// until which they are valid: what was seen before anybody knew is what a hunt is for. Those that were taken back are left out.
 /// For rules: hits a day, on which hosts, and whether that is noise; the events of the time are read for that.
+/// For SQL: one SELECT over the table `events`, which has a column for each field, named as the field is (`describe events` lists
+/// them); `explain analyze select ...` says what was left out and what took long.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -161,6 +163,8 @@ Examples:
   cresset hunt --archive past -i feed.csv -i list.txt --output jsonl | jq 'select(.hosts | length > 1)'
   cresset hunt --archive past --value evil.example --value 198.51.100.0/24
   cresset hunt --archive past --rule new-rule.yml --last 90d   # what it would have found, and how noisy it is
+  cresset hunt --archive past --sql \"select host, count(*) as n from events where EventID = '1' group by host order by n desc\"
+  cresset hunt --archive past --sql \"select * from events where time >= '2026-11-01'\" --output parquet > november.parquet
 
 Exit status: 0 done, whatever was found; 1 an error, or a part of the archive that cannot be read; 2 wrong arguments.")]
 pub(crate) struct HuntArgs {
@@ -168,7 +172,7 @@ pub(crate) struct HuntArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) archive: PathBuf,
     /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
-    #[arg(long, short = 'i', value_name = "PATH", required_unless_present_any = ["value", "rule"])]
+    #[arg(long, short = 'i', value_name = "PATH", required_unless_present_any = ["value", "rule", "sql"])]
     pub(crate) indicators: Vec<String>,
     /// A value, of which the kind is told by its form: address, range, domain, URL, e-mail address, hash; may be
     /// given several times
@@ -177,6 +181,15 @@ pub(crate) struct HuntArgs {
     /// Sigma rules: a file, or a folder of .yml files; may be given several times
     #[arg(long, short = 'r', value_name = "PATH", conflicts_with_all = ["indicators", "value"])]
     pub(crate) rule: Vec<String>,
+    /// A query: one SELECT over the table `events`
+    #[arg(long, value_name = "SELECT", conflicts_with_all = ["indicators", "value", "rule"])]
+    pub(crate) sql: Option<String>,
+    /// Let a query take this long: 30m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_span, requires = "sql", default_value = "5m")]
+    pub(crate) time_limit: Duration,
+    /// Let a query have this much memory to sort, group and join: 512M, 4G
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, requires = "sql", default_value = "1G")]
+    pub(crate) memory_limit: usize,
     /// Let rules look only at events of this long: 90d, 12h, 2w
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     pub(crate) last: Option<Duration>,
@@ -219,8 +232,12 @@ pub(crate) struct ArchiveFolderArgs {
 pub(crate) enum HuntOutput {
     /// A table for people
     Table,
-    /// One JSON object an indicator that was seen, or a rule
+    /// One JSON object an indicator that was seen, a rule, or a row
     Jsonl,
+    /// Comma-separated values with a header, of a query
+    Csv,
+    /// A Parquet file, of a query
+    Parquet,
 }
 
 /// Say which rules load, and of those that do not: file, line and reason
@@ -383,6 +400,19 @@ fn parse_span(text: &str) -> Result<Duration, String> {
     };
     let number: u64 = number.parse().map_err(|_| bad())?;
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(bad)
+}
+
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let bad = || "not a number of bytes; write 512M or 4G".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
+    let shift = match unit {
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err(bad()),
+    };
+    let number: usize = number.parse().map_err(|_| bad())?;
+    number.checked_mul(1 << shift).ok_or_else(bad)
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

@@ -2,6 +2,8 @@
 
 mod output;
 mod rules;
+#[cfg(feature = "sql")]
+mod sql;
 mod wanted;
 
 use std::io::{self, Write};
@@ -20,6 +22,13 @@ use crate::output::Style;
 /// Runs a hunt.
 pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
     let mut err = io::stderr();
+    if let Some(sql) = &args.sql {
+        return run_sql(args, sql, out);
+    }
+    if matches!(args.output, HuntOutput::Csv | HuntOutput::Parquet) {
+        writeln!(err, "cresset: CSV and Parquet are for --sql; other hunts are shown as table or jsonl")?;
+        return Ok(Outcome::Failed);
+    }
     if !args.rule.is_empty() {
         return rules::run(args, out);
     }
@@ -41,7 +50,7 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
             write_jsonl(&found, out)?;
             closing.write(&mut err)?;
         }
-        HuntOutput::Table => {
+        _ => {
             write_table(&found, Style::new(args.color.wanted_on(&io::stdout())), out)?;
             closing.write(out)?;
         }
@@ -50,4 +59,15 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
         writeln!(err, "not hunted: {}", escape::terminal(&error.with_causes()))?;
     }
     Ok(if damaged.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+#[cfg(feature = "sql")]
+fn run_sql(args: &HuntArgs, sql: &str, out: &mut dyn Write) -> io::Result<Outcome> {
+    sql::run(args, sql, out)
+}
+
+#[cfg(not(feature = "sql"))]
+fn run_sql(_: &HuntArgs, _: &str, _: &mut dyn Write) -> io::Result<Outcome> {
+    writeln!(io::stderr(), "cresset: this program was built without SQL: build it with `--features sql`")?;
+    Ok(Outcome::Failed)
 }

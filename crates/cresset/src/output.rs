@@ -12,6 +12,8 @@ mod timeline;
 
 pub(crate) use self::closing::Closing;
 pub(crate) use self::csv::CsvOutput;
+#[cfg(feature = "sql")]
+pub(crate) use self::csv::csv_error;
 pub(crate) use self::jsonl::JsonlOutput;
 pub(crate) use self::style::Style;
 pub(crate) use self::summary::Summary;

@@ -44,7 +44,7 @@ impl<'o> CsvOutput<'o> {
 
     fn begin(&mut self) -> io::Result<()> {
         if !std::mem::replace(&mut self.began, true) {
-            self.writer.write_record(COLUMNS).map_err(io_error)?;
+            self.writer.write_record(COLUMNS).map_err(csv_error)?;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Output for CsvOutput<'_> {
             &words.join("/"),
             &events.to_string(),
         ];
-        self.writer.write_record(row.map(|cell| escape::csv_cell(cell).into_owned())).map_err(io_error)
+        self.writer.write_record(row.map(|cell| escape::csv_cell(cell).into_owned())).map_err(csv_error)
     }
 
     fn finish(mut self: Box<Self>, closing: &Closing<'_>) -> io::Result<()> {
@@ -96,7 +96,7 @@ impl Output for CsvOutput<'_> {
 }
 
 /// The error of the output itself, so that a reader who has seen enough is told from a full disk.
-fn io_error(error: csv::Error) -> io::Error {
+pub(crate) fn csv_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(cause) => cause,
         _ => io::Error::other("a row of another length than the header"),

@@ -39,6 +39,12 @@ impl Bar {
         self.0.set_message(format!("{} events  {source}", HumanCount(progress.events)));
     }
 
+    /// Shows how far something is that reads bytes and counts no events yet.
+    pub(crate) fn set_bytes(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
     /// Writes something without the bar in its way.
     pub(crate) fn suspend(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         self.0.suspend(write)

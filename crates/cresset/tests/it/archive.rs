@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::fed::Fed;
-use crate::{RULE, Ran, Run};
+use crate::{RULE, Ran, Run, duckdb};
 
 fn lines(ran: &Ran) -> Vec<Value> {
     assert!([0, 1].contains(&ran.status), "{}", ran.err);
@@ -106,23 +106,12 @@ fn what_comes_through_a_pipe_is_remembered_at_once() {
     }
 }
 
-/// Python with DuckDB, as `./setup` installs it.
-#[expect(clippy::print_stdout, reason = "says that a test is skipped")]
-fn python() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/python/bin/python");
-    if !python.exists() {
-        println!("skipped: no DuckDB; ./setup installs it");
-        return None;
-    }
-    Some(python)
-}
-
 #[test]
 fn duckdb_reads_the_events_without_us() {
     const QUERY: &str = "import duckdb\nfor row in duckdb.sql('''select _host, host, n, src_ip, strftime(time, '%H:%M:%S'), \
         octet_length(id), raw like '{%}', \"Image\" from read_parquet('past/events/*/*.parquet', union_by_name = true) \
         where n in ('3', '299') order by time''').fetchall(): print(*row)\n";
-    let Some(python) = python() else { return };
+    let Some(python) = duckdb() else { return };
     let more = "{\"@timestamp\":\"2026-11-24T09:00:00Z\",\"Image\":\"a.exe\",\"EventID\":1,\"Channel\":\"Microsoft-Windows-Sysmon/Operational\"}\n";
     let run = Run::new(&[("a.json", &log(300)), ("b.json", more)]);
     assert_eq!(run.cresset(&["watch", "a.json", "b.json", "--archive", "past"]).status, 0);

@@ -13,6 +13,8 @@ mod quiet;
 mod reload;
 mod rules_test;
 mod sample;
+#[cfg(feature = "sql")]
+mod sql;
 mod state;
 mod status;
 
@@ -46,9 +48,13 @@ impl Run {
     }
 
     fn cresset(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().expect("the command runs"))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
         command.args(args).current_dir(self.path()).stdin(Stdio::null()).env_remove("NO_COLOR");
-        Ran::of(command.output().expect("the command runs"))
+        command
     }
 }
 
@@ -80,4 +86,15 @@ fn corpus() -> Option<PathBuf> {
         return None;
     }
     Some(found)
+}
+
+/// A Python that has DuckDB, where `./setup` could install it.
+#[expect(clippy::print_stdout, reason = "says that a test is skipped")]
+fn duckdb() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/python/bin/python");
+    if !python.exists() {
+        println!("skipped: no DuckDB; ./setup installs it");
+        return None;
+    }
+    Some(python)
 }

@@ -1,0 +1,66 @@
+//! Ids as people and detections write them.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{Array, StringViewBuilder};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+/// Bytes of an id.
+pub(crate) const ID_BYTES: i32 = 16;
+
+/// The function that turns the 16 bytes of an id into the form of a UUID.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct EventIdText(Signature);
+
+/// Returns the function.
+pub(crate) fn event_id_text() -> ScalarUDF {
+    ScalarUDF::from(EventIdText(Signature::exact(vec![DataType::FixedSizeBinary(ID_BYTES)], Volatility::Immutable)))
+}
+
+impl ScalarUDFImpl for EventIdText {
+    fn name(&self) -> &str {
+        "event_id"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let ids = ColumnarValue::values_to_arrays(&args.args)?;
+        let ids = ids.first().and_then(|ids| ids.as_fixed_size_binary_opt());
+        let ids = ids.ok_or_else(|| DataFusionError::Internal("event_id takes ids".into()))?;
+        let mut texts = StringViewBuilder::with_capacity(ids.len());
+        let mut text = String::new();
+        for id in ids {
+            match id {
+                Some(id) => {
+                    text.clear();
+                    write_uuid(id, &mut text);
+                    texts.append_value(&text);
+                }
+                None => texts.append_null(),
+            }
+        }
+        Ok(ColumnarValue::Array(Arc::new(texts.finish())))
+    }
+}
+
+/// Writes bytes as RFC 9562 writes a UUID.
+fn write_uuid(id: &[u8], out: &mut String) {
+    for (place, byte) in id.iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            out.push('-');
+        }
+        // Memory takes all that is written.
+        let _ = write!(out, "{byte:02x}");
+    }
+}

@@ -1,0 +1,261 @@
+//! Queries and their answers.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cresset_archive::{Archive, Damage, EventFile};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, ident};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::ast;
+use futures_util::StreamExt;
+use object_store::ObjectMeta;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::error::QueryError;
+use crate::event_id::event_id_text;
+use crate::files::ScanReport;
+use crate::table::Events;
+
+/// Bytes of a query's text.
+const SQL_BYTES_MAX: usize = 1 << 20;
+/// How often a query says how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Under which the archive's files are registered.
+const STORE: &str = "archive://files";
+
+/// What a query may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory for what it sorts, groups and joins. What it reads at the moment, some megabytes a thread, is not counted.
+    pub memory_bytes: usize,
+    /// How long it may take.
+    pub time: Duration,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Default for Limits {
+    /// A gigabyte, five minutes, and all cores.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { memory_bytes: 1 << 30, time: Duration::from_secs(300), threads }
+    }
+}
+
+/// Takes an answer as it comes.
+pub trait Rows {
+    /// What went wrong on the way to where the rows go.
+    type Error;
+
+    /// Takes the columns, before any rows.
+    fn begin(&mut self, columns: &SchemaRef) -> Result<(), Self::Error>;
+
+    /// Takes rows; breaking off ends the query.
+    fn rows(&mut self, rows: &RecordBatch) -> Result<ControlFlow<()>, Self::Error>;
+
+    /// Takes how far the query is: bytes of files that it is done with, and of all that it reads.
+    fn progress(&mut self, _done: u64, _total: u64) {}
+}
+
+/// What a query came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Rows that were passed on.
+    pub rows: u64,
+    /// What was read, once for each time that the query names the table.
+    pub scans: Vec<ScanReport>,
+}
+
+/// An archive that answers queries.
+pub struct Sql {
+    runtime: Runtime,
+    context: SessionContext,
+    events: Arc<Events>,
+    archive: Archive,
+    limits: Limits,
+    damaged: Mutex<Vec<Damage>>,
+}
+
+impl Sql {
+    /// Prepares an archive to be asked, without files that cannot be read, which are returned.
+    pub fn open(archive: Archive, limits: Limits) -> Result<Self, QueryError> {
+        let runtime = Builder::new_multi_thread().worker_threads(limits.threads).enable_time().build();
+        let runtime = runtime.map_err(QueryError::Threads)?;
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc()
+            .map_err(QueryError::Failed)?;
+        let mut config = SessionConfig::new().with_target_partitions(limits.threads).with_information_schema(false);
+        let options = config.options_mut();
+        // Fields are named as logs name them: `CommandLine`, and not in lower case.
+        options.sql_parser.enable_ident_normalization = false;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        let context = SessionContext::new_with_config_rt(config, environment);
+        let url = ObjectStoreUrl::parse(STORE).map_err(QueryError::Failed)?;
+        context.register_object_store(url.as_ref(), archive.files());
+        let (files, schemas, damaged) = runtime.block_on(look_at(&context, &archive));
+        let events = Arc::new(Events::new(files, archive.logged()?, &schemas, archive.files(), url));
+        register(&context, &events).map_err(QueryError::Failed)?;
+        Ok(Self { runtime, context, events, archive, limits, damaged: damaged.into() })
+    }
+
+    /// Answers a query: passes its rows on as they come. Files that turn out to be damaged before there are any are left out.
+    pub fn ask<R: Rows>(&self, sql: &str, rows: &mut R) -> Result<Result<Answer, R::Error>, QueryError> {
+        let statement = one_select(sql)?;
+        loop {
+            let mut passed = 0;
+            let failed = match self.runtime.block_on(self.answer(statement.clone(), rows, &mut passed)) {
+                Err(QueryError::Failed(failed)) => failed,
+                answer => return answer,
+            };
+            let damaged = self.events.drop_damaged(&self.archive);
+            match damaged.is_empty() {
+                true => return Err(QueryError::Failed(failed)),
+                false if passed > 0 => return Err(QueryError::Damaged(damaged)),
+                false => lock(&self.damaged).extend(damaged),
+            }
+        }
+    }
+
+    /// Returns the files that cannot be read, of those that were needed until now: what is in them is missing.
+    pub fn damaged(&self) -> Vec<Damage> {
+        lock(&self.damaged).clone()
+    }
+
+    async fn answer<R: Rows>(
+        &self,
+        statement: Statement,
+        rows: &mut R,
+        passed: &mut u64,
+    ) -> Result<Result<Answer, R::Error>, QueryError> {
+        let (events, limits) = (&self.events, self.limits);
+        lock(&events.reports).clear();
+        events.reading.total.store(0, Ordering::Relaxed);
+        events.reading.done.store(0, Ordering::Relaxed);
+        let deadline = Instant::now() + limits.time;
+        let plan =
+            self.context.state().statement_to_plan(statement).await.map_err(|error| QueryError::refused(&error))?;
+        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        options.verify_plan(&plan).map_err(|error| QueryError::refused(&error))?;
+        let ran = |error| QueryError::ran(error, limits.memory_bytes);
+        let frame = self.context.execute_logical_plan(plan).await.map_err(ran)?;
+        let mut stream = frame.execute_stream().await.map_err(ran)?;
+        if let Err(error) = rows.begin(&stream.schema()) {
+            return Ok(Err(error));
+        }
+        let mut ticks = interval(TELL_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(deadline) => return Err(QueryError::TimeOut { limit: limits.time }),
+                _ = ticks.tick() => {
+                    let (done, total) = (&events.reading.done, &events.reading.total);
+                    rows.progress(done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
+                }
+                batch = stream.next() => {
+                    let Some(batch) = batch else { break };
+                    let batch = batch.map_err(ran)?;
+                    *passed += batch.num_rows() as u64;
+                    match rows.rows(&batch) {
+                        Ok(ControlFlow::Continue(())) => {}
+                        Ok(ControlFlow::Break(())) => break,
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
+            }
+        }
+        Ok(Ok(Answer { rows: *passed, scans: lock(&events.reports).clone() }))
+    }
+}
+
+/// Holds what a mutex guards; nothing is left half done in one.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the footers of all files.
+async fn look_at(
+    context: &SessionContext,
+    archive: &Archive,
+) -> (Vec<(EventFile, ObjectMeta)>, Vec<Schema>, Vec<Damage>) {
+    let store = archive.files();
+    let cache = context.runtime_env().cache_manager.get_file_metadata_cache();
+    let (mut files, mut schemas, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in archive.event_files() {
+        let meta = ObjectMeta {
+            location: object_store::path::Path::from(entry.file.as_str()),
+            last_modified: Default::default(),
+            size: entry.bytes,
+            e_tag: None,
+            version: None,
+        };
+        let footer = DFParquetMetadata::new(&*store, &meta).with_file_metadata_cache(Some(Arc::clone(&cache)));
+        match footer.fetch_schema().await {
+            Ok(schema) => {
+                schemas.push(schema);
+                files.push((entry.clone(), meta));
+            }
+            Err(cause) => damaged.push(Damage { file: entry.file.clone(), reason: cause.strip_backtrace() }),
+        }
+    }
+    (files, schemas, damaged)
+}
+
+/// Makes `events` what queries see of the files: with ids as they are written elsewhere.
+fn register(context: &SessionContext, events: &Arc<Events>) -> Result<(), DataFusionError> {
+    let text = event_id_text();
+    let source = provider_as_source(Arc::clone(events) as _);
+    let names = source.schema();
+    let shown = names.fields().iter().map(|field| match field.name().as_str() {
+        "id" => text.call(vec![ident("id")]).alias("id"),
+        name => ident(name),
+    });
+    let plan = LogicalPlanBuilder::scan("events", source, None)?.project(shown)?.build()?;
+    context.register_table("events", Arc::new(ViewTable::new(plan, None)))?;
+    Ok(())
+}
+
+/// Reads a text as the one statement that it may be.
+fn one_select(sql: &str) -> Result<Statement, QueryError> {
+    if sql.len() > SQL_BYTES_MAX {
+        return Err(QueryError::Refused(format!("the query has more than {SQL_BYTES_MAX} bytes")));
+    }
+    let mut statements = DFParser::parse_sql(sql).map_err(|error| QueryError::refused(&error))?;
+    let statement = match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => statement,
+        (None, _) => return Err(QueryError::NotASelect { what: "nothing".into() }),
+        (Some(_), _) => return Err(QueryError::NotASelect { what: "more than one statement".into() }),
+    };
+    if is_select(&statement) {
+        return Ok(statement);
+    }
+    let text = statement.to_string();
+    let word = text.split_whitespace().next().unwrap_or_default().to_uppercase();
+    Err(QueryError::NotASelect { what: word })
+}
+
+fn is_select(statement: &Statement) -> bool {
+    match statement {
+        Statement::Statement(inner) => {
+            matches!(**inner, ast::Statement::Query(_) | ast::Statement::ExplainTable { .. })
+        }
+        Statement::Explain(explain) => is_select(&explain.statement),
+        _ => false,
+    }
+}
