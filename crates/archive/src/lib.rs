@@ -31,5 +31,5 @@ pub use hunt::{Hunted, Seen, SeenExample};
 pub use manifest::EventFile;
 pub use pack::{Keep, Pack, Packer};
 pub use prevalence::{Common, Prevalence};
-pub use scan::Scan;
+pub use scan::{Extent, Scan, Sieve, Sifted};
 pub use writer::{Appended, Repaired, Writer, WriterOptions};

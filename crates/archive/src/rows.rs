@@ -12,11 +12,13 @@ use arrow_array::{
     Array, DictionaryArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, TimestampNanosecondArray,
     UInt64Array,
 };
+use arrow_schema::SchemaRef;
 use cresset_event::{
     Event, EventBuilder, EventId, EventTime, LogSource, Origin, Source, SourceIdentity, Timestamp, UnknownTime, Value,
 };
 
 use crate::columns::column_name;
+use crate::scan::Sifted;
 
 /// Returns the word for a time that is not known.
 pub(crate) fn word_of(why: UnknownTime) -> &'static str {
@@ -27,49 +29,75 @@ pub(crate) fn word_of(why: UnknownTime) -> &'static str {
     }
 }
 
-/// Columns of events, to be read row by row.
+/// Columns of events, to be read row by row: all of a file's, or a part of them.
 pub(crate) struct Rows<'b> {
+    batch: &'b RecordBatch,
     columns: Columns<'b>,
-    shapes: Vec<Vec<ShapeField<'b>>>,
-    sources: HashMap<&'b str, Arc<Source>>,
-    log_sources: HashMap<LogSource, Arc<LogSource>>,
+    /// What only whole events have.
+    rest: Option<Whole<'b>>,
+    /// The columns that the file has, of which the batch may have a part.
+    file: SchemaRef,
+    shapes: &'b StringArray,
+    /// By number, once it was needed.
+    parsed: Vec<Option<Arc<[ShapeField<'b>]>>>,
 }
 
-/// The columns that each file has, but those that nothing is read of.
+/// Sources and log sources that events share, from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    sources: HashMap<String, Arc<Source>>,
+    /// The one that was asked for last comes first.
+    log_sources: Vec<Arc<LogSource>>,
+}
+
+/// The columns that say what an event is.
 #[derive(Clone, Copy)]
 struct Columns<'b> {
-    id: &'b FixedSizeBinaryArray,
     time: &'b TimestampNanosecondArray,
-    time_unknown: &'b StringArray,
-    arrived: &'b TimestampNanosecondArray,
     product: &'b StringArray,
     service: &'b StringArray,
     categories: &'b ListArray,
+    shape: &'b DictionaryArray<Int32Type>,
+    time_unknown: Option<&'b StringArray>,
+    rest: Option<&'b ListArray>,
+}
+
+/// The other columns that each file has, but those that nothing is read of.
+#[derive(Clone, Copy)]
+struct Whole<'b> {
+    id: &'b FixedSizeBinaryArray,
+    arrived: &'b TimestampNanosecondArray,
     source: &'b StringArray,
     record: &'b UInt64Array,
     offset: &'b UInt64Array,
     raw: &'b StringArray,
-    shape: &'b DictionaryArray<Int32Type>,
-    rest: &'b ListArray,
 }
 
 impl<'b> Columns<'b> {
     fn of(batch: &'b RecordBatch) -> Option<Self> {
         let column = |name| batch.column_by_name(name);
         Some(Self {
-            id: column("id")?.as_fixed_size_binary_opt()?,
             time: column("time")?.as_primitive_opt()?,
-            time_unknown: column("time_unknown")?.as_string_opt()?,
-            arrived: column("arrived")?.as_primitive_opt()?,
             product: column("product")?.as_string_opt()?,
             service: column("service")?.as_string_opt()?,
             categories: column("categories")?.as_list_opt()?,
+            shape: column("shape")?.as_dictionary_opt()?,
+            time_unknown: column("time_unknown").and_then(|column| column.as_string_opt()),
+            rest: column("rest").and_then(|column| column.as_list_opt()),
+        })
+    }
+}
+
+impl<'b> Whole<'b> {
+    fn of(batch: &'b RecordBatch) -> Option<Self> {
+        let column = |name| batch.column_by_name(name);
+        Some(Self {
+            id: column("id")?.as_fixed_size_binary_opt()?,
+            arrived: column("arrived")?.as_primitive_opt()?,
             source: column("source")?.as_string_opt()?,
             record: column("record")?.as_primitive_opt()?,
             offset: column("offset")?.as_primitive_opt()?,
             raw: column("raw")?.as_string_opt()?,
-            shape: column("shape")?.as_dictionary_opt()?,
-            rest: column("rest")?.as_list_opt()?,
         })
     }
 }
@@ -90,6 +118,8 @@ enum Place<'b> {
     SameAs(usize),
     Column(Kind, &'b StringArray),
     Rest(Kind),
+    /// In a column that was not read.
+    Unread,
 }
 
 /// What a value that is kept as text is.
@@ -101,41 +131,128 @@ enum Kind {
     Bool,
 }
 
-impl<'b> Rows<'b> {
-    /// Prepares columns to be read; `None` where they are not those of events.
-    pub(crate) fn new(batch: &'b RecordBatch) -> Option<Self> {
-        let columns = Columns::of(batch)?;
-        let shapes = columns.shape.values().as_string_opt::<i32>()?;
-        let shapes = shapes.iter().map(|shape| parse_shape(batch, shape?)).collect::<Option<_>>()?;
-        Some(Self { columns, shapes, sources: HashMap::new(), log_sources: HashMap::new() })
+impl Sources {
+    /// Returns a log source as all events share it.
+    pub(crate) fn shared(&mut self, log_source: LogSource) -> Arc<LogSource> {
+        if let Some(known) = self.log_sources.iter().find(|known| ***known == log_source) {
+            return Arc::clone(known);
+        }
+        self.log_sources.insert(0, Arc::new(log_source));
+        Arc::clone(&self.log_sources[0])
     }
 
-    /// Returns the event of a row; `None` where it cannot be one.
-    pub(crate) fn event(&mut self, row: usize, builder: &mut EventBuilder) -> Option<Event> {
+    fn log_source(&mut self, columns: &Columns<'_>, row: usize) -> Option<Arc<LogSource>> {
+        let (product, service) = (text(columns.product, row), text(columns.service, row));
+        let categories = columns.categories.value(row);
+        let categories = || categories.as_string_opt::<i32>().into_iter().flatten().flatten();
+        let is_same = |known: &Arc<LogSource>| {
+            known.product.as_deref() == product
+                && known.service.as_deref() == service
+                && known.categories.iter().map(String::as_str).eq(categories())
+        };
+        if let Some(place) = self.log_sources.iter().position(is_same) {
+            self.log_sources.swap(0, place);
+            return Some(Arc::clone(&self.log_sources[0]));
+        }
+        Some(self.shared(LogSource {
+            product: product.map(str::to_owned),
+            service: service.map(str::to_owned),
+            categories: categories().map(str::to_owned).collect(),
+        }))
+    }
+
+    fn source(&mut self, name: &str) -> Arc<Source> {
+        if let Some(known) = self.sources.get(name) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos: 0 } });
+        self.sources.insert(name.to_owned(), Arc::clone(&made));
+        made
+    }
+}
+
+impl<'b> Rows<'b> {
+    /// Prepares whole rows; `None` where the columns are not those of events.
+    pub(crate) fn new(batch: &'b RecordBatch) -> Option<Self> {
+        Self::of(batch, batch.schema(), Some(Whole::of(batch)?))
+    }
+
+    /// Prepares rows of which some columns were read, given those that the file has.
+    pub(crate) fn part(batch: &'b RecordBatch, file: &SchemaRef) -> Option<Self> {
+        Self::of(batch, Arc::clone(file), None)
+    }
+
+    fn of(batch: &'b RecordBatch, file: SchemaRef, rest: Option<Whole<'b>>) -> Option<Self> {
+        let columns = Columns::of(batch)?;
+        let shapes = columns.shape.values().as_string_opt::<i32>()?;
+        let parsed = vec![None; shapes.len()];
+        Some(Self { batch, columns, rest, file, shapes, parsed })
+    }
+
+    /// Returns when the event of a row happened, where that is known.
+    pub(crate) fn time(&self, row: usize) -> Option<Timestamp> {
+        moment(self.columns.time, row)
+    }
+
+    /// Returns the log source of a row.
+    pub(crate) fn log_source(&self, row: usize, sources: &mut Sources) -> Option<Arc<LogSource>> {
+        sources.log_source(&self.columns, row)
+    }
+
+    /// Returns the number of a row's shape.
+    pub(crate) fn shape(&self, row: usize) -> Option<usize> {
+        self.columns.shape.key(row)
+    }
+
+    /// Returns whether events of this shape have one of the fields that they must, and adds the columns that have to be read of
+    /// them; `None` where it is no shape.
+    pub(crate) fn sift(&mut self, shape: usize, sifted: &Sifted, columns: &mut HashSet<String>) -> Option<bool> {
+        let fields = self.parsed(shape)?;
+        let has = |wanted: &HashSet<String>| fields.iter().any(|field| wanted.contains(&field.name));
+        if !sifted.one_of.as_ref().is_none_or(has) {
+            return Some(false);
+        }
+        for mut field in fields.iter().filter(|field| sifted.fields.contains(&field.name)) {
+            while let Place::SameAs(place) = field.place {
+                field = fields.get(place)?;
+            }
+            columns.insert(column_name(&field.name));
+        }
+        Some(true)
+    }
+
+    /// Returns the event of a row, with the fields that were read; `None` where it cannot be one.
+    pub(crate) fn event(&mut self, row: usize, builder: &mut EventBuilder, sources: &mut Sources) -> Option<Event> {
         builder.clear();
-        if let Some(raw) = text(self.columns.raw, row) {
+        if let Some(raw) = self.rest.and_then(|whole| text(whole.raw, row)) {
             builder.set_raw(raw);
         }
         self.push_fields(row, builder)?;
-        let id = self.columns.id.value(row).try_into().ok()?;
-        let origin = self.origin(row)?;
-        Some(builder.finish(origin).with_id(EventId::from_bytes(id)))
+        let origin = self.origin(row, sources)?;
+        let event = builder.finish(origin);
+        match self.rest {
+            Some(whole) => Some(event.with_id(EventId::from_bytes(whole.id.value(row).try_into().ok()?))),
+            None => Some(event),
+        }
     }
 
-    fn push_fields(&self, row: usize, builder: &mut EventBuilder) -> Option<()> {
-        let shape = self.columns.shape.key(row)?;
-        let rest = self.columns.rest.value(row);
+    fn push_fields(&mut self, row: usize, builder: &mut EventBuilder) -> Option<()> {
+        let shape = self.shape(row)?;
+        let fields = self.parsed(shape)?;
+        let rest = self.columns.rest?.value(row);
         let mut rest = rest.as_string_opt::<i32>()?.iter().flatten();
         let mut values = Vec::new();
-        for field in self.shapes.get(shape)? {
+        for field in fields.iter() {
             let value = match field.place {
-                Place::Null => Value::Null,
-                Place::Empty => Value::Empty,
+                Place::Null => Some(Value::Null),
+                Place::Empty => Some(Value::Empty),
                 Place::SameAs(place) => *values.get(place)?,
-                Place::Column(kind, column) => column.is_valid(row).then(|| kind.parse(column.value(row)))??,
-                Place::Rest(kind) => kind.parse(rest.next()?)?,
+                Place::Column(kind, column) => Some(column.is_valid(row).then(|| kind.parse(column.value(row)))??),
+                Place::Rest(kind) => Some(kind.parse(rest.next()?)?),
+                Place::Unread => None,
             };
             values.push(value);
+            let Some(value) = value else { continue };
             match builder.intern(&field.name).filter(|_| field.is_alias) {
                 Some(id) => builder.derive(id, value),
                 // A second name is for those who look by number: where the table is full it finds nobody.
@@ -146,38 +263,35 @@ impl<'b> Rows<'b> {
         Some(())
     }
 
-    fn origin(&mut self, row: usize) -> Option<Origin> {
-        let Columns { time, time_unknown, arrived, record, offset, .. } = self.columns;
-        let moment =
-            |column: &TimestampNanosecondArray| column.is_valid(row).then(|| Timestamp::from_nanos(column.value(row)));
-        let time_or_reason = match moment(time) {
-            Some(time) => EventTime::Known(time),
-            None => EventTime::Unknown(reason_of(text(time_unknown, row).unwrap_or_default())),
+    fn origin(&self, row: usize, sources: &mut Sources) -> Option<Origin> {
+        let why = || reason_of(self.columns.time_unknown.and_then(|column| text(column, row)).unwrap_or_default());
+        let origin = Origin {
+            log_source: self.log_source(row, sources)?,
+            time: self.time(row).map_or_else(|| EventTime::Unknown(why()), EventTime::Known),
+            ..Origin::default()
         };
-        let (arrived, record, offset) = (moment(arrived)?, record.value(row), offset.value(row));
-        let (source, log_source) = (self.source(row)?, self.log_source(row)?);
-        Some(Origin { source, record, offset, log_source, time: time_or_reason, arrived })
+        let Some(whole) = self.rest else { return Some(origin) };
+        Some(Origin {
+            source: sources.source(text(whole.source, row)?),
+            record: whole.record.value(row),
+            offset: whole.offset.value(row),
+            arrived: moment(whole.arrived, row)?,
+            ..origin
+        })
     }
 
-    fn source(&mut self, row: usize) -> Option<Arc<Source>> {
-        let name = text(self.columns.source, row)?;
-        let make = || Arc::new(Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos: 0 } });
-        Some(Arc::clone(self.sources.entry(name).or_insert_with(make)))
-    }
-
-    fn log_source(&mut self, row: usize) -> Option<Arc<LogSource>> {
-        let Columns { product, service, categories, .. } = self.columns;
-        let categories = categories.value(row);
-        let categories = categories.as_string_opt::<i32>()?.iter().flatten().map(str::to_owned).collect();
-        let word = |column| text(column, row).map(str::to_owned);
-        let log_source = LogSource { product: word(product), service: word(service), categories };
-        if let Some(known) = self.log_sources.get(&log_source) {
-            return Some(Arc::clone(known));
+    fn parsed(&mut self, shape: usize) -> Option<Arc<[ShapeField<'b>]>> {
+        let parsed = self.parsed.get_mut(shape)?;
+        if parsed.is_none() {
+            let parser = Parser { batch: self.batch, file: &self.file, seen: HashSet::new() };
+            *parsed = Some(parser.shape(self.shapes.value(shape))?);
         }
-        let shared = Arc::new(log_source.clone());
-        self.log_sources.insert(log_source, Arc::clone(&shared));
-        Some(shared)
+        parsed.clone()
     }
+}
+
+fn moment(column: &TimestampNanosecondArray, row: usize) -> Option<Timestamp> {
+    column.is_valid(row).then(|| Timestamp::from_nanos(column.value(row)))
 }
 
 fn text(column: &StringArray, row: usize) -> Option<&str> {
@@ -189,37 +303,51 @@ fn reason_of(word: &str) -> UnknownTime {
     all.into_iter().find(|why| word_of(*why) == word).unwrap_or(UnknownTime::Missing)
 }
 
-/// Reads a shape, as `columns.rs` writes it.
-fn parse_shape<'b>(batch: &'b RecordBatch, shape: &str) -> Option<Vec<ShapeField<'b>>> {
-    let mut seen = HashSet::new();
-    shape.split_terminator('\n').map(|field| parse_field(batch, &mut seen, field)).collect()
+/// Reads shapes, as `columns.rs` writes them.
+struct Parser<'b, 'p> {
+    batch: &'b RecordBatch,
+    file: &'p SchemaRef,
+    /// Names that were there before.
+    seen: HashSet<String>,
 }
 
-fn parse_field<'b>(batch: &'b RecordBatch, seen: &mut HashSet<String>, field: &str) -> Option<ShapeField<'b>> {
-    let mut letters = field.chars();
-    let letter = letters.next()?;
-    let rest = letters.as_str();
-    let (same_as, name) = match letter {
-        '=' => rest.split_once(' ').and_then(|(place, name)| Some((Some(place.parse().ok()?), name)))?,
-        _ => (None, rest),
-    };
-    let name = if name.contains('\\') { unescape(name) } else { name.to_owned() };
-    let mut kind = |kind| {
-        let is_first = seen.insert(name.clone());
-        let column = batch.column_by_name(&column_name(&name)).filter(|_| is_first);
-        column.and_then(|column| column.as_string_opt()).map_or(Place::Rest(kind), |column| Place::Column(kind, column))
-    };
-    let place = match (same_as, letter.to_ascii_lowercase()) {
-        (Some(place), _) => Place::SameAs(place),
-        (None, 's') => kind(Kind::Text),
-        (None, 'i') => kind(Kind::Int),
-        (None, 'f') => kind(Kind::Float),
-        (None, 'b') => kind(Kind::Bool),
-        (None, 'n') => Place::Null,
-        (None, 'e') => Place::Empty,
-        _ => return None,
-    };
-    Some(ShapeField { name: name.clone(), place, is_alias: same_as.is_some() || letter.is_ascii_uppercase() })
+impl<'b> Parser<'b, '_> {
+    fn shape(mut self, shape: &str) -> Option<Arc<[ShapeField<'b>]>> {
+        shape.split_terminator('\n').map(|field| self.field(field)).collect()
+    }
+
+    fn field(&mut self, field: &str) -> Option<ShapeField<'b>> {
+        let mut letters = field.chars();
+        let letter = letters.next()?;
+        let rest = letters.as_str();
+        let (same_as, name) = match letter {
+            '=' => rest.split_once(' ').and_then(|(place, name)| Some((Some(place.parse().ok()?), name)))?,
+            _ => (None, rest),
+        };
+        let name = if name.contains('\\') { unescape(name) } else { name.to_owned() };
+        let place = match (same_as, letter.to_ascii_lowercase()) {
+            (Some(place), _) => Place::SameAs(place),
+            (None, 's') => self.place(&name, Kind::Text),
+            (None, 'i') => self.place(&name, Kind::Int),
+            (None, 'f') => self.place(&name, Kind::Float),
+            (None, 'b') => self.place(&name, Kind::Bool),
+            (None, 'n') => Place::Null,
+            (None, 'e') => Place::Empty,
+            _ => return None,
+        };
+        Some(ShapeField { name, place, is_alias: same_as.is_some() || letter.is_ascii_uppercase() })
+    }
+
+    /// The first of a name is in its column where the file has one.
+    fn place(&mut self, name: &str, kind: Kind) -> Place<'b> {
+        let is_first = self.seen.insert(name.to_owned());
+        let column = column_name(name);
+        if !is_first || self.file.column_with_name(&column).is_none() {
+            return Place::Rest(kind);
+        }
+        let column = self.batch.column_by_name(&column);
+        column.and_then(|column| column.as_string_opt()).map_or(Place::Unread, |column| Place::Column(kind, column))
+    }
 }
 
 /// Takes the backslashes out that keep a name on one line.
@@ -352,9 +480,9 @@ mod tests {
             let packed: Vec<_> = pack.events().map(|event| event.origin().expect("an event")).collect();
             let batch = columns(&packed).expect("columns");
             let mut rows = Rows::new(&batch).expect("columns of events");
-            let mut builder = EventBuilder::new(names);
+            let (mut builder, mut sources) = (EventBuilder::new(names), Sources::default());
             for (row, event) in events.iter().enumerate() {
-                let back = rows.event(row, &mut builder).expect("an event");
+                let back = rows.event(row, &mut builder, &mut sources).expect("an event");
                 prop_assert_eq!(shown(&back), shown(event));
                 prop_assert_eq!(back.raw(), if keep == Keep::Raw { event.raw() } else { "" });
             }

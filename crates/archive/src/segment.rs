@@ -130,11 +130,19 @@ pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
     written.expect("memory takes what is written, and every type can be")
 }
 
+/// Reads the bytes of a file of events, which are those that were written.
+pub(crate) fn bytes(storage: &Storage, entry: &EventFile) -> Result<Bytes, ArchiveError> {
+    let bytes = storage.get(&entry.file)?;
+    match crc32fast::hash(&bytes) == entry.crc32 {
+        true => Ok(bytes),
+        false => Err(ArchiveError::damaged(&entry.file, "its checksum differs")),
+    }
+}
+
 /// Reads a file of events.
 pub(crate) fn read(storage: &Storage, entry: &EventFile) -> Result<Vec<RecordBatch>, ArchiveError> {
     let damaged = |reason: String| ArchiveError::damaged(&entry.file, reason);
-    let bytes: Bytes = storage.get(&entry.file)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes(storage, entry)?).and_then(|builder| builder.build());
     let batches = reader.map_err(|cause| damaged(cause.to_string()))?;
     batches.collect::<Result<_, _>>().map_err(|cause| damaged(cause.to_string()))
 }

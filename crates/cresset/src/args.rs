@@ -193,6 +193,10 @@ pub(crate) struct HuntArgs {
     /// Let rules look only at events of this long: 90d, 12h, 2w
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     pub(crate) last: Option<Duration>,
+    /// Keep in this file how far a hunt with rules is, so that the same command goes on with one that was broken off (Ctrl-C);
+    /// it is removed at the end
+    #[arg(long, value_name = "FILE", requires = "rule")]
+    pub(crate) state: Option<PathBuf>,
     /// Hunt indicators too that name private addresses, public resolvers, hashes of empty files and the like
     #[arg(long)]
     pub(crate) no_warning_list: bool,

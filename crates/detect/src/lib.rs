@@ -58,6 +58,6 @@ pub use indicators::{Adder, IndicatorSet, Warnings};
 pub use level::{Level, Status};
 pub use rule::{Refused, Rule, RuleSources};
 pub use rulebook::{Changed, Rulebook};
-pub use rules::{Coverage, RuleFilter, RuleSet};
+pub use rules::{Coverage, FieldsRead, RuleFilter, RuleSet};
 pub use wanted::WantedSource;
 pub use warning_list::WarningList;

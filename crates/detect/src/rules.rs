@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cresset_event::{Event, FieldNames, LogSource, Value};
+use cresset_event::{Event, FieldId, FieldNames, LogSource, Value};
 use rsigma_parser::{Detection as Selection, SigmaRule};
 
 use crate::budget::{Budget, Overrun};
@@ -299,6 +299,16 @@ impl RuleSet {
         self.used().any(|(_, entry)| entry.source.fits(log_source))
     }
 
+    /// Returns what decides which rules fit events of a log source.
+    pub fn reads(&self, log_source: &Arc<LogSource>) -> FieldsRead {
+        let plan = self.plan(log_source);
+        let name = |field: FieldId| self.names.name(field);
+        FieldsRead {
+            fields: plan.fields().map(|fields| fields.map(name).collect()),
+            one_of: plan.one_of().map(|fields| fields.iter().copied().map(name).collect()),
+        }
+    }
+
     /// Returns how many rules report, or are counted by a correlation.
     pub fn count_used(&self) -> usize {
         self.used().count() + self.correlations_report.len()
@@ -387,6 +397,16 @@ impl RuleSet {
         }
         plan
     }
+}
+
+/// The fields that decide which rules fit events of a log source, by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldsRead {
+    /// All of them; `None` where a rule looks for keywords, which can be in any.
+    pub fields: Option<BTreeSet<Arc<str>>>,
+    /// Those one of which any event has that a rule fits; `None` where a rule may fit an event that has nothing of what it asks
+    /// for.
+    pub one_of: Option<BTreeSet<Arc<str>>>,
 }
 
 /// Which rules the sources at hand can feed.

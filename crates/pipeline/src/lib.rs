@@ -13,7 +13,7 @@ mod sources;
 mod watch;
 mod worker;
 
-pub use hunt::{HuntReport, hunt_rules};
+pub use hunt::{Hunt, HuntDone, HuntProgress, HuntReport, Hunting, ResumeError};
 pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};
 pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};

@@ -6,7 +6,7 @@
 //! every rule).
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cresset_event::{Event, FieldId};
@@ -14,7 +14,7 @@ use cresset_event::{Event, FieldId};
 use super::expr::{Asked, Expr, Reason, TestId, Tests};
 use super::index::{FieldIndex, Found, IndexBuilder, TextIndex};
 use super::program::{Planned, Programs, Start};
-use super::test::{TemplatePart, Test, TextOp};
+use super::test::{Test, TextOp};
 use super::view::{Lookup, Reads};
 use super::witness::{Witness, Witnesses};
 
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     /// How many texts mean much, see [`Found::is_first`].
     crowds: u32,
     reads_everything: bool,
+    /// The fields of witnesses.
+    witnessed: BTreeSet<FieldId>,
 }
 
 #[derive(Debug)]
@@ -117,7 +119,26 @@ impl Plan {
             places[field.index()] = indexes.len() as u32;
             indexes.push(index);
         }
-        Self { rules, programs, tests: builder.planned, always, places, indexes, anywhere, crowds, reads_everything }
+        let (tests, witnessed) = (builder.planned, builder.witnessed);
+        Self { rules, programs, tests, always, places, indexes, anywhere, crowds, reads_everything, witnessed }
+    }
+
+    /// Returns the fields that decide which rules fit; `None` where every value can.
+    pub(crate) fn fields(&self) -> Option<impl Iterator<Item = FieldId>> {
+        let read = |test: &PlannedTest| {
+            test.asked
+                .field
+                .into_iter()
+                .chain(test.asked.test.other_fields().into_iter().map(|(field, _)| field))
+                .collect::<Vec<_>>()
+        };
+        let reads = self.tests.iter().flat_map(read);
+        (!self.reads_everything).then_some(reads)
+    }
+
+    /// Returns fields one of which any event has that a rule fits; `None` where one may fit that has none of what is asked for.
+    pub(crate) fn one_of(&self) -> Option<&BTreeSet<FieldId>> {
+        (self.always.is_empty() && !self.reads_everything).then_some(&self.witnessed)
     }
 
     /// Finds the rules that fit an event, by their place in the rule set.
@@ -242,6 +263,7 @@ struct Builder<'t> {
     planned: Vec<PlannedTest>,
     numbers: HashMap<TestId, u32>,
     index: IndexBuilder,
+    witnessed: BTreeSet<FieldId>,
 }
 
 impl<'t> Builder<'t> {
@@ -249,7 +271,7 @@ impl<'t> Builder<'t> {
         let planned = |id| PlannedTest { asked: Arc::clone(tests.get(id)), is_decided: false };
         let planned: Vec<PlannedTest> = witnesses.asked().map(planned).collect();
         let numbers = witnesses.asked().zip(0..).collect();
-        Self { tests, planned, numbers, index: IndexBuilder::default() }
+        Self { tests, planned, numbers, index: IndexBuilder::default(), witnessed: BTreeSet::new() }
     }
 
     fn planned(&self, id: TestId) -> Planned {
@@ -259,6 +281,10 @@ impl<'t> Builder<'t> {
     }
 
     fn add(&mut self, witness: &Witness, rule: u32) {
+        self.witnessed.extend(match witness {
+            Witness::Decided(id) | Witness::Literals(id, _) => self.tests.get(*id).field,
+            Witness::Number(field, _) | Witness::Present(field) => Some(*field),
+        });
         match witness {
             Witness::Decided(id) => {
                 let number = self.numbers[id];
@@ -286,25 +312,15 @@ impl<'t> Builder<'t> {
 
     /// Notes every field that any test may read; returns whether one reads all of them.
     fn see_fields(&mut self) -> bool {
-        let mut reads_everything = false;
         for PlannedTest { asked, .. } in &self.planned {
-            match asked.field {
-                Some(field) => self.index.reads(field, asked.test.reads()),
-                None => reads_everything = true,
+            if let Some(field) = asked.field {
+                self.index.reads(field, asked.test.reads());
             }
-            match &asked.test {
-                Test::Field { field, .. } => self.index.reads(*field, Reads::Texts),
-                Test::Template { parts, .. } => {
-                    for part in parts {
-                        if let TemplatePart::Field(field) = part {
-                            self.index.reads(*field, Reads::Values);
-                        }
-                    }
-                }
-                _ => {}
+            for (field, reads) in asked.test.other_fields() {
+                self.index.reads(field, reads);
             }
         }
-        reads_everything
+        self.planned.iter().any(|test| test.asked.field.is_none())
     }
 }
 

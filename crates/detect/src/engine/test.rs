@@ -170,6 +170,21 @@ impl Test {
         }
     }
 
+    /// Returns the fields that the test compares its own with, and what it reads of them.
+    pub(crate) fn other_fields(&self) -> Vec<(FieldId, Reads)> {
+        match self {
+            Self::Field { field, .. } => vec![(*field, Reads::Texts)],
+            Self::Template { parts, .. } => {
+                let field = |part: &TemplatePart| match part {
+                    TemplatePart::Field(field) => Some((*field, Reads::Values)),
+                    TemplatePart::Text(_) => None,
+                };
+                parts.iter().filter_map(field).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// How much it costs to find out, roughly, for the order in which tests are made.
     pub(crate) fn cost(&self) -> u32 {
         match self {
