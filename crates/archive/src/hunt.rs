@@ -12,6 +12,7 @@ use cresset_event::{EventId, Matcher, Timestamp};
 use crate::archive::{Archive, widen};
 use crate::error::ArchiveError;
 use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Wanted, show_key};
+use crate::manifest::IndexEntry;
 use crate::pack::Pack;
 use crate::segment::add_observables;
 use crate::table::Table;
@@ -69,12 +70,7 @@ impl Archive {
         let mut seen = vec![None; matchers.len()];
         let mut damaged = Vec::new();
         let (mut hosts, mut sources) = (Table::default(), Table::default());
-        let files = self
-            .manifest
-            .index
-            .iter()
-            .map(|entry| IndexFile::open(&entry.file, Arc::new(self.storage.file(&entry.file, entry.bytes))));
-        for file in files.chain(self.log_index()) {
+        for file in self.index_files() {
             let looked = file.and_then(|file| look_into(&file, &wanted, &mut hosts, &mut sources, &mut seen));
             damaged.extend(looked.err());
         }
@@ -85,6 +81,13 @@ impl Archive {
             ..seen
         };
         Hunted { seen: seen.into_iter().map(|sum| sum.map(&mut finish)).collect(), damaged }
+    }
+
+    /// Opens the files of the index, and one of what is in the write-ahead log.
+    pub(crate) fn index_files(&self) -> impl Iterator<Item = Result<IndexFile, ArchiveError>> {
+        let file = |entry: &IndexEntry| Arc::new(self.storage.file(&entry.file, entry.bytes));
+        let files = self.manifest.index.iter().map(move |entry| IndexFile::open(&entry.file, file(entry)));
+        files.chain(self.log_index())
     }
 
     /// Indexes what is in the write-ahead log.

@@ -1,9 +1,8 @@
 //! How common is a value? Asked for each detection, so answered from files that stay open, in well under a millisecond.
 //!
-//! The answer is exact for all that is in segments. What is in the write-ahead log at the time is not counted: 48 MB of it
-//! at most, some seconds of a busy watch. The look-up reads a block of each file that may know the value, and no names.
-
-use std::sync::Arc;
+//! The answer is exact as of the moment at which the archive was opened, what is in the write-ahead log included: its error is what
+//! was written since. A look-up reads a block of each file that may know the value, and no names. A sketch would be as quick, take
+//! more memory than the filters that are held, and be wrong now and then.
 
 use cresset_event::{Matcher, Timestamp};
 
@@ -35,8 +34,8 @@ impl Archive {
     pub fn prevalence(&self) -> Result<Prevalence, ArchiveError> {
         let mut hosts = Table::default();
         let mut files = Vec::new();
-        for entry in &self.manifest.index {
-            let file = IndexFile::open(&entry.file, Arc::new(self.storage.file(&entry.file, entry.bytes)))?;
+        for file in self.index_files() {
+            let file = file?;
             let its_numbers = numbers(&mut hosts, file.names()?.hosts.iter());
             files.push((file, its_numbers));
         }

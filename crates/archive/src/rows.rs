@@ -70,7 +70,7 @@ struct Whole<'b> {
     source: &'b StringArray,
     record: &'b UInt64Array,
     offset: &'b UInt64Array,
-    raw: &'b StringArray,
+    raw: Option<&'b StringArray>,
 }
 
 impl<'b> Columns<'b> {
@@ -97,7 +97,7 @@ impl<'b> Whole<'b> {
             source: column("source")?.as_string_opt()?,
             record: column("record")?.as_primitive_opt()?,
             offset: column("offset")?.as_primitive_opt()?,
-            raw: column("raw")?.as_string_opt()?,
+            raw: column("raw").and_then(|column| column.as_string_opt()),
         })
     }
 }
@@ -224,7 +224,7 @@ impl<'b> Rows<'b> {
     /// Returns the event of a row, with the fields that were read; `None` where it cannot be one.
     pub(crate) fn event(&mut self, row: usize, builder: &mut EventBuilder, sources: &mut Sources) -> Option<Event> {
         builder.clear();
-        if let Some(raw) = self.rest.and_then(|whole| text(whole.raw, row)) {
+        if let Some(raw) = self.rest.and_then(|whole| text(whole.raw?, row)) {
             builder.set_raw(raw);
         }
         self.push_fields(row, builder)?;

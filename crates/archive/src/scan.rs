@@ -43,6 +43,8 @@ pub struct Scan<'s> {
     pub log_source: Option<&'s dyn Fn(&LogSource) -> bool>,
     /// Not those of files with these names.
     pub without_files: Option<&'s HashSet<String>>,
+    /// Whether records as they stood in the log are not read, which are the most of what there is.
+    pub without_raw: bool,
 }
 
 /// What is read of events before it is known whether they are wanted.
@@ -360,7 +362,8 @@ impl<S: Sieve> Sift<'_, S> {
 
     /// Passes whole events on.
     fn whole(&mut self, file: &File<'_>, group: usize, rows: &[Range<usize>]) -> Result<ControlFlow<()>, ArchiveError> {
-        file.each(file.read(group, |_| true, rows)?, |batch| {
+        let batches = file.read(group, |name| !(self.scan.without_raw && name == "raw"), rows)?;
+        file.each(batches, |batch| {
             let mut whole = Rows::new(batch)?;
             for row in 0..batch.num_rows() {
                 let event = whole.event(row, &mut self.builder, &mut self.sources)?;

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use cresset_archive::{Archive, Hunted};
+use cresset_pipeline::hunt_joined;
 
 use crate::Outcome;
 use crate::archive::told;
@@ -42,8 +43,10 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
         Ok(archive) => archive,
         Err(error) => return told(&error, &mut err),
     };
-    let Hunted { seen, damaged } = archive.hunt(wanted.matchers());
-    let found = wanted.seen(&seen);
+    let Hunted { seen, mut damaged } = archive.hunt(wanted.matchers());
+    let joined = hunt_joined(&archive, wanted.joined());
+    damaged.extend(joined.damaged);
+    let found = wanted.seen(&seen, &joined.seen);
     let closing = Closing { wanted: &wanted, found: found.len(), stats: archive.stats(), took: began.elapsed() };
     match args.output {
         HuntOutput::Jsonl => {

@@ -104,6 +104,7 @@ impl Hunt<'_> {
             until_exclusive: None,
             log_source: Some(&wants),
             without_files: Some(&without),
+            without_raw: true,
         };
         // Of everything, also where a part of it was read before.
         let extent = self.archive.extent(&Scan { without_files: None, ..scan });

@@ -5,6 +5,7 @@
 
 mod crew;
 mod hunt;
+mod joined;
 mod load;
 mod read;
 mod reload;
@@ -14,6 +15,7 @@ mod watch;
 mod worker;
 
 pub use hunt::{Hunt, HuntDone, HuntProgress, HuntReport, Hunting, ResumeError};
+pub use joined::hunt_joined;
 pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};
 pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};

@@ -58,7 +58,7 @@ fn record<'f>(found: &Found<'f>) -> Record<'f> {
         value: &example.value,
     };
     Record {
-        value: found.matcher.to_string(),
+        value: found.text(),
         r#type: found.matcher.kind().stix_path(),
         id: indicator.map(|indicator| indicator.id.to_string()),
         name: indicator.and_then(|indicator| indicator.name.as_deref()),
@@ -75,20 +75,21 @@ fn record<'f>(found: &Found<'f>) -> Record<'f> {
 
 /// Writes each indicator that was seen with where, and some events.
 pub(super) fn write_table(found: &[Found<'_>], style: Style, out: &mut dyn Write) -> io::Result<()> {
-    for Found { matcher, indicator, seen } in found {
-        let about = indicator.map(|indicator| {
-            let name = indicator.name.as_deref().filter(|name| **name != *matcher.text());
+    for one in found {
+        let (matcher, text) = (one.matcher, one.text());
+        let about = one.indicator.map(|indicator| {
+            let name = indicator.name.as_deref().filter(|name| *name != text);
             [name, indicator.author.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ")
         });
         let about = about.filter(|about| !about.is_empty()).map_or(String::new(), |about| format!("  {about}"));
         writeln!(
             out,
             "{} {}{}",
-            style.bold(escape::terminal(&matcher.text())),
+            style.bold(escape::terminal(&text)),
             matcher.kind(),
             style.dim(escape::terminal(&about))
         )?;
-        write_seen(seen, style, out)?;
+        write_seen(one.seen, style, out)?;
         writeln!(out)?;
     }
     Ok(())

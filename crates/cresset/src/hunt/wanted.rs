@@ -17,6 +17,8 @@ pub(super) struct Wanted {
     matchers: Vec<Matcher>,
     places: HashMap<Matcher, usize>,
     asked: Vec<Asked>,
+    /// Indicators that look for several values of one event.
+    joined: Vec<Indicator>,
 }
 
 /// An indicator, or a value that was typed, and the place of what it looks for.
@@ -37,13 +39,12 @@ pub(super) struct Found<'h> {
 struct LeftOut {
     revoked: u64,
     held_back: u64,
-    joined: u64,
 }
 
 impl Wanted {
     /// Loads what is hunted, and says what of it is left out; `None` where a feed cannot be read, or none of its entries.
     pub(super) fn load(args: &HuntArgs, err: &mut dyn Write) -> io::Result<Option<Self>> {
-        let mut wanted = Self { matchers: Vec::new(), places: HashMap::new(), asked: Vec::new() };
+        let mut wanted = Self { matchers: Vec::new(), places: HashMap::new(), asked: Vec::new(), joined: Vec::new() };
         let warnings = (!args.no_warning_list).then(WarningList::built_in);
         let mut left_out = LeftOut::default();
         for source in find_feeds(&args.indicators) {
@@ -64,12 +65,12 @@ impl Wanted {
             for indicator in taken {
                 match &indicator {
                     Indicator { validity, .. } if validity.revoked => left_out.revoked += 1,
-                    Indicator { also, .. } if !also.is_empty() => left_out.joined += 1,
                     Indicator { matcher, .. }
                         if warnings.as_ref().is_some_and(|list| list.reason(matcher).is_some()) =>
                     {
                         left_out.held_back += 1;
                     }
+                    Indicator { also, .. } if !also.is_empty() => wanted.joined.push(indicator),
                     _ => wanted.add(indicator.matcher.clone(), Some(indicator)),
                 }
             }
@@ -80,7 +81,7 @@ impl Wanted {
     }
 
     fn add(&mut self, matcher: Matcher, indicator: Option<Indicator>) {
-        let Self { matchers, places, asked } = self;
+        let Self { matchers, places, asked, .. } = self;
         let place = *places.entry(matcher.clone()).or_insert_with(|| {
             matchers.push(matcher);
             matchers.len() - 1
@@ -93,20 +94,36 @@ impl Wanted {
         &self.matchers
     }
 
-    /// Returns how many were asked for.
-    pub(super) fn count(&self) -> usize {
-        self.asked.len()
+    /// Returns the indicators that look for several values of one event.
+    pub(super) fn joined(&self) -> &[Indicator] {
+        &self.joined
     }
 
-    /// Returns those that were seen, by what was seen of each value; the last seen first.
-    pub(super) fn seen<'h>(&'h self, seen: &'h [Option<Seen>]) -> Vec<Found<'h>> {
+    /// Returns how many were asked for.
+    pub(super) fn count(&self) -> usize {
+        self.asked.len() + self.joined.len()
+    }
+
+    /// Returns those that were seen, by what was seen of each value, and of each that joins several; the last seen first.
+    pub(super) fn seen<'h>(&'h self, seen: &'h [Option<Seen>], joined: &'h [Option<Seen>]) -> Vec<Found<'h>> {
         let found = self.asked.iter().filter_map(|asked| {
             let (matcher, seen) = (&self.matchers[asked.place], seen[asked.place].as_ref()?);
             Some(Found { matcher, indicator: asked.indicator.as_ref(), seen })
         });
-        let mut found: Vec<Found<'h>> = found.collect();
+        let joined = self.joined.iter().zip(joined).filter_map(|(indicator, seen)| {
+            Some(Found { matcher: &indicator.matcher, indicator: Some(indicator), seen: seen.as_ref()? })
+        });
+        let mut found: Vec<Found<'h>> = found.chain(joined).collect();
         found.sort_by_key(|found| std::cmp::Reverse(found.seen.times.map(|(_, last)| last)));
         found
+    }
+}
+
+impl Found<'_> {
+    /// Returns what was looked for: values that one event must have are joined by `AND`, as in a STIX pattern.
+    pub(super) fn text(&self) -> String {
+        let also = self.indicator.map_or(&[][..], |indicator| &indicator.also);
+        std::iter::once(self.matcher).chain(also).map(Matcher::to_string).collect::<Vec<_>>().join(" AND ")
     }
 }
 
@@ -115,7 +132,6 @@ impl LeftOut {
         let reasons = [
             (self.revoked, "were taken back by who made them"),
             (self.held_back, "are on the warning list; --no-warning-list hunts them too"),
-            (self.joined, "look for several values of one event, which is not hunted yet"),
         ];
         for (count, reason) in reasons {
             if count > 0 {

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cresset_archive::{Archive, Keep, Scan, Writer, WriterOptions};
+use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet};
 use cresset_event::{Event, FieldNames, Matcher, Network, ObservableKind, ObservableKinds, push_observed};
 use cresset_ingest::{Opener, Record};
-use cresset_pipeline::{SourcePath, find_sources};
+use cresset_pipeline::{Hunt, HuntDone, HuntProgress, Hunting, ResumeError, SourcePath, find_sources, load_rules};
 
 use crate::corpus;
 
@@ -115,4 +116,78 @@ fn every_value_of_the_corpus_is_seen_as_often_as_it_is_there() {
     };
     archive.scan(&Scan::default(), &names, take, |error| panic!("{error}"));
     assert!(events.is_empty(), "{} events did not come back", events.len());
+}
+
+/// What a hunt found, by rule and event; broken off behind each file where that is asked for.
+struct Found {
+    detections: Vec<(String, String, Option<String>)>,
+    breaks_off: bool,
+    done: HuntDone,
+}
+
+impl Hunting for Found {
+    fn found(&mut self, detection: Detection) -> ControlFlow<()> {
+        let id = detection.cause_id().map_or_else(|| detection.title().into_owned(), |id| id.into_owned());
+        self.detections.push((id, detection.event.to_string(), detection.host));
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, progress: &HuntProgress<'_>) -> ControlFlow<()> {
+        self.done = HuntDone { memory: progress.memory(), ..progress.done.clone() };
+        if self.breaks_off { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[test]
+fn a_hunt_finds_what_all_of_each_event_comes_to_however_often_it_is_broken_off() {
+    let Some(corpus) = corpus() else { return };
+    let names = Arc::new(FieldNames::new());
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = WriterOptions { log_bytes: 1 << 20, ..WriterOptions::default() };
+    let (mut writer, _) = Writer::open(folder.path(), options).expect("an archive");
+    let mut packer = writer.packer();
+    let opener = Opener::new(Arc::clone(&names));
+    let logs = ["Credential Access", "Lateral Movement", "Execution"]
+        .map(|logs| corpus.join("evtx-attack-samples").join(logs).display().to_string());
+    for source in find_sources(&logs).0 {
+        let SourcePath::File(path, _) = source else { continue };
+        let Ok(mut reader) = opener.open_file(Path::new(&path)) else { continue };
+        while let Some(record) = reader.next_record() {
+            let Record::Event(event) = record else { continue };
+            packer.add(&event);
+        }
+        writer.append(&packer.take()).expect("room");
+    }
+    // What was given last stays in the log.
+    drop(writer);
+    let sources = load_rules(&[corpus.join("sigma/rules/windows").display().to_string()]);
+    let (rules, _) = RuleSet::compile(sources, &RuleFilter::default(), &names);
+    let rules = Arc::new(rules);
+    let archive = Archive::open(folder.path()).expect("an archive");
+
+    let mut expected = Found { detections: Vec::new(), breaks_off: false, done: HuntDone::default() };
+    let mut detector = Detector::new(Arc::clone(&rules), Arc::new(IndicatorSet::default()));
+    let take = |event: Event| {
+        detector.detect(&event, |detection| assert!(expected.found(detection).is_continue()));
+        ControlFlow::Continue(())
+    };
+    archive.scan(&Scan::default(), &names, take, |error| panic!("{error}"));
+    assert!(expected.detections.len() > 400, "{} detections", expected.detections.len());
+
+    let hunt = Hunt { archive: &archive, since_inclusive: None, rules, names: &names };
+    let mut at_once = Found { detections: Vec::new(), breaks_off: false, done: HuntDone::default() };
+    let report = hunt.run(HuntDone::default(), &mut at_once).expect("it is new");
+    assert!(report.damaged.is_empty());
+    assert_eq!(at_once.detections, expected.detections);
+
+    let mut broken_off = Found { detections: Vec::new(), breaks_off: true, done: HuntDone::default() };
+    for _ in archive.event_files() {
+        hunt.run(broken_off.done.clone(), &mut broken_off).expect("the same files");
+    }
+    broken_off.breaks_off = false;
+    let again = hunt.run(broken_off.done.clone(), &mut broken_off).expect("the same files");
+    assert_eq!(broken_off.detections, expected.detections);
+    assert_eq!((again.events, again.times), (report.events, report.times));
+    let merged = HuntDone { files: ["events/gone.parquet".to_owned()].into(), ..HuntDone::default() };
+    assert!(matches!(hunt.run(merged, &mut at_once), Err(ResumeError::Merged)));
 }

@@ -1,0 +1,148 @@
+//! Indicators that join several values of one event, over the past: the index says when all of them were seen, and only the
+//! events of that time are read.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use cresset_archive::{Archive, ArchiveError, Hunted, Scan, Seen, SeenExample, Sieve};
+use cresset_detect::{
+    Cause, Detection, Detector, EventMatcher, IndicatorSet, RuleFilter, RuleSet, RuleSources, Warnings,
+};
+use cresset_event::{Event, EventId, FieldNames, Indicator, Matcher, Timestamp, Validity};
+
+/// Most events that are told as examples of what was seen: early ones and the last.
+const EXAMPLES_MAX: usize = 3;
+
+/// Looks for indicators that ask several values of one event, whenever they are valid. A count is of events.
+pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
+    let parts = |indicator: &Indicator| std::iter::once(&indicator.matcher).chain(&indicator.also).cloned().collect();
+    let parts: Vec<Vec<Matcher>> = indicators.iter().map(parts).collect();
+    let Hunted { seen, damaged } = archive.hunt(&parts.concat());
+    let mut seen = seen.into_iter();
+    let times: Vec<Option<Times>> =
+        parts.iter().map(|parts| together(seen.by_ref().take(parts.len()).collect())).collect();
+    let Some(all) = times.iter().flatten().copied().reduce(Times::hull) else {
+        return Hunted { seen: vec![None; indicators.len()], damaged };
+    };
+    let set = IndicatorSet::new(Warnings::Ignore);
+    for (indicator, _) in indicators.iter().zip(&times).filter(|(_, times)| times.is_some()) {
+        set.add(Indicator { validity: Validity::default(), ..indicator.clone() });
+    }
+    let names = Arc::new(FieldNames::new());
+    let (rules, _) = RuleSet::compile(RuleSources::default(), &RuleFilter::default(), &names);
+    let detector = Detector::new(Arc::new(rules), Arc::new(set));
+    let matcher = detector.matcher();
+    let found = indicators.iter().map(|_| Found::default()).collect();
+    let mut joined = Joined { indicators, detector, matcher, found, damaged };
+    let scan = Scan {
+        since_inclusive: Some(all.first),
+        until_exclusive: Some(all.last.saturating_add_nanos(1)),
+        without_raw: true,
+        ..Scan::default()
+    };
+    archive.sift(&scan, &names, &mut joined);
+    Hunted { seen: joined.found.into_iter().map(Found::seen).collect(), damaged: joined.damaged }
+}
+
+/// When something can have happened.
+#[derive(Clone, Copy)]
+struct Times {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Times {
+    fn hull(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+}
+
+/// Returns when an event can have had all that was seen; none where a part was never seen. Events whose time is not known are
+/// read anyway.
+fn together(seen: Vec<Option<Seen>>) -> Option<Times> {
+    let seen = seen.into_iter().collect::<Option<Vec<_>>>()?;
+    let times = seen.iter().filter_map(|seen| seen.times);
+    // The other way round where no time will do.
+    let first = times.clone().map(|(first, _)| first).max().unwrap_or(Timestamp::from_nanos(i64::MAX));
+    let last = times.map(|(_, last)| last).min().unwrap_or(Timestamp::from_nanos(i64::MIN));
+    Some(Times { first, last })
+}
+
+/// A hunt at work.
+struct Joined<'h> {
+    indicators: &'h [Indicator],
+    detector: Detector,
+    matcher: EventMatcher,
+    found: Vec<Found>,
+    damaged: Vec<ArchiveError>,
+}
+
+/// What was seen of an indicator.
+#[derive(Default)]
+struct Found {
+    seen: Seen,
+    hosts: BTreeMap<Arc<str>, u64>,
+    sources: BTreeMap<Arc<str>, u64>,
+    /// The event that was counted last: it can fulfil an indicator in several ways.
+    last: Option<EventId>,
+}
+
+impl Sieve for Joined<'_> {
+    fn wants(&mut self, event: &Event) -> bool {
+        !self.matcher.matches(event).is_empty()
+    }
+
+    fn take(&mut self, event: Event) -> ControlFlow<()> {
+        let Self { indicators, detector, found, .. } = self;
+        detector.detect(&event, |detection| {
+            let Cause::Indicator(fired) = &detection.cause else { return };
+            let is_it = |one: &&Indicator| one.id == fired.id && one.matcher == fired.matcher && one.also == fired.also;
+            for (_, found) in indicators.iter().zip(found.iter_mut()).filter(|(one, _)| is_it(one)) {
+                found.add(&detection);
+            }
+        });
+        ControlFlow::Continue(())
+    }
+
+    fn damaged(&mut self, error: ArchiveError) {
+        self.damaged.push(error);
+    }
+}
+
+impl Found {
+    fn add(&mut self, detection: &Detection) {
+        if self.last.replace(detection.event) == Some(detection.event) {
+            return;
+        }
+        let Self { seen, hosts, sources, .. } = self;
+        seen.count += 1;
+        let time = detection.time.known();
+        if let Some(time) = time {
+            let (first, last) = seen.times.unwrap_or((time, time));
+            seen.times = Some((first.min(time), last.max(time)));
+        }
+        if let Some(host) = detection.host.as_deref() {
+            *hosts.entry(host.into()).or_default() += 1;
+        }
+        *sources.entry(detection.source.name.as_str().into()).or_default() += 1;
+        let matched = detection.matched.iter();
+        let text =
+            |text: fn(&cresset_detect::Matched) -> &str| matched.clone().map(text).collect::<Vec<_>>().join(", ");
+        let value = text(|matched| matched.value.as_deref().unwrap_or_default());
+        *seen.values.entry(value.clone()).or_default() += 1;
+        seen.examples.truncate(EXAMPLES_MAX - 1);
+        seen.examples.push(SeenExample { time, id: detection.event, field: text(|matched| &matched.field), value });
+    }
+
+    /// Returns what was seen, where anything was.
+    fn seen(self) -> Option<Seen> {
+        let most_first = |counts: BTreeMap<Arc<str>, u64>| {
+            let mut counts: Vec<(Arc<str>, u64)> = counts.into_iter().collect();
+            counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            counts
+        };
+        let Self { seen, hosts, sources, .. } = self;
+        (seen.count > 0).then(|| Seen { hosts: most_first(hosts), sources: most_first(sources), ..seen })
+    }
+}
