@@ -1,4 +1,6 @@
-//! `cresset archive`: what an archive holds, whether it is whole, and making few files of many.
+//! `cresset archive`: what an archive holds, whether it is whole, making few files of many, and all of it for other programs.
+
+mod export;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -8,10 +10,12 @@ use cresset_archive::{Archive, ArchiveError, Stats, Writer, WriterOptions};
 use cresset_event::LogSource;
 use serde::Serialize;
 
+pub(crate) use self::export::run as export;
 use crate::Outcome;
 use crate::args::{ArchiveStatsArgs, CheckOutput};
 use crate::escape;
 use crate::output::rows::{bar, counted};
+use crate::watch::Bar;
 
 /// Says why something cannot be done.
 pub(crate) fn told(error: &ArchiveError, err: &mut dyn Write) -> io::Result<Outcome> {
@@ -99,7 +103,15 @@ fn write_stats(stats: &StatsOut, out: &mut dyn Write) -> io::Result<()> {
 /// Reads every file and says which are not as they were written.
 pub(crate) fn verify(folder: &Path, out: &mut dyn Write) -> io::Result<Outcome> {
     let mut err = io::stderr();
-    let verified = Archive::open(folder).map(|archive| (archive.verify(|_| {}), archive.byte_len()));
+    let verified = Archive::open(folder).map(|archive| {
+        let (bar, mut done) = (Bar::new(Some(archive.byte_len())), 0);
+        let damages = archive.verify(|bytes| {
+            done += bytes;
+            bar.set_position(done);
+        });
+        bar.finish();
+        (damages, archive.byte_len())
+    });
     let (damages, bytes) = match verified {
         Ok(verified) => verified,
         Err(error) => return told(&error, &mut err),

@@ -46,6 +46,7 @@ pub(crate) enum ArchiveCommand {
     Verify(ArchiveFolderArgs),
     /// Make few large files of many small ones; a watch does most of it by itself
     Compact(ArchiveFolderArgs),
+    Export(ArchiveExportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -221,6 +222,30 @@ pub(crate) struct ArchiveStatsArgs {
     /// How to show it
     #[arg(long, short = 'o', value_enum, default_value_t = CheckOutput::Text)]
     pub(crate) output: CheckOutput,
+}
+
+/// Write the events that an archive holds, one JSON object a line, or their records as they stood in the log
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  cresset archive export past --since 2026-11-24 > events.jsonl
+  cresset archive export past --since 2026-11-24T07:00:00Z --until 2026-11-24T08:00:00Z | jq 'select(.host == \"web1\")'
+  cresset archive export past --raw | cresset watch - --rules new-rules/
+
+Events come in the order of their times within a file, those of the log last. Exit status: 0 done; 1 a part cannot be read.")]
+pub(crate) struct ArchiveExportArgs {
+    /// The archive's folder
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Only events of this time and later (2026-11-24 or 2026-11-24T07:00:00Z), and those whose time is not known
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) since: Option<Timestamp>,
+    /// Only events before this time, and those whose time is not known
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) until: Option<Timestamp>,
+    /// Write records as they stood in the log, one a line; events of which only the fields were kept are left out
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 /// An archive's folder.

@@ -58,6 +58,7 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
         Command::Archive { command: ArchiveCommand::Stats(args) } => archive::stats(&args, out),
         Command::Archive { command: ArchiveCommand::Verify(args) } => archive::verify(&args.folder, out),
         Command::Archive { command: ArchiveCommand::Compact(args) } => archive::compact(&args.folder, out),
+        Command::Archive { command: ArchiveCommand::Export(args) } => archive::export(&args, out),
         Command::Formats => formats::run(out),
     }
 }

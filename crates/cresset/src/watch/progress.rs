@@ -39,9 +39,14 @@ impl Bar {
         self.0.set_message(format!("{} events  {source}", HumanCount(progress.events)));
     }
 
-    /// Shows how far something is that reads bytes and counts no events yet.
+    /// Shows how far something is that reads so many bytes in all.
     pub(crate) fn set_bytes(&self, done: u64, total: u64) {
         self.0.set_length(total);
+        self.set_position(done);
+    }
+
+    /// Shows how many bytes were read.
+    pub(crate) fn set_position(&self, done: u64) {
         self.0.set_position(done);
     }
 

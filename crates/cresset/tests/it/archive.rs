@@ -200,3 +200,77 @@ fn wrong_folders_are_refused() {
         assert!(!run.path().join("missing").exists());
     }
 }
+
+#[test]
+fn what_is_exported_is_what_was_read_and_can_be_read_again() {
+    let run = Run::new(&[("a.json", &log(300))]);
+    run.cresset(&["watch", "a.json", "--archive", "past"]);
+    let raw = run.cresset(&["archive", "export", "past", "--raw"]);
+    let mut exported: Vec<&str> = raw.out.lines().collect();
+    let log = log(300);
+    let mut logged: Vec<&str> = log.lines().collect();
+    exported.sort_unstable();
+    logged.sort_unstable();
+    assert_eq!(exported, logged);
+    let since = ["archive", "export", "past", "--since", "2026-11-24T07:04:00Z", "--until", "2026-11-24T07:04:10Z"];
+    let events = lines(&run.cresset(&since));
+    assert_eq!(events.len(), 10);
+    assert_eq!(events[3]["time"], "2026-11-24T07:04:03Z");
+    assert_eq!((&events[3]["fields"]["n"], &events[3]["host"]), (&serde_json::json!(243), &serde_json::json!("web1")));
+    assert_eq!(events[3]["raw"], log.lines().nth(243).expect("a line"));
+
+    run.cresset(&["watch", "a.json", "--archive", "fields", "--archive-fields-only"]);
+    let raw = run.cresset(&["archive", "export", "fields", "--raw"]);
+    assert!(raw.out.is_empty() && raw.err.contains("left out: 300 events"), "{}", raw.err);
+}
+
+/// A STIX bundle with one indicator of this pattern.
+fn bundle(pattern: &str) -> String {
+    let id = "00000000-0000-4000-8000-000000000001";
+    format!(
+        "{{\"type\":\"bundle\",\"id\":\"bundle--{id}\",\"objects\":[{{\"type\":\"indicator\",\"spec_version\":\"2.1\",\
+         \"id\":\"indicator--{id}\",\"created\":\"2026-01-01T00:00:00Z\",\"modified\":\"2026-01-01T00:00:00Z\",\
+         \"valid_from\":\"2030-01-01T00:00:00Z\",\"pattern_type\":\"stix\",\"pattern\":\"{pattern}\"}}]}}"
+    )
+}
+
+#[test]
+fn values_that_an_indicator_joins_are_seen_in_one_event_only() {
+    let pair = |n: u32| {
+        format!(
+            "{{\"@timestamp\":\"2026-11-24T07:00:{n:02}Z\",\"src_ip\":\"198.51.100.{}\",\"dst_ip\":\"203.0.113.{}\",\"host\":\"web{n}\"}}\n",
+            n % 5,
+            n % 4
+        )
+    };
+    let log: String = (0..40).map(pair).collect();
+    let pattern = |one, other| {
+        bundle(&format!("[ipv4-addr:value = '198.51.100.{one}' AND ipv4-addr:value = '203.0.113.{other}']"))
+    };
+    let run = Run::new(&[("a.json", &log), ("both.json", &pattern(3, 3)), ("never.json", &pattern(3, 9))]);
+    run.cresset(&["watch", "a.json", "--archive", "past"]);
+    let hunt = ["hunt", "--archive", "past", "-o", "jsonl", "--no-warning-list"];
+    let seen = lines(&run.cresset(&[&hunt[..], &["-i", "both.json", "-i", "never.json"]].concat()));
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0]["value"], "198.51.100.3 AND 203.0.113.3");
+    // 3 and 23: not the six other events of each address.
+    assert_eq!((&seen[0]["count"], &seen[0]["hosts"]), (&serde_json::json!(2), &serde_json::json!(["web23", "web3"])));
+    assert_eq!(seen[0]["first_seen"], "2026-11-24T07:00:03Z");
+    assert_eq!(seen[0]["last_seen"], "2026-11-24T07:00:23Z");
+}
+
+#[test]
+fn a_hunt_that_was_broken_off_is_gone_on_with() {
+    let run = Run::new(&[("a.json", &log(300)), ("r.yml", RULE), ("other.yml", &RULE.replace("Whoami", "Other"))]);
+    run.cresset(&["watch", "a.json", "--archive", "past"]);
+    let hunt =
+        |rule| run.cresset(&["hunt", "--archive", "past", "--rule", rule, "--state", "hunt.state", "-o", "jsonl"]);
+    assert_eq!(hunt("r.yml").status, 0);
+    assert!(!run.path().join("hunt.state").exists());
+    for (state, said) in [("{}", "no state of a hunt"), ("rubbish", "no state of a hunt")] {
+        fs::write(run.path().join("hunt.state"), state).expect("room");
+        let ran = hunt("r.yml");
+        assert!(ran.status == 1 && ran.err.contains(said), "{}", ran.err);
+        assert_eq!(fs::read_to_string(run.path().join("hunt.state")).expect("it is there"), state);
+    }
+}
