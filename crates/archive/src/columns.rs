@@ -9,11 +9,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, ListBuilder, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
-    UInt64Builder,
+    ArrayBuilder, FixedSizeBinaryBuilder, ListBuilder, StringBuilder, TimestampNanosecondBuilder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch};
 use arrow_schema::{Field, Schema};
 use cresset_event::Value;
 
@@ -58,12 +57,21 @@ pub(crate) fn columns(events: &[PackedOrigin<'_>]) -> Option<RecordBatch> {
     Some(columns.finish(events.len()))
 }
 
+/// What is known of names by where they lie: in a pack each lies in one place, and need not be compared again.
+type ByAddress<T> = HashMap<(usize, usize), T, foldhash::fast::FixedState>;
+
+fn address(name: &str) -> (usize, usize) {
+    (name.as_ptr() as usize, name.len())
+}
+
 /// Returns the fields that have a column, in the order of their names.
 fn frequent_names<'p>(events: &[PackedOrigin<'p>]) -> Option<Vec<&'p str>> {
-    let mut counts: HashMap<&str, usize, foldhash::fast::FixedState> = HashMap::default();
+    let mut by_address: ByAddress<(&str, usize)> = HashMap::default();
     for event in events {
-        event.visit_names(|name| *counts.entry(name).or_default() += 1)?;
+        event.visit_names(|name| by_address.entry(address(name)).or_insert((name, 0)).1 += 1)?;
     }
+    let mut counts: HashMap<&str, usize, foldhash::fast::FixedState> = HashMap::default();
+    by_address.into_values().for_each(|(name, count)| *counts.entry(name).or_default() += count);
     let mut names: Vec<(&str, usize)> = counts.into_iter().collect();
     names.sort_unstable_by_key(|(name, count)| (usize::MAX - count, *name));
     names.truncate(FIELD_COLUMNS_MAX);
@@ -72,9 +80,78 @@ fn frequent_names<'p>(events: &[PackedOrigin<'p>]) -> Option<Vec<&'p str>> {
     Some(names)
 }
 
+/// The names that were met, and their columns.
+#[derive(Default)]
+struct Names<'p> {
+    known: HashMap<&'p str, Name, foldhash::fast::FixedState>,
+    by_address: ByAddress<Name>,
+}
+
+#[derive(Clone, Copy)]
+struct Name {
+    number: u32,
+    /// The place of its column; none for those that have none.
+    column: Option<usize>,
+}
+
+impl<'p> Names<'p> {
+    fn new(names: &[&'p str]) -> Self {
+        let known = names.iter().zip(0..).map(|(name, number)| (*name, Name { number, column: Some(number as usize) }));
+        Self { known: known.collect(), by_address: HashMap::default() }
+    }
+
+    fn of(&mut self, name: &'p str) -> Name {
+        let Self { known, by_address } = self;
+        *by_address.entry(address(name)).or_insert_with(|| {
+            let number = u32::try_from(known.len()).expect("packs have fewer names");
+            *known.entry(name).or_insert(Name { number, column: None })
+        })
+    }
+}
+
+/// Shapes by number. One that was met before is told by the numbers of its names, which are fewer bytes than its text.
+#[derive(Default)]
+struct Shapes {
+    numbers: HashMap<Box<[u8]>, i32, foldhash::fast::FixedState>,
+    texts: StringBuilder,
+    /// By row.
+    keys: Vec<i32>,
+    /// The shape of the event at hand.
+    key: Vec<u8>,
+}
+
+impl Shapes {
+    fn push_field(&mut self, name: Name, field: &PackedField<'_>) {
+        self.key.push(letter_of(field) as u8);
+        self.key.extend_from_slice(&name.number.to_le_bytes());
+        if let PackedValue::SameAs(place) = field.value {
+            self.key.extend_from_slice(&place.to_le_bytes());
+        }
+    }
+
+    /// Ends the shape of a row, of which `text` writes the text where it is new.
+    fn end_row(&mut self, text: impl FnOnce() -> String) {
+        let number = match self.numbers.get(&*self.key) {
+            Some(number) => *number,
+            None => {
+                let number = i32::try_from(self.numbers.len()).expect("there are fewer rows");
+                self.texts.append_value(text());
+                self.numbers.insert(self.key.as_slice().into(), number);
+                number
+            }
+        };
+        self.keys.push(number);
+        self.key.clear();
+    }
+
+    fn finish(mut self) -> DictionaryArray<Int32Type> {
+        DictionaryArray::new(Int32Array::from(self.keys), Arc::new(self.texts.finish()))
+    }
+}
+
 /// Columns that are being filled.
 struct Columns<'p> {
-    places: HashMap<&'p str, usize, foldhash::fast::FixedState>,
+    names: Names<'p>,
     fields: Vec<(&'p str, StringBuilder)>,
     id: FixedSizeBinaryBuilder,
     time: TimestampNanosecondBuilder,
@@ -90,10 +167,8 @@ struct Columns<'p> {
     offset: UInt64Builder,
     raw: StringBuilder,
     fields_cut: UInt64Builder,
-    shape: StringDictionaryBuilder<Int32Type>,
+    shapes: Shapes,
     rest: ListBuilder<StringBuilder>,
-    /// The shape of the event at hand.
-    text: String,
 }
 
 /// Bytes of an id.
@@ -102,7 +177,7 @@ const ID_BYTES: i32 = 16;
 impl<'p> Columns<'p> {
     fn new(names: &[&'p str]) -> Self {
         Self {
-            places: names.iter().enumerate().map(|(place, name)| (*name, place)).collect(),
+            names: Names::new(names),
             fields: names.iter().map(|name| (*name, StringBuilder::new())).collect(),
             id: FixedSizeBinaryBuilder::new(ID_BYTES),
             time: TimestampNanosecondBuilder::new(),
@@ -118,9 +193,8 @@ impl<'p> Columns<'p> {
             offset: UInt64Builder::new(),
             raw: StringBuilder::new(),
             fields_cut: UInt64Builder::new(),
-            shape: StringDictionaryBuilder::new(),
+            shapes: Shapes::default(),
             rest: ListBuilder::new(StringBuilder::new()),
-            text: String::new(),
         }
     }
 
@@ -151,15 +225,15 @@ impl<'p> Columns<'p> {
     }
 
     fn push_fields(&mut self, row: usize, event: &PackedOrigin<'p>) -> Option<()> {
-        self.text.clear();
-        let Self { places, fields, rest, text, .. } = self;
+        let Self { names, fields, rest, shapes, .. } = self;
         let push = |field: PackedField<'p>| {
-            push_shape(&field, text);
+            let name = names.of(field.name);
+            shapes.push_field(name, &field);
             let PackedValue::Value(value) = field.value else { return };
             let Some(value) = value.to_text() else { return };
-            match places.get(field.name).map(|place| &mut fields[*place].1) {
+            match name.column.map(|column| &mut fields[column].1) {
                 // The first of its name.
-                Some(column) if arrow_array::builder::ArrayBuilder::len(column) <= row => {
+                Some(column) if column.len() <= row => {
                     fill_up(column, row);
                     column.append_value(&value);
                 }
@@ -167,9 +241,14 @@ impl<'p> Columns<'p> {
             }
         };
         event.visit_fields(push)?;
-        self.shape.append_value(&self.text);
+        let mut text = String::new();
+        let mut written = Some(());
+        self.shapes.end_row(|| {
+            written = event.visit_fields(|field| push_shape(&field, &mut text));
+            text
+        });
         self.rest.append(true);
-        Some(())
+        written
     }
 
     fn finish(mut self, rows: usize) -> RecordBatch {
@@ -189,7 +268,7 @@ impl<'p> Columns<'p> {
         add("record", Arc::new(self.record.finish()));
         add("offset", Arc::new(self.offset.finish()));
         add("raw", Arc::new(self.raw.finish()));
-        add("shape", Arc::new(self.shape.finish()));
+        add("shape", Arc::new(self.shapes.finish()));
         add("rest", Arc::new(self.rest.finish()));
         add("fields_cut", Arc::new(self.fields_cut.finish()));
         add("time_unknown", Arc::new(self.time_unknown.finish()));
@@ -206,12 +285,11 @@ impl<'p> Columns<'p> {
 
 /// Adds nulls up to a row.
 fn fill_up(column: &mut StringBuilder, row: usize) {
-    let missing = row - arrow_array::builder::ArrayBuilder::len(column);
-    (0..missing).for_each(|_| column.append_null());
+    column.append_nulls(row - column.len());
 }
 
-/// Adds a field to a shape: a letter for the type, a large one for a second name, the name, a line end.
-fn push_shape(field: &PackedField<'_>, out: &mut String) {
+/// Returns the letter of a field in its shape: of the type, a large one for a second name.
+fn letter_of(field: &PackedField<'_>) -> char {
     let letter = match field.value {
         PackedValue::SameAs(_) => '=',
         PackedValue::Value(Value::Str(_)) => 's',
@@ -222,7 +300,12 @@ fn push_shape(field: &PackedField<'_>, out: &mut String) {
         PackedValue::Value(Value::Empty) => 'e',
     };
     // `=` is a second name anyway.
-    out.push(if field.is_alias { letter.to_ascii_uppercase() } else { letter });
+    if field.is_alias { letter.to_ascii_uppercase() } else { letter }
+}
+
+/// Adds a field to a shape: its letter, the name, a line end.
+fn push_shape(field: &PackedField<'_>, out: &mut String) {
+    out.push(letter_of(field));
     if let PackedValue::SameAs(place) = field.value {
         write!(out, "{place} ").expect("memory");
     }

@@ -259,7 +259,8 @@ fn put_log_source(out: &mut Vec<u8>, log_source: &LogSource) {
 #[derive(Debug, Clone)]
 pub struct Pack {
     bytes: Bytes,
-    texts: Vec<Range<usize>>,
+    /// Each lies in one place, so that those who have met it know it by that.
+    texts: Arc<[Box<str>]>,
     sources: Vec<Arc<Source>>,
     log_sources: Vec<Arc<LogSource>>,
     /// Where the tables begin.
@@ -279,7 +280,7 @@ impl Pack {
             start..start + slice.len()
         };
         let mut taker = Taker::new(rest);
-        let texts = take_table(&mut taker, |taker| taker.text().map(|text| place(text.as_bytes())))?;
+        let texts = take_table(&mut taker, |taker| taker.text().map(Box::from))?.into();
         let sources = take_table(&mut taker, |taker| {
             let identity = SourceIdentity::Stream { began_nanos: 0 };
             Some(Arc::new(Source { name: taker.text()?.into(), identity }))
@@ -333,8 +334,7 @@ impl Pack {
     }
 
     fn text(&self, number: u64) -> Option<&str> {
-        let range = self.texts.get(usize::try_from(number).ok()?)?;
-        std::str::from_utf8(&self.bytes[range.clone()]).ok()
+        self.texts.get(usize::try_from(number).ok()?).map(|text| &**text)
     }
 }
 
