@@ -57,7 +57,7 @@ impl QueryError {
         let text = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(&text);
         Self::Refused(match text.find('\n').or_else(|| text.find(" Valid fields are")) {
             Some(end) => format!("{} `describe events` lists all", &text[..end]),
-            None => text.to_owned(),
+            None => text.replace("datafusion.public.", ""),
         })
     }
 

@@ -45,8 +45,7 @@ impl Grid {
 
     pub(super) fn rows(&mut self, rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         for row in rows {
-            let shown =
-                row.iter().map(|cell| cell.as_deref().map(|cell| escape::terminal(cell).into_owned())).collect();
+            let shown = row.iter().map(|cell| cell.as_deref().map(harmless)).collect();
             if self.layout.is_some() {
                 self.write(&shown, out)?;
             } else {
@@ -73,7 +72,8 @@ impl Grid {
             }
         }
         let line = widths.iter().map(|width| width + 2).sum::<usize>();
-        if line <= LINE_MAX {
+        let has_lines = held.iter().flatten().flatten().any(|cell| cell.contains('\n'));
+        if line <= LINE_MAX && !has_lines {
             let names: Vec<String> = self.names.iter().zip(&widths).zip(&self.is_number).map(padded).collect();
             writeln!(out, "{}", self.style.bold(names.join("  ").trim_end()))?;
             self.layout = Some(Layout::Lines(widths));
@@ -87,7 +87,7 @@ impl Grid {
         self.written += 1;
         match &self.layout {
             Some(Layout::Lines(widths)) => {
-                let cells = row.iter().map(|cell| cell.as_deref().unwrap_or_default());
+                let cells = row.iter().map(|cell| cell.as_deref().unwrap_or_default().replace('\n', "\\n"));
                 let cells: Vec<String> = cells.zip(widths).zip(&self.is_number).map(padded).collect();
                 writeln!(out, "{}", cells.join("  ").trim_end())
             }
@@ -95,15 +95,20 @@ impl Grid {
                 writeln!(out, "{}", self.style.dim(format_args!("row {}", self.written)))?;
                 for (name, cell) in self.names.iter().zip(row) {
                     // Most events have few of the fields that there are.
-                    if let Some(cell) = cell {
-                        writeln!(out, "  {}  {cell}", self.style.bold(format_args!("{name:width$}")))?;
-                    }
+                    let Some(cell) = cell else { continue };
+                    let cell = cell.replace('\n', &format!("\n{:indent$}", "", indent = width + 4));
+                    writeln!(out, "  {}  {cell}", self.style.bold(format_args!("{name:width$}")))?;
                 }
                 Ok(())
             }
             None => Ok(()),
         }
     }
+}
+
+/// Makes each line of a value harmless; the lines stay lines, which are shown below each other.
+fn harmless(cell: &str) -> String {
+    cell.split('\n').map(escape::terminal).collect::<Vec<_>>().join("\n")
 }
 
 /// A text with blanks up to the width of its column, before it where that has numbers.
