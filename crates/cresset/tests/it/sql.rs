@@ -40,7 +40,7 @@ fn rows_are_shown_as_table_json_lines_and_csv() {
     assert!(ask(&run, "select * from events limit 1", "table").contains("\n  host          web0\n"));
     // Lines stay lines, each where values stand.
     let plan = ask(&run, "explain select host from events", "table");
-    assert!(plan.contains("SubqueryAlias: events\n                 TableScan: events"), "{plan}");
+    assert!(plan.contains("SubqueryAlias: events\n               TableScan: events"), "{plan}");
     // A table without rows still has its columns.
     assert_eq!(ask(&run, "select host from events where false", "csv"), "host\n");
     assert_eq!(ask(&run, "select host from events where false", "table"), "host\n");

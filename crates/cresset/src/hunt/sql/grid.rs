@@ -108,7 +108,7 @@ impl Grid {
 
 /// Makes each line of a value harmless; the lines stay lines, which are shown below each other.
 fn harmless(cell: &str) -> String {
-    cell.split('\n').map(escape::terminal).collect::<Vec<_>>().join("\n")
+    cell.trim_end_matches('\n').split('\n').map(escape::terminal).collect::<Vec<_>>().join("\n")
 }
 
 /// A text with blanks up to the width of its column, before it where that has numbers.
