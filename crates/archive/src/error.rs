@@ -71,6 +71,11 @@ impl ArchiveError {
         false
     }
 
+    /// Returns whether a file is gone or not as it was written: it will not be another time.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Store { cause: object_store::Error::NotFound { .. }, .. })
+    }
+
     /// Returns what is wrong with its causes, on one line.
     pub fn with_causes(&self) -> String {
         with_causes(self)

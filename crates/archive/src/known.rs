@@ -7,7 +7,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use arrow_array::cast::AsArray;
-use bytes::Bytes;
 use cresset_event::EventId;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -15,6 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::error::ArchiveError;
 use crate::manifest::{EventFile, Manifest};
 use crate::pack::PackedOrigin;
+use crate::segment;
 use crate::storage::Storage;
 
 /// Most ids that are kept in memory, 16 bytes each.
@@ -48,22 +48,33 @@ impl Known {
     }
 
     /// Returns whether an event of this folder is in one of the files.
-    pub(crate) fn has(&mut self, storage: &Storage, folder: &str, event: &PackedOrigin<'_>) -> bool {
+    pub(crate) fn has(
+        &mut self,
+        storage: &Storage,
+        folder: &str,
+        event: &PackedOrigin<'_>,
+    ) -> Result<bool, ArchiveError> {
         let Self { folders, loaded } = self;
         let files = folders.get(folder).map_or(&[][..], Vec::as_slice);
         let time = event.time.known();
-        files
-            .iter()
-            .filter(|entry| entry.may_hold(time))
-            .any(|entry| loaded.ids_of(storage, entry).binary_search(&event.id).is_ok())
+        for entry in files.iter().filter(|entry| entry.may_hold(time)) {
+            if loaded.ids_of(storage, entry)?.binary_search(&event.id).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
 impl Loaded {
-    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> &[EventId] {
+    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> Result<&[EventId], ArchiveError> {
         if !self.ids.contains_key(&entry.file) {
-            // Of a file that is damaged nothing is known: better an event twice than never.
-            let ids = load_ids(storage, entry).unwrap_or_default();
+            let ids = match load_ids(storage, entry) {
+                // Of a file that is damaged nothing is known: better an event twice than never.
+                Err(error) if error.is_damage() => Vec::new(),
+                // One that cannot be read just now tells of its events later.
+                ids => ids?,
+            };
             let mut count = ids.len() + self.ids.values().map(Vec::len).sum::<usize>();
             while count > IDS_MAX
                 && let Some(first) = self.order.pop_front()
@@ -73,14 +84,14 @@ impl Loaded {
             self.order.push_back(entry.file.clone());
             self.ids.insert(entry.file.clone(), ids);
         }
-        &self.ids[&entry.file]
+        Ok(&self.ids[&entry.file])
     }
 }
 
 /// Returns the ids of a file, in order.
 fn load_ids(storage: &Storage, entry: &EventFile) -> Result<Vec<EventId>, ArchiveError> {
     let damaged = |reason: String| ArchiveError::damaged(&entry.file, reason);
-    let bytes: Bytes = storage.get(&entry.file)?;
+    let bytes = segment::bytes(storage, entry)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|cause| damaged(cause.to_string()))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), ["id"]);
     let reader = builder.with_projection(mask).build().map_err(|cause| damaged(cause.to_string()))?;

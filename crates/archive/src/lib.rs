@@ -9,6 +9,8 @@ mod archive;
 mod columns;
 mod compact;
 mod error;
+#[cfg(test)]
+mod faults;
 mod hunt;
 mod index;
 mod known;

@@ -52,7 +52,12 @@ impl Storage {
     /// Opens a folder, which must be there.
     pub(crate) fn open(folder: &Path) -> Result<Self, ArchiveError> {
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|cause| ArchiveError::store("", cause))?;
-        Ok(Self { store: Arc::new(store), folder: folder.to_owned() })
+        Ok(Self::over(Arc::new(store), folder))
+    }
+
+    /// Returns the files of a folder as a store gives them.
+    pub(crate) fn over(store: Arc<dyn ObjectStore>, folder: &Path) -> Self {
+        Self { store, folder: folder.to_owned() }
     }
 
     /// Returns a file of this name and length.

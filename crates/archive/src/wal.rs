@@ -33,6 +33,7 @@ pub(crate) struct WalWriter {
     path: PathBuf,
     /// Up to where there are whole frames.
     len: u64,
+    is_spoilt: bool,
 }
 
 /// What a log holds.
@@ -66,13 +67,14 @@ impl WalWriter {
     /// Begins a log.
     pub(crate) fn create(folder: &Path, number: u64) -> Result<Self, ArchiveError> {
         let path = path_of(folder, number);
-        let created = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut file| {
-            file.write_all(MAGIC)?;
-            Ok(file)
-        });
-        let file = created.map_err(|cause| ArchiveError::io(&path, cause))?;
-        sync_file(folder)?;
-        Ok(Self { file, path, len: MAGIC.len() as u64 })
+        let failed = |cause| ArchiveError::io(&path, cause);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
+        if let Err(error) = file.write_all(MAGIC).map_err(failed).and_then(|()| sync_file(folder)) {
+            // Else it could not be begun once there is room.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok(Self { file, path, len: MAGIC.len() as u64, is_spoilt: false })
     }
 
     /// Writes a pack. It is on the disk once [`WalWriter::sync`] says so; where this fails nothing of it is left.
@@ -86,16 +88,31 @@ impl WalWriter {
                 Ok(())
             }
             Err(cause) => {
-                // Should this fail as well the frame is cut, which a reader copes with, and what comes next is behind it.
-                let _ = self.file.set_len(self.len).and_then(|()| self.file.seek(SeekFrom::Start(self.len)));
+                // Should this fail as well the frame is cut, which a reader copes with, and nothing is written behind it.
+                let taken_back = self.file.set_len(self.len).and_then(|()| self.file.seek(SeekFrom::Start(self.len)));
+                self.is_spoilt |= taken_back.is_err();
                 Err(ArchiveError::io(&self.path, cause))
             }
         }
     }
 
-    /// Brings everything to the disk.
-    pub(crate) fn sync(&self) -> Result<(), ArchiveError> {
-        self.file.sync_data().map_err(|cause| ArchiveError::io(&self.path, cause))
+    /// Brings everything to the disk. Where this fails the log is spoilt.
+    pub(crate) fn sync(&mut self) -> Result<(), ArchiveError> {
+        let synced = self.file.sync_data();
+        self.is_spoilt |= synced.is_err();
+        synced.map_err(|cause| ArchiveError::io(&self.path, cause))
+    }
+
+    /// Returns whether it must not be written any more. A system that failed to bring something to the disk may take it for
+    /// done the next time.
+    pub(crate) fn is_spoilt(&self) -> bool {
+        self.is_spoilt
+    }
+
+    /// Loses what is written from now on, as a disk that fails does, and fails to be brought there.
+    #[cfg(test)]
+    pub(crate) fn lose(&mut self) {
+        self.file = OpenOptions::new().write(true).open("/dev/null").expect("a device");
     }
 
     /// Returns how many bytes it has.

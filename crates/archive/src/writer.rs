@@ -91,6 +91,8 @@ struct Sealed {
     number: u64,
     packs: Arc<[Pack]>,
     ids: HashSet<EventId>,
+    /// Whether some of it may not be on the disk.
+    is_spoilt: bool,
     /// None where it failed and has to be begun again.
     thread: Option<JoinHandle<Result<Segmented, ArchiveError>>>,
 }
@@ -108,17 +110,27 @@ impl Writer {
     /// log is made a segment first.
     pub fn open(folder: &Path, options: WriterOptions) -> Result<(Self, Repaired), ArchiveError> {
         make(folder)?;
+        Self::open_on(folder, Storage::open(folder)?, options)
+    }
+
+    /// Opens an archive of which there is the folder.
+    pub(crate) fn open_on(
+        folder: &Path,
+        storage: Storage,
+        options: WriterOptions,
+    ) -> Result<(Self, Repaired), ArchiveError> {
         let lock = lock(folder)?;
-        let storage = Storage::open(folder)?;
         let mut manifest = Manifest::load(&storage)?;
         delete_dropped(&storage, &mut manifest, Timestamp::now())?;
         retire_dropped(&storage, &manifest)?;
         sweep(&storage, &manifest)?;
         let mut repaired = Repaired::default();
         for number in wal::list(&wal_folder(folder))? {
-            if number > manifest.wal_done {
-                manifest = repair(folder, &storage, manifest, number, &mut repaired)?;
-            }
+            manifest = match number > manifest.wal_done {
+                true => repair(folder, &storage, manifest, number, &mut repaired)?,
+                // Who could not bring this list to the disk has left the log.
+                false => manifest.commit(&storage)?,
+            };
             remove_log(folder, number)?;
         }
         let mut known = Known::default();
@@ -143,7 +155,7 @@ impl Writer {
 
     /// Takes those events of a pack that are new.
     pub fn append(&mut self, pack: &Pack) -> Result<Appended, ArchiveError> {
-        if self.log.writer.byte_len() >= self.options.log_bytes {
+        if self.log.writer.is_spoilt() || self.log.writer.byte_len() >= self.options.log_bytes {
             self.seal()?;
         }
         let (new, ids) = self.only_new(pack)?;
@@ -163,16 +175,20 @@ impl Writer {
 
     /// Returns once everything that was appended is on the disk.
     pub fn commit(&mut self) -> Result<(), ArchiveError> {
-        if self.log.unsynced_bytes > 0 {
-            self.log.writer.sync()?;
-            self.log.unsynced_bytes = 0;
+        if self.log.writer.is_spoilt() {
+            self.seal()?;
         }
-        Ok(())
+        // What was not brought to the disk in a log has to be there as a segment.
+        if self.sealed.as_ref().is_some_and(|sealed| sealed.is_spoilt) {
+            self.finish_sealed()?;
+        }
+        self.log.sync()
     }
 
     /// Makes few large files of many small ones, as far as that goes, and returns how many were made.
     pub fn compact(&mut self) -> Result<u64, ArchiveError> {
         self.finish_sealed()?;
+        self.manifest = Manifest::load(&self.storage)?;
         let made = merge_all(&self.storage, &mut self.manifest, Wish::All);
         self.known.set(&self.manifest);
         made
@@ -190,28 +206,44 @@ impl Writer {
         Ok(self.not_merged)
     }
 
+    /// Loses what is written to this log from now on.
+    #[cfg(test)]
+    pub(crate) fn lose_log(&mut self) {
+        self.log.writer.lose();
+    }
+
     /// Returns those events that are new, each once, and their ids.
     fn only_new(&mut self, pack: &Pack) -> Result<(Pack, HashSet<EventId>), ArchiveError> {
         let Self { known, storage, log, sealed, .. } = self;
-        let (mut ids, mut folders) = (HashSet::new(), Folders::default());
+        let (mut ids, mut folders, mut failed) = (HashSet::new(), Folders::default(), None);
         let new = pack.filtered(|event| {
-            let Some(event) = event.origin() else { return false };
+            let Some(event) = event.origin().filter(|_| failed.is_none()) else { return false };
             let is_known = log.ids.contains(&event.id)
                 || sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&event.id))
-                || known.has(storage, folders.of(event.log_source), &event);
+                || known.has(storage, folders.of(event.log_source), &event).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    true
+                });
             !is_known && ids.insert(event.id)
         });
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let new = new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made"))?;
         Ok((new, ids))
     }
 
-    /// Begins the next log, and makes the full one a segment on a thread of its own.
+    /// Begins the next log, and makes the full one, or one that is spoilt, a segment on a thread of its own.
     fn seal(&mut self) -> Result<(), ArchiveError> {
-        self.commit()?;
+        let is_spoilt = self.log.writer.is_spoilt();
+        if !is_spoilt {
+            self.log.sync()?;
+        }
         self.finish_sealed()?;
         let next = Log::create(&self.folder, self.log.number + 1)?;
         let full = std::mem::replace(&mut self.log, next);
-        let mut sealed = Sealed { number: full.number, packs: full.packs.into(), ids: full.ids, thread: None };
+        let (packs, ids) = (full.packs.into(), full.ids);
+        let mut sealed = Sealed { number: full.number, packs, ids, is_spoilt, thread: None };
         let started = sealed.start(&self.folder, &self.storage);
         self.sealed = Some(sealed);
         started
@@ -241,6 +273,24 @@ impl Log {
         let writer = WalWriter::create(&wal_folder(folder), number)?;
         Ok(Self { number, writer, packs: Vec::new(), ids: HashSet::new(), unsynced_bytes: 0 })
     }
+
+    /// Brings what is not there yet to the disk.
+    fn sync(&mut self) -> Result<(), ArchiveError> {
+        if self.unsynced_bytes > 0 {
+            self.writer.sync()?;
+            self.unsynced_bytes = 0;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sealed {
+    /// Waits: the archive must not be let go of while something is written to it.
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Sealed {
@@ -269,10 +319,12 @@ fn write_segment(
 
 /// Makes a segment of a log, unless that was done and something behind it failed, and merges what there is to merge.
 fn write_sealed(storage: &Storage, number: u64, packs: &[Pack]) -> Result<Segmented, ArchiveError> {
-    let mut manifest = Manifest::load(storage)?;
-    if manifest.wal_done < number {
-        manifest = write_segment(storage, manifest, number, packs)?;
-    }
+    let manifest = Manifest::load(storage)?;
+    let mut manifest = match manifest.wal_done < number {
+        true => write_segment(storage, manifest, number, packs)?,
+        // What failed may have been to bring the list to the disk.
+        false => manifest.commit(storage)?,
+    };
     // The events are safe. What cannot be merged now, for want of room or since a file is damaged, is tried again with the next.
     let merged = merge_all(storage, &mut manifest, Wish::Enough);
     Ok(Segmented { manifest, not_merged: merged.err() })
@@ -366,7 +418,8 @@ fn sweep(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
             }
         }
     }
-    let put_aside: HashSet<String> = manifest.dropped.iter().map(|(file, _)| retired(file)).collect();
+    // A list that did not get to the disk may have put files aside that this one names still.
+    let put_aside: HashSet<String> = manifest.files().map(retired).collect();
     for (file, _) in storage.list(RETIRED)? {
         if !put_aside.contains(&file) {
             storage.delete(&file)?;
