@@ -17,7 +17,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use crate::compact::union;
 use crate::error::ArchiveError;
 use crate::manifest::EventFile;
-use crate::segment::properties;
+use crate::segment::{self, properties};
 use crate::storage::{Storage, Summed};
 
 /// Writes the row groups of some files as one file; returns its length, its CRC-32 and how many columns it has.
@@ -38,7 +38,7 @@ struct Input {
 
 impl Input {
     fn open(storage: &Storage, entry: &EventFile) -> Result<Self, ArchiveError> {
-        let bytes = storage.get(&entry.file)?;
+        let bytes = segment::bytes(storage, entry)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(&bytes, options);
         Ok(Self { metadata: metadata.map_err(|cause| ArchiveError::parquet(&entry.file, cause))?, bytes })

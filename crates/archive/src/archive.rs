@@ -28,6 +28,8 @@ pub struct Archive {
     pub(crate) manifest: Manifest,
     /// What is in write-ahead logs and no segment yet.
     pub(crate) packs: Vec<Pack>,
+    /// What was found damaged when it was opened.
+    damages: Vec<Damage>,
 }
 
 /// What an archive holds.
@@ -67,18 +69,24 @@ impl Archive {
             return Err(ArchiveError::NoArchive { folder: folder.to_owned() });
         }
         let storage = Storage::open(folder)?;
-        let mut manifest = Manifest::load(&storage)?;
+        let (mut manifest, mut damaged) = Manifest::load_readable(&storage)?;
         for _ in 0..LOOKS_MAX {
-            let mut packs = Vec::new();
+            let (mut packs, mut damages) = (Vec::new(), Vec::new());
             for number in wal::list(&wal_folder)?.into_iter().filter(|number| *number > manifest.wal_done) {
-                packs.extend(wal::read(&wal_folder, number)?.unwrap_or_default().packs);
+                let content = wal::read(&wal_folder, number)?.unwrap_or_default();
+                packs.extend(content.packs);
+                if content.damaged > 0 {
+                    let file = format!("wal/{}", wal::name_of(number));
+                    damages.push(Damage { file, reason: format!("{} of its parts cannot be read", content.damaged) });
+                }
             }
             // A log may have become a segment since the manifest was read.
-            let now = Manifest::load(&storage)?;
+            let (now, now_damaged) = Manifest::load_readable(&storage)?;
             if now.number == manifest.number {
-                return Ok(Self { storage, manifest, packs });
+                damages.extend(damaged);
+                return Ok(Self { storage, manifest, packs, damages });
             }
-            manifest = now;
+            (manifest, damaged) = (now, now_damaged);
         }
         Err(ArchiveError::InUse { folder: folder.to_owned() })
     }
@@ -115,7 +123,7 @@ impl Archive {
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Vec<Damage> {
         let events = self.manifest.events.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
         let index = self.manifest.index.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
-        let mut damages = Vec::new();
+        let mut damages = self.damages.clone();
         for (file, bytes, crc32) in events.chain(index) {
             damages.extend(self.damage(file, bytes, crc32));
             progress(bytes);
@@ -126,6 +134,12 @@ impl Archive {
     /// Reads a file of events as a whole, and says what is not as it was written.
     pub fn verify_events(&self, entry: &EventFile) -> Option<Damage> {
         self.damage(&entry.file, entry.bytes, entry.crc32)
+    }
+
+    /// Returns what was found damaged when it was opened: the list of files, of which the version before is read then, and
+    /// write-ahead logs, of which the rest is.
+    pub fn damages(&self) -> &[Damage] {
+        &self.damages
     }
 
     fn damage(&self, file: &str, bytes: u64, crc32: u32) -> Option<Damage> {

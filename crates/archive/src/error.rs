@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
+use crate::archive::Damage;
+
 /// Why an archive cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -96,6 +98,12 @@ impl ArchiveError {
 
     pub(crate) fn damaged(file: &str, reason: impl Into<String>) -> Self {
         Self::Damaged { file: file.into(), reason: reason.into() }
+    }
+}
+
+impl From<&Damage> for ArchiveError {
+    fn from(damage: &Damage) -> Self {
+        Self::damaged(&damage.file, &*damage.reason)
     }
 }
 

@@ -68,7 +68,7 @@ impl Archive {
     pub fn hunt(&self, matchers: &[Matcher]) -> Hunted {
         let wanted: Vec<Wanted> = matchers.iter().map(Wanted::of).collect();
         let mut seen = vec![None; matchers.len()];
-        let mut damaged = Vec::new();
+        let mut damaged: Vec<ArchiveError> = self.damages().iter().map(Into::into).collect();
         let (mut hosts, mut sources) = (Table::default(), Table::default());
         for file in self.index_files() {
             let looked = file.and_then(|file| look_into(&file, &wanted, &mut hosts, &mut sources, &mut seen));

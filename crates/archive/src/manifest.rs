@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use cresset_event::{LogSource, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::archive::Damage;
 use crate::error::ArchiveError;
 use crate::storage::Storage;
 
 /// The version of the format, of the manifest and of all files.
 const FORMAT: u32 = 1;
 const FOLDER: &str = "manifest";
+/// What stands between a version and the CRC-32 of what is before this. Versions of the first programs have none.
+const CHECKSUM: &str = ",\"checksum\":";
 /// How long a reader may hold files that were dropped: a query that takes longer is begun again.
 const HELD_NANOS: i64 = 15 * 60 * 1_000_000_000;
 
@@ -89,15 +92,34 @@ impl Default for Manifest {
 }
 
 impl Manifest {
-    /// Loads the highest version that can be read; the empty one where there is none.
+    /// Loads the highest version; the empty one where there is none.
     pub(crate) fn load(storage: &Storage) -> Result<Self, ArchiveError> {
-        let Some((name, _)) = storage.list(FOLDER)?.pop() else { return Ok(Self::default()) };
-        let bytes = storage.get(&name)?;
+        storage.list(FOLDER)?.pop().map_or_else(|| Ok(Self::default()), |(name, _)| Self::read(storage, &name))
+    }
+
+    /// Loads the highest version that can be read, for those who only read, and returns what is wrong with the highest.
+    pub(crate) fn load_readable(storage: &Storage) -> Result<(Self, Option<Damage>), ArchiveError> {
+        let mut versions = storage.list(FOLDER)?;
+        let Some((highest, _)) = versions.pop() else { return Ok((Self::default(), None)) };
+        match (Self::read(storage, &highest), versions.pop()) {
+            (Err(ArchiveError::Damaged { file, reason }), Some((before, _))) => {
+                let reason = format!("{reason}; the version before it is read");
+                Ok((Self::read(storage, &before)?, Some(Damage { file, reason })))
+            }
+            (read, _) => Ok((read?, None)),
+        }
+    }
+
+    fn read(storage: &Storage, name: &str) -> Result<Self, ArchiveError> {
+        let json = storage.get(name)?;
+        if !is_intact(&json) {
+            return Err(ArchiveError::damaged(name, "its checksum differs"));
+        }
         let manifest: Self =
-            serde_json::from_slice(&bytes).map_err(|cause| ArchiveError::damaged(&name, cause.to_string()))?;
+            serde_json::from_slice(&json).map_err(|cause| ArchiveError::damaged(name, cause.to_string()))?;
         if manifest.format != FORMAT {
             let reason = format!("format {}; this program reads {FORMAT}", manifest.format);
-            return Err(ArchiveError::damaged(&name, reason));
+            return Err(ArchiveError::damaged(name, reason));
         }
         Ok(manifest)
     }
@@ -130,7 +152,10 @@ impl Manifest {
     pub(crate) fn commit(mut self, storage: &Storage) -> Result<Self, ArchiveError> {
         self.number += 1;
         let name = name_of(self.number);
-        let json = serde_json::to_vec(&self).expect("plain values");
+        let mut json = serde_json::to_vec(&self).expect("plain values");
+        json.pop();
+        let checksum = crc32fast::hash(&json);
+        json.extend(format!("{CHECKSUM}{checksum}}}").into_bytes());
         if !storage.put_new(&name, json)? {
             return Err(ArchiveError::damaged(&name, "another program writes to the same archive"));
         }
@@ -142,6 +167,12 @@ impl Manifest {
         }
         Ok(self)
     }
+}
+
+/// Returns whether a version is as it was written.
+fn is_intact(json: &[u8]) -> bool {
+    let Some(end) = memchr::memmem::rfind(json, CHECKSUM.as_bytes()) else { return true };
+    json[end + CHECKSUM.len()..] == *format!("{}}}", crc32fast::hash(&json[..end])).as_bytes()
 }
 
 fn name_of(number: u64) -> String {

@@ -136,6 +136,7 @@ impl Archive {
 
     /// Passes the events that a sieve wants to it, in the same order.
     pub fn sift(&self, scan: &Scan<'_>, names: &Arc<FieldNames>, sieve: &mut impl Sieve) {
+        self.damages().iter().for_each(|damage| sieve.damaged(damage.into()));
         let mut sift = Sift {
             scan,
             builder: EventBuilder::new(Arc::clone(names)),

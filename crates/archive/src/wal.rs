@@ -1,7 +1,7 @@
 //! The write-ahead log: packs of events in the order in which they came, until they are in segments.
 //!
 //! A file begins with [`MAGIC`]; then frames: [`FRAME`], the length of a pack and its CRC-32, 4 bytes each, and the pack. What
-//! was synced stays. A frame that was cut at the end of the file was never promised to anybody; what is damaged before that
+//! was synced stays. A frame that was cut at the end of the file was never promised to anybody; what is damaged otherwise
 //! is reported, and the frames behind it are read.
 
 use std::fs::{self, File, OpenOptions};
@@ -42,13 +42,18 @@ pub(crate) struct WalContent {
     pub(crate) packs: Vec<Pack>,
     /// Bytes at the end that belong to no whole frame.
     pub(crate) torn: u64,
-    /// Frames before the end that are not as they were written.
+    /// Parts that are not as they were written, and not cut either.
     pub(crate) damaged: u64,
 }
 
 /// Returns the file of a log.
 pub(crate) fn path_of(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:010}.wal"))
+    folder.join(name_of(number))
+}
+
+/// Returns the name of a log in its folder.
+pub(crate) fn name_of(number: u64) -> String {
+    format!("{number:010}.wal")
 }
 
 /// Returns the numbers of the logs in a folder, in order.
@@ -134,11 +139,8 @@ pub(crate) fn read(folder: &Path, number: u64) -> Result<Option<WalContent>, Arc
 
 fn parse(bytes: &Bytes) -> WalContent {
     let mut content = WalContent::default();
-    if bytes.get(..MAGIC.len()) != Some(MAGIC) {
-        content.torn = bytes.len() as u64;
-        return content;
-    }
-    let mut at = MAGIC.len();
+    let mut at = MAGIC.len().min(bytes.len());
+    content.damaged += u64::from(!MAGIC.starts_with(&bytes[..at]));
     while at < bytes.len() {
         if let Some((end, pack)) = frame(bytes, at) {
             content.packs.push(pack);
@@ -150,13 +152,26 @@ fn parse(bytes: &Bytes) -> WalContent {
                 content.damaged += 1;
                 at = next;
             }
-            None => {
+            None if is_cut(&bytes[at..]) => {
                 content.torn = (bytes.len() - at) as u64;
+                break;
+            }
+            None => {
+                content.damaged += 1;
                 break;
             }
         }
     }
     content
+}
+
+/// Returns whether these bytes are how a longer frame begins.
+fn is_cut(bytes: &[u8]) -> bool {
+    let mut head = Taker::new(bytes);
+    match (head.array(), head.array().map(u32::from_le_bytes), head.array::<4>()) {
+        (Some(mark), Some(length), Some(_)) => mark == *FRAME && length as usize > head.rest().len(),
+        _ => FRAME.starts_with(&bytes[..FRAME.len().min(bytes.len())]),
+    }
 }
 
 /// Returns where the next whole frame begins.

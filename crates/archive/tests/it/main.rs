@@ -2,13 +2,14 @@
 
 mod full;
 mod killed;
+mod rot;
 mod written;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use cresset_archive::{Appended, Archive, Pack, Packer, Scan, Writer};
+use cresset_archive::{Appended, Archive, ArchiveError, Pack, Packer, Scan, Writer};
 use cresset_event::{
     Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Source, SourceIdentity, Timestamp, Value,
 };
@@ -49,11 +50,10 @@ fn write(writer: &mut Writer, numbers: impl IntoIterator<Item = u64>) -> Appende
     writer.append(&pack).expect("room")
 }
 
-/// Returns the numbers of the events that an archive has, in order.
-fn numbers(folder: &Path) -> Vec<u64> {
-    let archive = Archive::open(folder).expect("an archive");
+/// Returns the numbers of the events that an archive has, in order, and what is damaged.
+fn read(archive: &Archive) -> (Vec<u64>, Vec<ArchiveError>) {
     let names = Arc::new(FieldNames::new());
-    let mut numbers = Vec::new();
+    let (mut numbers, mut damaged) = (Vec::new(), Vec::new());
     let take = |found: Event| {
         let number = found.origin().record;
         assert_eq!(found.id(), event(number).id());
@@ -61,8 +61,16 @@ fn numbers(folder: &Path) -> Vec<u64> {
         numbers.push(number);
         ControlFlow::Continue(())
     };
-    archive.scan(&Scan::default(), &names, take, |error| panic!("{error}"));
+    archive.scan(&Scan::default(), &names, take, |error| damaged.push(error));
     numbers.sort_unstable();
+    (numbers, damaged)
+}
+
+/// Returns the numbers of the events that an archive has, in order; nothing is damaged.
+fn numbers(folder: &Path) -> Vec<u64> {
+    let archive = Archive::open(folder).expect("an archive");
+    let (numbers, damaged) = read(&archive);
+    assert!(damaged.is_empty(), "{damaged:?}");
     assert_eq!(archive.stats().events, numbers.len() as u64);
     numbers
 }

@@ -179,7 +179,8 @@ fn a_log_with_a_bit_turned_loses_that_pack_alone() {
     let mut turned = bytes.clone();
     turned[second] ^= 1;
     fs::write(&path, turned).expect("room");
-    check_holds(folder.path(), (0..3).chain(6..9));
+    let (numbers, damaged) = crate::read(&Archive::open(folder.path()).expect("an archive"));
+    assert_eq!((numbers, damaged.len()), ((0..3).chain(6..9).collect(), 1));
     let (writer, repaired) = Writer::open(folder.path(), WriterOptions::default()).expect("an archive");
     assert_eq!(repaired, Repaired { events: 6, torn_bytes: 0, damaged_parts: 1 });
     writer.close().expect("room");
