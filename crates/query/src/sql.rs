@@ -108,7 +108,8 @@ impl Sql {
         let context = SessionContext::new_with_config_rt(config, environment);
         let url = ObjectStoreUrl::parse(STORE).map_err(QueryError::Failed)?;
         context.register_object_store(url.as_ref(), archive.files());
-        let (files, schemas, damaged) = runtime.block_on(look_at(&context, &archive));
+        let (files, schemas, mut damaged) = runtime.block_on(look_at(&context, &archive));
+        damaged.extend_from_slice(archive.damages());
         let events = Arc::new(Events::new(files, archive.logged()?, &schemas, archive.files(), url));
         register(&context, &events).map_err(QueryError::Failed)?;
         Ok(Self { runtime, context, events, archive, limits, damaged: damaged.into() })
