@@ -19,9 +19,14 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, ident};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures_util::StreamExt;
 use object_store::ObjectMeta;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::error::QueryError;
@@ -31,6 +36,12 @@ use crate::table::Events;
 
 /// Bytes of a query's text.
 const SQL_BYTES_MAX: usize = 1 << 20;
+/// Operators, brackets and words of SQL in a query: each may make the plan one deeper.
+const OPERATORS_MAX: usize = 4000;
+/// Bytes of a thread's stack, of which what is used is taken: some tens of kilobytes for each step of depth.
+const STACK_BYTES: usize = 256 << 20;
+/// Batches of rows that are there before they are taken.
+const BATCHES_AHEAD: usize = 2;
 /// How often a query says how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Under which the archive's files are registered.
@@ -81,7 +92,7 @@ pub struct Answer {
 
 /// An archive that answers queries.
 pub struct Sql {
-    runtime: Runtime,
+    runtime: Threads,
     context: SessionContext,
     events: Arc<Events>,
     archive: Archive,
@@ -92,7 +103,9 @@ pub struct Sql {
 impl Sql {
     /// Prepares an archive to be asked, without files that cannot be read, which are returned.
     pub fn open(archive: Archive, limits: Limits) -> Result<Self, QueryError> {
-        let runtime = Builder::new_multi_thread().worker_threads(limits.threads).enable_time().build();
+        let mut builder = Builder::new_multi_thread();
+        let builder = builder.worker_threads(limits.threads).thread_stack_size(STACK_BYTES).enable_time();
+        let runtime = builder.build();
         let runtime = runtime.map_err(QueryError::Threads)?;
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
@@ -112,15 +125,15 @@ impl Sql {
         damaged.extend_from_slice(archive.damages());
         let events = Arc::new(Events::new(files, archive.logged()?, &schemas, archive.files(), url));
         register(&context, &events).map_err(QueryError::Failed)?;
-        Ok(Self { runtime, context, events, archive, limits, damaged: damaged.into() })
+        Ok(Self { runtime: Threads(Some(runtime)), context, events, archive, limits, damaged: damaged.into() })
     }
 
     /// Answers a query: passes its rows on as they come. Files that turn out to be damaged before there are any are left out.
     pub fn ask<R: Rows>(&self, sql: &str, rows: &mut R) -> Result<Result<Answer, R::Error>, QueryError> {
-        let statement = one_select(sql)?;
+        check_size(sql)?;
         loop {
             let mut passed = 0;
-            let failed = match self.runtime.block_on(self.answer(statement.clone(), rows, &mut passed)) {
+            let failed = match self.runtime.get().block_on(self.answer(sql, rows, &mut passed)) {
                 Err(QueryError::Failed(failed)) => failed,
                 answer => return answer,
             };
@@ -138,9 +151,10 @@ impl Sql {
         lock(&self.damaged).clone()
     }
 
+    /// Passes on what a thread of the runtime answers, whose stack is deep enough for that.
     async fn answer<R: Rows>(
         &self,
-        statement: Statement,
+        sql: &str,
         rows: &mut R,
         passed: &mut u64,
     ) -> Result<Result<Answer, R::Error>, QueryError> {
@@ -148,17 +162,10 @@ impl Sql {
         lock(&events.reports).clear();
         events.reading.total.store(0, Ordering::Relaxed);
         events.reading.done.store(0, Ordering::Relaxed);
+        let (sender, mut receiver) = channel(BATCHES_AHEAD);
+        let answering = answer(self.context.clone(), sql.to_owned(), limits.memory_bytes, sender);
+        let mut answering = Answering(self.runtime.get().spawn(answering));
         let deadline = Instant::now() + limits.time;
-        let plan =
-            self.context.state().statement_to_plan(statement).await.map_err(|error| QueryError::refused(&error))?;
-        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        options.verify_plan(&plan).map_err(|error| QueryError::refused(&error))?;
-        let ran = |error| QueryError::ran(error, limits.memory_bytes);
-        let frame = self.context.execute_logical_plan(plan).await.map_err(ran)?;
-        let mut stream = frame.execute_stream().await.map_err(ran)?;
-        if let Err(error) = rows.begin(&stream.schema()) {
-            return Ok(Err(error));
-        }
         let mut ticks = interval(TELL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -169,20 +176,84 @@ impl Sql {
                     let (done, total) = (&events.reading.done, &events.reading.total);
                     rows.progress(done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
                 }
-                batch = stream.next() => {
-                    let Some(batch) = batch else { break };
-                    let batch = batch.map_err(ran)?;
-                    *passed += batch.num_rows() as u64;
-                    match rows.rows(&batch) {
+                part = receiver.recv() => {
+                    let taken = match part {
+                        None => break,
+                        Some(Part::Columns(columns)) => rows.begin(&columns).map(ControlFlow::Continue),
+                        Some(Part::Rows(batch)) => {
+                            *passed += batch.num_rows() as u64;
+                            rows.rows(&batch)
+                        }
+                    };
+                    match taken {
                         Ok(ControlFlow::Continue(())) => {}
-                        Ok(ControlFlow::Break(())) => break,
+                        Ok(ControlFlow::Break(())) => return Ok(Ok(self.came_to(*passed))),
                         Err(error) => return Ok(Err(error)),
                     }
                 }
             }
         }
-        Ok(Ok(Answer { rows: *passed, scans: lock(&events.reports).clone() }))
+        match (&mut answering.0).await {
+            Ok(answered) => answered.map(|()| Ok(self.came_to(*passed))),
+            Err(ended) => Err(QueryError::Failed(DataFusionError::External(Box::new(ended)))),
+        }
     }
+
+    fn came_to(&self, rows: u64) -> Answer {
+        Answer { rows, scans: lock(&self.events.reports).clone() }
+    }
+}
+
+/// The threads that answer. Nobody waits for what one of them is at when they are let go.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn get(&self) -> &Runtime {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A part of an answer.
+enum Part {
+    Columns(SchemaRef),
+    Rows(RecordBatch),
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Answering(JoinHandle<Result<(), QueryError>>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn answer(context: SessionContext, sql: String, memory: usize, sender: Sender<Part>) -> Result<(), QueryError> {
+    let refused = |error| QueryError::refused(&error);
+    let ran = |error| QueryError::ran(error, memory);
+    let plan = context.state().statement_to_plan(one_select(&sql)?).await.map_err(refused)?;
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(&plan).map_err(refused)?;
+    let frame = context.execute_logical_plan(plan).await.map_err(ran)?;
+    let mut stream = frame.execute_stream().await.map_err(ran)?;
+    // Where nobody takes it any more the answer is at its end.
+    if sender.send(Part::Columns(stream.schema())).await.is_err() {
+        return Ok(());
+    }
+    while let Some(batch) = stream.next().await {
+        if sender.send(Part::Rows(batch.map_err(ran)?)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Holds what a mutex guards; nothing is left half done in one.
@@ -232,11 +303,28 @@ fn register(context: &SessionContext, events: &Arc<Events>) -> Result<(), DataFu
     Ok(())
 }
 
-/// Reads a text as the one statement that it may be.
-fn one_select(sql: &str) -> Result<Statement, QueryError> {
+/// Refuses a text that would come to a plan too large or too deep: plans are walked by recursion.
+fn check_size(sql: &str) -> Result<(), QueryError> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(QueryError::Refused(format!("the query has more than {SQL_BYTES_MAX} bytes")));
     }
+    let tokens =
+        Tokenizer::new(&GenericDialect, sql).tokenize().map_err(|error| QueryError::Refused(error.to_string()))?;
+    let is_deepening = |token: &&Token| match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Whitespace(_) | Token::Comma | Token::Period | Token::Number(..) | Token::SingleQuotedString(_) => false,
+        _ => true,
+    };
+    if tokens.iter().filter(is_deepening).count() > OPERATORS_MAX {
+        return Err(QueryError::Refused(format!(
+            "the query has more than {OPERATORS_MAX} operators and words of SQL; `in (...)` takes any number of values"
+        )));
+    }
+    Ok(())
+}
+
+/// Reads a text as the one statement that it may be.
+fn one_select(sql: &str) -> Result<Statement, QueryError> {
     let mut statements = DFParser::parse_sql(sql).map_err(|error| QueryError::refused(&error))?;
     let statement = match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => statement,

@@ -170,6 +170,29 @@ fn nothing_but_one_select_is_answered() {
 }
 
 #[test]
+fn a_query_that_is_deep_is_answered_or_refused() {
+    let folder = archive(15);
+    let sql = open(folder.path(), Limits::default());
+    let any_of = |count: usize| {
+        let each: Vec<String> = (0..count).map(|number| format!("Number = '{number}'")).collect();
+        format!("select count(*) from events where {}", each.join(" or "))
+    };
+    assert_eq!(rows(&sql, &any_of(500)), ["15"]);
+    let sum = format!("select {}1", "1+".repeat(500));
+    assert_eq!(rows(&sql, &sum), ["501"]);
+    for query in [
+        any_of(20_000),
+        format!("select {}1", "1+".repeat(20_000)),
+        "select 1 ".to_owned() + &"union all select 1 ".repeat(20_000),
+    ] {
+        let error = ask(&sql, &query).expect_err("it is too deep");
+        assert!(error.to_string().contains("operators"), "{error}");
+    }
+    let values: Vec<String> = (0..5_000).map(|number| format!("'{number}'")).collect();
+    assert_eq!(rows(&sql, &format!("select count(*) from events where Number in ({})", values.join(","))), ["15"]);
+}
+
+#[test]
 fn an_error_says_what_is_wrong_with_the_query() {
     let folder = archive(15);
     let sql = open(folder.path(), Limits::default());
