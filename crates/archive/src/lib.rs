@@ -11,6 +11,8 @@ mod compact;
 mod error;
 #[cfg(test)]
 mod faults;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod hunt;
 mod index;
 mod known;
@@ -29,6 +31,8 @@ mod writer;
 
 pub use archive::{Archive, Damage, Stats};
 pub use error::ArchiveError;
+#[cfg(any(test, fuzzing))]
+pub use fuzzed::{read_index, read_pack};
 pub use hunt::{Hunted, Seen, SeenExample};
 pub use manifest::EventFile;
 pub use pack::{Keep, Pack, Packer};

@@ -313,15 +313,18 @@ struct Parser<'b, 'p> {
 
 impl<'b> Parser<'b, '_> {
     fn shape(mut self, shape: &str) -> Option<Arc<[ShapeField<'b>]>> {
-        shape.split_terminator('\n').map(|field| self.field(field)).collect()
+        shape.split_terminator('\n').enumerate().map(|(at, field)| self.field(at, field)).collect()
     }
 
-    fn field(&mut self, field: &str) -> Option<ShapeField<'b>> {
+    fn field(&mut self, at: usize, field: &str) -> Option<ShapeField<'b>> {
         let mut letters = field.chars();
         let letter = letters.next()?;
         let rest = letters.as_str();
         let (same_as, name) = match letter {
-            '=' => rest.split_once(' ').and_then(|(place, name)| Some((Some(place.parse().ok()?), name)))?,
+            '=' => {
+                let (place, name) = rest.split_once(' ')?;
+                (Some(place.parse().ok().filter(|place| *place < at)?), name)
+            }
             _ => (None, rest),
         };
         let name = if name.contains('\\') { unescape(name) } else { name.to_owned() };

@@ -20,6 +20,11 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Returns whether bytes have a CRC-32; those that fuzz targets make up all have.
+pub(crate) fn has_crc32(bytes: &[u8], crc32: u32) -> bool {
+    cfg!(fuzzing) || crc32fast::hash(bytes) == crc32
+}
+
 /// Takes numbers and texts from the front of some bytes; `None` where they are not there in full.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taker<'b>(&'b [u8]);

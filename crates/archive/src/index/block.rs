@@ -4,7 +4,7 @@
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::wire::{Taker, put_bytes, put_number};
+use crate::wire::{Taker, has_crc32, put_bytes, put_number};
 
 /// Bytes at which a block is full, before compression: little to read for one value, and enough to compress.
 pub(crate) const BLOCK_BYTES: usize = 4096;
@@ -100,7 +100,7 @@ impl BlockDecoder {
     pub(crate) fn decode(&mut self, stored: &[u8]) -> Option<()> {
         self.plain.clear();
         let (body, crc) = stored.split_last_chunk::<4>()?;
-        if body.len() < FRAME_BYTES - 4 || crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+        if body.len() < FRAME_BYTES - 4 || !has_crc32(body, u32::from_le_bytes(*crc)) {
             return None;
         }
         let mut body = Taker::new(body);

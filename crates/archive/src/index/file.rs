@@ -14,6 +14,7 @@ use crate::index::names::Names;
 use crate::index::scan::Scan;
 use crate::index::sighting::Sighting;
 use crate::storage::ReadRanges;
+use crate::wire::has_crc32;
 
 /// Bytes of blocks that a look-up reads at once.
 const LOOK_UP_BYTES: u64 = 16 << 20;
@@ -43,6 +44,9 @@ impl IndexFile {
         let filter_bytes = footer.lens[Part::Filter as usize];
         if filter_bytes == 0 || filter_bytes % BLOCK_BYTES as u64 != 0 || filter_bytes / BLOCK_BYTES as u64 > 1 << 32 {
             return Err(damaged("its filter is not of whole blocks"));
+        }
+        if filter::blocks_for(footer.keys) > filter_bytes / BLOCK_BYTES as u64 {
+            return Err(damaged("its filter is too small for its keys"));
         }
         Ok(Self { name: name.into(), file, footer, fences: OnceLock::new(), names: OnceLock::new() })
     }
@@ -158,7 +162,7 @@ impl IndexFile {
     }
 
     /// Reads all of the file, and returns what is wrong with it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "an archive checks its files as a whole so far"))]
+    #[cfg_attr(not(any(test, fuzzing)), expect(dead_code, reason = "an archive checks its files as a whole so far"))]
     pub(crate) fn verify(&self) -> Vec<ArchiveError> {
         let mut wrong = Vec::new();
         let others = [Part::Filter, Part::Fences, Part::Names].into_iter();
@@ -197,7 +201,7 @@ impl IndexFile {
     /// Reads a part as a whole.
     fn part(&self, part: Part) -> Result<Bytes, ArchiveError> {
         let bytes = self.read(&[self.footer.place(part)])?.pop().unwrap_or_default();
-        let is_whole = crc32fast::hash(&bytes) == self.footer.crcs[part as usize];
+        let is_whole = has_crc32(&bytes, self.footer.crcs[part as usize]);
         if is_whole { Ok(bytes) } else { Err(self.other_checksum(part)) }
     }
 

@@ -5,6 +5,8 @@
 //! two, and a key's block is told by the highest bits of its hash: a filter that was made for more keys than came is folded
 //! to the size that fits, and no trace is left of what was expected.
 
+use crate::wire::has_crc32;
+
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 32;
 const WORDS: usize = 7;
@@ -73,7 +75,7 @@ pub(crate) fn block_of(hash: u64, blocks: u64) -> u64 {
 /// Returns whether a block has the bits of a key; `None` where it is not as it was written.
 pub(crate) fn may_hold(block: &[u8], hash: u64) -> Option<bool> {
     let (words, crc) = block.split_last_chunk::<4>()?;
-    if words.len() != WORDS * 4 || crc32fast::hash(words) != u32::from_le_bytes(*crc) {
+    if words.len() != WORDS * 4 || !has_crc32(words, u32::from_le_bytes(*crc)) {
         return None;
     }
     let words = words.chunks_exact(4).map(|word| word.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte)));
@@ -94,7 +96,8 @@ fn bits(hash: u64) -> [u32; WORDS] {
     SALTS.map(|salt| 1 << ((hash as u32).wrapping_mul(salt) >> 27))
 }
 
-fn blocks_for(keys: u64) -> u64 {
+/// Returns how many blocks a filter of so many keys has.
+pub(crate) fn blocks_for(keys: u64) -> u64 {
     let bits = keys.saturating_mul(KEY_BITS_MIN);
     bits.div_ceil(WORDS as u64 * 32)
         .max(1)
