@@ -74,8 +74,11 @@ pub trait Sieve {
     /// Takes why a file cannot be read; the others are.
     fn damaged(&mut self, error: ArchiveError);
 
-    /// Takes notice that of a file all is read, and how many of its events were looked at; breaking off ends the scan.
-    fn done(&mut self, _file: &EventFile, _looked_at: u64) -> ControlFlow<()> {
+    /// Takes how many events were looked at, since it was told last.
+    fn looked_at(&mut self, _events: u64) {}
+
+    /// Takes notice that of a file all is read; breaking off ends the scan.
+    fn done(&mut self, _file: &EventFile) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
@@ -137,17 +140,10 @@ impl Archive {
     /// Passes the events that a sieve wants to it, in the same order.
     pub fn sift(&self, scan: &Scan<'_>, names: &Arc<FieldNames>, sieve: &mut impl Sieve) {
         self.damages().iter().for_each(|damage| sieve.damaged(damage.into()));
-        let mut sift = Sift {
-            scan,
-            builder: EventBuilder::new(Arc::clone(names)),
-            sources: Sources::default(),
-            looked_at: 0,
-            sieve,
-        };
+        let mut sift = Sift { scan, builder: EventBuilder::new(Arc::clone(names)), sources: Sources::default(), sieve };
         for entry in self.manifest.events.iter().filter(|entry| scan.wants_file(entry)) {
-            sift.looked_at = 0;
             let flow = match File::open(self, entry).and_then(|file| sift.file(&file)) {
-                Ok(ControlFlow::Continue(())) => sift.sieve.done(entry, sift.looked_at),
+                Ok(ControlFlow::Continue(())) => sift.sieve.done(entry),
                 Ok(flow) => flow,
                 Err(error) => {
                     sift.sieve.damaged(error);
@@ -272,8 +268,6 @@ struct Sift<'s, S> {
     scan: &'s Scan<'s>,
     builder: EventBuilder,
     sources: Sources,
-    /// Events of the file at hand that the sieve was shown.
-    looked_at: u64,
     sieve: &'s mut S,
 }
 
@@ -290,10 +284,9 @@ impl<S: Sieve> Sift<'_, S> {
             if asked.sorts {
                 (rows, columns) = self.sort(file, group, &asked)?;
             }
+            self.sieve.looked_at(rows.iter().map(ExactSizeIterator::len).sum::<usize>() as u64);
             if asked.sifts && !rows.is_empty() {
                 rows = self.sift(file, group, &rows, &columns)?;
-            } else {
-                self.looked_at += rows.iter().map(ExactSizeIterator::len).sum::<usize>() as u64;
             }
             if !rows.is_empty() && self.whole(file, group, &rows)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -351,7 +344,6 @@ impl<S: Sieve> Sift<'_, S> {
         let _ = file.each(batches, |batch| {
             let mut part = Rows::part(batch, file.schema())?;
             for (row, at) in (0..batch.num_rows()).zip(&mut at) {
-                self.looked_at += 1;
                 if self.sieve.wants(&part.event(row, &mut self.builder, &mut self.sources)?) {
                     wanted.push(at);
                 }
@@ -382,8 +374,11 @@ impl<S: Sieve> Sift<'_, S> {
         for row in 0..batch.num_rows() {
             let event = rows.event(row, &mut self.builder, &mut self.sources)?;
             let (time, log_source) = (event.origin().time.known(), &event.origin().log_source);
-            let is_wanted = self.scan.has(time) && self.scan.wants_log_source(log_source) && self.sieve.wants(&event);
-            if is_wanted && self.sieve.take(event).is_break() {
+            if !self.scan.has(time) || !self.scan.wants_log_source(log_source) {
+                continue;
+            }
+            self.sieve.looked_at(1);
+            if self.sieve.wants(&event) && self.sieve.take(event).is_break() {
                 return Some(ControlFlow::Break(()));
             }
         }

@@ -40,16 +40,20 @@ struct StatsOut {
 
 /// Says what an archive holds.
 pub(crate) fn stats(args: &ArchiveStatsArgs, out: &mut dyn Write) -> io::Result<Outcome> {
-    let stats = match Archive::open(&args.folder) {
-        Ok(archive) => archive.stats(),
-        Err(error) => return told(&error, &mut io::stderr()),
+    let mut err = io::stderr();
+    let archive = match Archive::open(&args.folder) {
+        Ok(archive) => archive,
+        Err(error) => return told(&error, &mut err),
     };
-    let stats = stats_out(&stats);
+    let stats = stats_out(&archive.stats());
     match args.output {
         CheckOutput::Json => writeln!(out, "{}", escape::json(&serde_json::to_string(&stats)?))?,
         CheckOutput::Text => write_stats(&stats, out)?,
     }
-    Ok(Outcome::Done)
+    for damage in archive.damages() {
+        writeln!(err, "not counted: {}", escape::terminal(&damage.to_string()))?;
+    }
+    Ok(if archive.damages().is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
 fn stats_out(stats: &Stats) -> StatsOut {

@@ -6,10 +6,11 @@ mod rules;
 mod sql;
 mod wanted;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Instant;
 
-use cresset_archive::{Archive, Hunted};
+use cresset_archive::{Archive, ArchiveError, Hunted};
 use cresset_pipeline::hunt_joined;
 
 use crate::Outcome;
@@ -43,9 +44,9 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
         Ok(archive) => archive,
         Err(error) => return told(&error, &mut err),
     };
-    let Hunted { seen, mut damaged } = archive.hunt(wanted.matchers());
+    let Hunted { seen, damaged } = archive.hunt(wanted.matchers());
     let joined = hunt_joined(&archive, wanted.joined());
-    damaged.extend(joined.damaged);
+    let damaged: BTreeSet<String> = damaged.iter().chain(&joined.damaged).map(ArchiveError::with_causes).collect();
     let found = wanted.seen(&seen, &joined.seen);
     let closing = Closing { wanted: &wanted, found: found.len(), stats: archive.stats(), took: began.elapsed() };
     match args.output {
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &HuntArgs, out: &mut dyn Write) -> io::Result<Outcome> {
         }
     }
     for error in &damaged {
-        writeln!(err, "not hunted: {}", escape::terminal(&error.with_causes()))?;
+        writeln!(err, "not hunted: {}", escape::terminal(error))?;
     }
     Ok(if damaged.is_empty() { Outcome::Done } else { Outcome::Failed })
 }

@@ -152,9 +152,12 @@ impl<H: Hunting> Sieve for AtWork<'_, H> {
         self.damaged.push(error);
     }
 
-    fn done(&mut self, file: &EventFile, looked_at: u64) -> ControlFlow<()> {
+    fn looked_at(&mut self, events: u64) {
+        self.done.events += events;
+    }
+
+    fn done(&mut self, file: &EventFile) -> ControlFlow<()> {
         self.done.files.insert(file.file.clone());
-        self.done.events += looked_at;
         self.bytes += file.bytes;
         let Self { bytes, bytes_total, done, detector, .. } = self;
         self.hunting.progress(&HuntProgress { bytes: *bytes, bytes_total: *bytes_total, done, detector })

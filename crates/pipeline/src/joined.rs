@@ -18,6 +18,9 @@ const EXAMPLES_MAX: usize = 3;
 pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
     let parts = |indicator: &Indicator| std::iter::once(&indicator.matcher).chain(&indicator.also).cloned().collect();
     let parts: Vec<Vec<Matcher>> = indicators.iter().map(parts).collect();
+    if parts.is_empty() {
+        return Hunted::default();
+    }
     let Hunted { seen, damaged } = archive.hunt(&parts.concat());
     let mut seen = seen.into_iter();
     let times: Vec<Option<Times>> =
