@@ -72,6 +72,9 @@ fn run_sql(args: &HuntArgs, sql: &str, out: &mut dyn Write) -> io::Result<Outcom
 
 #[cfg(not(feature = "sql"))]
 fn run_sql(_: &HuntArgs, _: &str, _: &mut dyn Write) -> io::Result<Outcome> {
-    writeln!(io::stderr(), "cresset: this program was built without SQL: build it with `--features sql`")?;
+    writeln!(
+        io::stderr(),
+        "cresset: this program was built without SQL: build it with `--features sql --profile sql`"
+    )?;
     Ok(Outcome::Failed)
 }
