@@ -107,8 +107,8 @@ impl From<&Damage> for ArchiveError {
     }
 }
 
-/// An error with its causes, on one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+/// Returns an error with its causes, on one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {

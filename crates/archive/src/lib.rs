@@ -30,12 +30,12 @@ mod wire;
 mod writer;
 
 pub use archive::{Archive, Damage, Stats};
-pub use error::ArchiveError;
+pub use error::{ArchiveError, with_causes};
 #[cfg(any(test, fuzzing))]
 pub use fuzzed::{read_index, read_pack};
 pub use hunt::{Hunted, Seen, SeenExample};
 pub use manifest::EventFile;
 pub use pack::{Keep, Pack, Packer};
 pub use prevalence::{Common, Prevalence};
-pub use scan::{Extent, Scan, Sieve, Sifted};
+pub use scan::{Scan, Sieve, Sifted};
 pub use writer::{Appended, Repaired, Writer, WriterOptions};

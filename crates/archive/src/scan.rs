@@ -165,32 +165,26 @@ impl Archive {
         }
     }
 
-    /// Returns how much a scan looks into, by what the list of files says.
-    pub fn extent(&self, scan: &Scan<'_>) -> Extent {
-        let mut extent = Extent::default();
+    /// Returns how many bytes of files a scan looks into.
+    pub fn scan_bytes(&self, scan: &Scan<'_>) -> u64 {
+        self.manifest.events.iter().filter(|entry| scan.wants_file(entry)).map(|entry| entry.bytes).sum()
+    }
+
+    /// Returns first and last time of what a scan may find, within the time that it asks for, by what the list of files says.
+    pub fn scan_times(&self, scan: &Scan<'_>) -> Option<(Timestamp, Timestamp)> {
+        let mut times = None;
         for entry in self.manifest.events.iter().filter(|entry| scan.wants_file(entry)) {
-            extent.bytes += entry.bytes;
-            widen(&mut extent.times, entry.times);
+            widen(&mut times, entry.times);
         }
         for event in self.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin()) {
             let time = event.time.known().filter(|_| scan.wants_log_source(event.log_source));
-            widen(&mut extent.times, time.map(|time| (time.as_nanos(), time.as_nanos())));
+            widen(&mut times, time.map(|time| (time.as_nanos(), time.as_nanos())));
         }
-        if let Some((first, last)) = &mut extent.times {
-            *first = scan.since_inclusive.map_or(*first, |since| since.clamp(*first, *last));
-            *last = scan.until_exclusive.map_or(*last, |until| until.clamp(*first, *last));
-        }
-        extent
+        let (first, last) = times?;
+        let since = scan.since_inclusive.map_or(first, |since| since.clamp(first, last));
+        let until = scan.until_exclusive.map_or(last, |until| until.clamp(since, last));
+        Some((since, until))
     }
-}
-
-/// How much a scan looks into.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// Bytes of files.
-    pub bytes: u64,
-    /// First and last time of what may be in them, within the time that is asked for.
-    pub times: Option<(Timestamp, Timestamp)>,
 }
 
 /// A file of events, open.

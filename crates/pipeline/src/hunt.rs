@@ -107,12 +107,12 @@ impl Hunt<'_> {
             without_raw: true,
         };
         // Of everything, also where a part of it was read before.
-        let extent = self.archive.extent(&Scan { without_files: None, ..scan });
-        let bytes_total = self.archive.extent(&scan).bytes;
+        let times = self.archive.scan_times(&Scan { without_files: None, ..scan });
+        let bytes_total = self.archive.scan_bytes(&scan);
         let matcher = detector.matcher();
         let mut at_work = AtWork { detector, matcher, hunting, done, bytes: 0, bytes_total, damaged: Vec::new() };
         self.archive.sift(&scan, self.names, &mut at_work);
-        Ok(HuntReport { events: at_work.done.events, times: extent.times, damaged: at_work.damaged })
+        Ok(HuntReport { events: at_work.done.events, times, damaged: at_work.damaged })
     }
 }
 

@@ -6,9 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cresset_archive::{Archive, ArchiveError, Hunted, Scan, Seen, SeenExample, Sieve};
-use cresset_detect::{
-    Cause, Detection, Detector, EventMatcher, IndicatorSet, RuleFilter, RuleSet, RuleSources, Warnings,
-};
+use cresset_detect::{Cause, Detection, Detector, IndicatorSet, RuleFilter, RuleSet, RuleSources, Warnings};
 use cresset_event::{Event, EventId, FieldNames, Indicator, Matcher, Timestamp, Validity};
 
 /// Most events that are told as examples of what was seen: early ones and the last.
@@ -35,9 +33,8 @@ pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
     let names = Arc::new(FieldNames::new());
     let (rules, _) = RuleSet::compile(RuleSources::default(), &RuleFilter::default(), &names);
     let detector = Detector::new(Arc::new(rules), Arc::new(set));
-    let matcher = detector.matcher();
     let found = indicators.iter().map(|_| Found::default()).collect();
-    let mut joined = Joined { indicators, detector, matcher, found, damaged };
+    let mut joined = Joined { indicators, detector, found, damaged };
     let scan = Scan {
         since_inclusive: Some(all.first),
         until_exclusive: Some(all.last.saturating_add_nanos(1)),
@@ -76,7 +73,6 @@ fn together(seen: Vec<Option<Seen>>) -> Option<Times> {
 struct Joined<'h> {
     indicators: &'h [Indicator],
     detector: Detector,
-    matcher: EventMatcher,
     found: Vec<Found>,
     damaged: Vec<ArchiveError>,
 }
@@ -92,10 +88,6 @@ struct Found {
 }
 
 impl Sieve for Joined<'_> {
-    fn wants(&mut self, event: &Event) -> bool {
-        !self.matcher.matches(event).is_empty()
-    }
-
     fn take(&mut self, event: Event) -> ControlFlow<()> {
         let Self { indicators, detector, found, .. } = self;
         detector.detect(&event, |detection| {

@@ -1,8 +1,8 @@
 //! Ids as people and detections write them.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
+use cresset_event::EventId;
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::{Array, StringViewBuilder};
 use datafusion::arrow::datatypes::DataType;
@@ -39,28 +39,10 @@ impl ScalarUDFImpl for EventIdText {
         let ids = ids.first().and_then(|ids| ids.as_fixed_size_binary_opt());
         let ids = ids.ok_or_else(|| DataFusionError::Internal("event_id takes ids".into()))?;
         let mut texts = StringViewBuilder::with_capacity(ids.len());
-        let mut text = String::new();
         for id in ids {
-            match id {
-                Some(id) => {
-                    text.clear();
-                    write_uuid(id, &mut text);
-                    texts.append_value(&text);
-                }
-                None => texts.append_null(),
-            }
+            let id = id.and_then(|id| id.try_into().ok()).map(EventId::from_bytes);
+            texts.append_option(id.map(|id| id.to_string()));
         }
         Ok(ColumnarValue::Array(Arc::new(texts.finish())))
-    }
-}
-
-/// Writes bytes as RFC 9562 writes a UUID.
-fn write_uuid(id: &[u8], out: &mut String) {
-    for (place, byte) in id.iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            out.push('-');
-        }
-        // Memory takes all that is written.
-        let _ = write!(out, "{byte:02x}");
     }
 }

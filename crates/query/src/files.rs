@@ -59,15 +59,14 @@ pub(crate) fn prune<'f>(
 
 /// What is known of files without reading them, as columns with a row a file.
 struct Known {
-    times: (ArrayRef, ArrayRef),
-    times_unknown: ArrayRef,
-    products: Words,
-    services: Words,
+    times: Bounds,
+    products: Bounds,
+    services: Bounds,
     rows: ArrayRef,
 }
 
-/// The first and the last word of each file, and in how many rows there is none.
-struct Words {
+/// The least and the greatest value of a column in each file, and in how many rows there is none.
+struct Bounds {
     min: ArrayRef,
     max: ArrayRef,
     none: ArrayRef,
@@ -75,25 +74,35 @@ struct Words {
 
 impl Known {
     fn of(files: &[&EventFile]) -> Self {
-        let times = |pick: fn((i64, i64)) -> i64| -> ArrayRef {
-            let times = files.iter().map(|file| file.times.map(pick));
-            Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("UTC"))
-        };
-        let numbers = |of: fn(&EventFile) -> u64| -> ArrayRef {
-            Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| of(file))))
-        };
         Self {
-            times: (times(|(first, _)| first), times(|(_, last)| last)),
-            times_unknown: numbers(|file| file.times_unknown),
-            products: Words::of(files, |log_source| log_source.product),
-            services: Words::of(files, |log_source| log_source.service),
-            rows: numbers(|file| file.rows),
+            times: Bounds::of_times(files),
+            products: Bounds::of_words(files, |log_source| log_source.product),
+            services: Bounds::of_words(files, |log_source| log_source.service),
+            rows: Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| file.rows))),
+        }
+    }
+
+    fn bounds(&self, column: &Column) -> Option<&Bounds> {
+        match column.name() {
+            "time" => Some(&self.times),
+            "product" => Some(&self.products),
+            "service" => Some(&self.services),
+            _ => None,
         }
     }
 }
 
-impl Words {
-    fn of(files: &[&EventFile], word: fn(LogSource) -> Option<String>) -> Self {
+impl Bounds {
+    fn of_times(files: &[&EventFile]) -> Self {
+        let times = |pick: fn((i64, i64)) -> i64| -> ArrayRef {
+            let times = files.iter().map(|file| file.times.map(pick));
+            Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("UTC"))
+        };
+        let none = UInt64Array::from_iter_values(files.iter().map(|file| file.times_unknown));
+        Self { min: times(|(first, _)| first), max: times(|(_, last)| last), none: Arc::new(none) }
+    }
+
+    fn of_words(files: &[&EventFile], word: fn(LogSource) -> Option<String>) -> Self {
         let mut columns: (Vec<_>, Vec<_>, Vec<_>) = Default::default();
         for file in files {
             let words: Vec<(Option<String>, u64)> =
@@ -113,21 +122,11 @@ impl Words {
 
 impl PruningStatistics for Known {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        match column.name() {
-            "time" => Some(Arc::clone(&self.times.0)),
-            "product" => Some(Arc::clone(&self.products.min)),
-            "service" => Some(Arc::clone(&self.services.min)),
-            _ => None,
-        }
+        self.bounds(column).map(|bounds| Arc::clone(&bounds.min))
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        match column.name() {
-            "time" => Some(Arc::clone(&self.times.1)),
-            "product" => Some(Arc::clone(&self.products.max)),
-            "service" => Some(Arc::clone(&self.services.max)),
-            _ => None,
-        }
+        self.bounds(column).map(|bounds| Arc::clone(&bounds.max))
     }
 
     fn num_containers(&self) -> usize {
@@ -135,12 +134,7 @@ impl PruningStatistics for Known {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        match column.name() {
-            "time" => Some(Arc::clone(&self.times_unknown)),
-            "product" => Some(Arc::clone(&self.products.none)),
-            "service" => Some(Arc::clone(&self.services.none)),
-            _ => None,
-        }
+        self.bounds(column).map(|bounds| Arc::clone(&bounds.none))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cresset_archive::{Archive, Damage, EventFile};
+use cresset_archive::{Archive, Damage};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
@@ -32,7 +32,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::error::QueryError;
 use crate::event_id::event_id_text;
 use crate::files::ScanReport;
-use crate::table::Events;
+use crate::table::{Events, Files};
 
 /// Bytes of a query's text.
 const SQL_BYTES_MAX: usize = 1 << 20;
@@ -101,7 +101,7 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Prepares an archive to be asked, without files that cannot be read, which are returned.
+    /// Prepares an archive to be asked, without files that cannot be read: [`Sql::damaged`] names them.
     pub fn open(archive: Archive, limits: Limits) -> Result<Self, QueryError> {
         let mut builder = Builder::new_multi_thread();
         let builder = builder.worker_threads(limits.threads).thread_stack_size(STACK_BYTES).enable_time();
@@ -262,10 +262,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Reads the footers of all files.
-async fn look_at(
-    context: &SessionContext,
-    archive: &Archive,
-) -> (Vec<(EventFile, ObjectMeta)>, Vec<Schema>, Vec<Damage>) {
+async fn look_at(context: &SessionContext, archive: &Archive) -> (Files, Vec<Schema>, Vec<Damage>) {
     let store = archive.files();
     let cache = context.runtime_env().cache_manager.get_file_metadata_cache();
     let (mut files, mut schemas, mut damaged) = (Vec::new(), Vec::new(), Vec::new());

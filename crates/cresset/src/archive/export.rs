@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ArchiveExportArgs, out: &mut dyn Write) -> io::Result<O
         Err(error) => return told(&error, &mut err),
     };
     let scan = Scan { since_inclusive: args.since, until_exclusive: args.until, ..Scan::default() };
-    let bar = Bar::new(Some(archive.extent(&scan).bytes));
+    let bar = Bar::new(Some(archive.scan_bytes(&scan)));
     let mut export =
         Export { raw_only: args.raw, out, bar: &bar, bytes: 0, counts: (0, 0), damaged: Vec::new(), failed: None };
     archive.sift(&scan, &Arc::new(FieldNames::new()), &mut export);

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use cresset_archive::Archive;
+use cresset_archive::{Archive, with_causes};
 use cresset_query::arrow::array::RecordBatch;
 use cresset_query::arrow::datatypes::SchemaRef;
 use cresset_query::arrow::json;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &HuntArgs, sql: &str, out: &mut dyn Write) -> io::Result
     };
     let limits = Limits { memory_bytes: args.memory_limit, time: args.time_limit, ..Limits::default() };
     let bar = Bar::new(Some(0));
-    let mut shown = Shown { to: To::new(args, out), columns: None, bar: bar.clone() };
+    let mut shown = Shown { to: To::new(args, out), began: false, bar: bar.clone() };
     let asked = Sql::open(archive, limits).and_then(|asked| {
         let answer = asked.ask(sql, &mut shown)?;
         Ok((answer, asked.damaged()))
@@ -60,13 +60,7 @@ pub(super) fn run(args: &HuntArgs, sql: &str, out: &mut dyn Write) -> io::Result
 
 /// Says why there is no answer.
 fn refused(error: &QueryError, err: &mut dyn Write) -> io::Result<Outcome> {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    writeln!(err, "cresset: {}", escape::terminal(&text.replace('\n', " ")))?;
+    writeln!(err, "cresset: {}", escape::terminal(&with_causes(error)))?;
     Ok(Outcome::Failed)
 }
 
@@ -93,7 +87,7 @@ enum To<'o> {
 
 struct Shown<'o> {
     to: To<'o>,
-    columns: Option<SchemaRef>,
+    began: bool,
     bar: Bar,
 }
 
@@ -126,7 +120,7 @@ impl Rows for Shown<'_> {
 
     fn begin(&mut self, columns: &SchemaRef) -> io::Result<()> {
         // A query that is asked again, without a damaged file, has the same columns.
-        if self.columns.replace(columns.clone()).is_some() {
+        if std::mem::replace(&mut self.began, true) {
             return Ok(());
         }
         let names = || columns.fields().iter().map(|field| field.name().as_str());

@@ -125,14 +125,9 @@ impl Plan {
 
     /// Returns the fields that decide which rules fit; `None` where every value can.
     pub(crate) fn fields(&self) -> Option<impl Iterator<Item = FieldId>> {
-        let read = |test: &PlannedTest| {
-            test.asked
-                .field
-                .into_iter()
-                .chain(test.asked.test.other_fields().into_iter().map(|(field, _)| field))
-                .collect::<Vec<_>>()
-        };
-        let reads = self.tests.iter().flat_map(read);
+        let reads = self.tests.iter().flat_map(|PlannedTest { asked, .. }| {
+            asked.field.into_iter().chain(asked.test.other_fields().into_iter().map(|(field, _)| field))
+        });
         (!self.reads_everything).then_some(reads)
     }
 
