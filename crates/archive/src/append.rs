@@ -13,18 +13,18 @@ use parquet::column::writer::{ColumnCloseResult, ColumnWriter};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 use crate::compact::union;
 use crate::error::ArchiveError;
-use crate::manifest::EventFile;
+use crate::manifest::TableFile;
 use crate::segment::{self, properties};
 use crate::storage::{Storage, Summed};
 
 /// Writes the row groups of some files as one file; returns its length, its CRC-32 and how many columns it has.
-pub(crate) fn append(storage: &Storage, files: &[EventFile], file: &str) -> Result<(u64, u32, usize), ArchiveError> {
+pub(crate) fn append(storage: &Storage, files: &[TableFile], file: &str) -> Result<(u64, u32, usize), ArchiveError> {
     let inputs = files.iter().map(|entry| Input::open(storage, entry)).collect::<Result<Vec<_>, _>>()?;
     let schema = union(inputs.iter().map(|input| Arc::clone(input.metadata.schema())));
-    let schema = schema.ok_or_else(|| ArchiveError::damaged(file, "the columns are not those of events"))?;
     let failed = |cause: ParquetError| ArchiveError::parquet(file, cause);
     let (length, crc32) = storage.put_written(file, |out| write(&inputs, &schema, out).map_err(failed))?;
     Ok((length, crc32, schema.fields().len()))
@@ -37,7 +37,7 @@ struct Input {
 }
 
 impl Input {
-    fn open(storage: &Storage, entry: &EventFile) -> Result<Self, ArchiveError> {
+    fn open(storage: &Storage, entry: &TableFile) -> Result<Self, ArchiveError> {
         let bytes = segment::bytes(storage, entry)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(&bytes, options);
@@ -62,17 +62,20 @@ fn write(inputs: &[Input], schema: &SchemaRef, out: &mut Summed<File>) -> Result
 fn copy(
     input: &Input,
     number: usize,
-    descriptor: &parquet::schema::types::SchemaDescriptor,
+    descriptor: &SchemaDescriptor,
     mut out: SerializedRowGroupWriter<'_, &mut Summed<File>>,
 ) -> Result<(), ParquetError> {
     let metadata = input.metadata.metadata();
     let group = metadata.row_group(number);
     for column in descriptor.columns() {
         let Some(place) = group.columns().iter().position(|its| its.column_path() == column.path()) else {
-            write_nulls(group, &mut out)?;
+            write_nulls(group, column, &mut out)?;
             continue;
         };
         let its = group.column(place);
+        if its.column_descr() != &**column {
+            return Err(ParquetError::General(format!("column `{}` has two types", column.path())));
+        }
         let result = ColumnCloseResult {
             bytes_written: its.compressed_size() as u64,
             rows_written: group.num_rows() as u64,
@@ -89,13 +92,21 @@ fn copy(
 /// Writes the next column as nulls.
 fn write_nulls(
     group: &RowGroupMetaData,
+    column: &ColumnDescriptor,
     out: &mut SerializedRowGroupWriter<'_, &mut Summed<File>>,
 ) -> Result<(), ParquetError> {
     let levels = vec![0; group.num_rows() as usize];
+    let (absent, lists) = (Some(&*levels), (column.max_rep_level() > 0).then_some(&*levels));
     let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".into()))?;
     match column.untyped() {
-        ColumnWriter::ByteArrayColumnWriter(writer) => writer.write_batch(&[], Some(&levels), None)?,
-        _ => return Err(ParquetError::General("a field is kept as something else than text".into())),
+        ColumnWriter::BoolColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::Int32ColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::Int64ColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::Int96ColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::FloatColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::DoubleColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::ByteArrayColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
+        ColumnWriter::FixedLenByteArrayColumnWriter(writer) => writer.write_batch(&[], absent, lists)?,
     };
     column.close()
 }

@@ -1,6 +1,7 @@
 //! Reading: an archive as it is at one moment, whoever writes to it meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,14 +9,16 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use cresset_event::{LogSource, Timestamp};
 use object_store::ObjectStore;
+use serde::Serialize;
 
 use crate::columns::columns;
 use crate::error::ArchiveError;
-use crate::manifest::{EventFile, Manifest};
+use crate::manifest::{Manifest, TableFile};
 use crate::pack::Pack;
 use crate::read_only::ReadOnly;
 use crate::storage::Storage;
-use crate::wal;
+use crate::table_rows::{EVENTS, TableRows};
+use crate::wal::{self, Logged};
 use crate::writer::wal_folder;
 
 /// Times that an archive is looked at again where its writer was quicker.
@@ -27,7 +30,7 @@ pub struct Archive {
     pub(crate) storage: Storage,
     pub(crate) manifest: Manifest,
     /// What is in write-ahead logs and no segment yet.
-    pub(crate) packs: Vec<Pack>,
+    pub(crate) log: Logged,
     /// What was found damaged when it was opened.
     damages: Vec<Damage>,
 }
@@ -49,6 +52,33 @@ pub struct Stats {
     pub index_files: (u64, u64),
     /// Events by log source.
     pub log_sources: BTreeMap<LogSource, u64>,
+    /// The other tables that have rows.
+    pub tables: BTreeMap<String, TableStats>,
+}
+
+/// What an archive holds of a table beside that of events.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TableStats {
+    /// Rows, those in the write-ahead log included.
+    pub rows: u64,
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Stats {
+    fn table(&mut self, table: &str) -> &mut TableStats {
+        self.tables.entry(table.to_owned()).or_default()
+    }
+}
+
+impl TableStats {
+    fn add(&mut self, rows: u64, files: u64, bytes: u64) {
+        self.rows += rows;
+        self.files += files;
+        self.bytes += bytes;
+    }
 }
 
 /// What is wrong with a file of an archive.
@@ -71,10 +101,10 @@ impl Archive {
         let storage = Storage::open(folder)?;
         let (mut manifest, mut damaged) = Manifest::load_readable(&storage)?;
         for _ in 0..LOOKS_MAX {
-            let (mut packs, mut damages) = (Vec::new(), Vec::new());
+            let (mut log, mut damages) = (Logged::default(), Vec::new());
             for number in wal::list(&wal_folder)?.into_iter().filter(|number| *number > manifest.wal_done) {
                 let content = wal::read(&wal_folder, number)?.unwrap_or_default();
-                packs.extend(content.packs);
+                log.extend(content.logged);
                 if content.damaged > 0 {
                     let file = format!("wal/{}", wal::name_of(number));
                     damages.push(Damage { file, reason: format!("{} of its parts cannot be read", content.damaged) });
@@ -84,7 +114,7 @@ impl Archive {
             let (now, now_damaged) = Manifest::load_readable(&storage)?;
             if now.number == manifest.number {
                 damages.extend(damaged);
-                return Ok(Self { storage, manifest, packs, damages });
+                return Ok(Self { storage, manifest, log, damages });
             }
             (manifest, damaged) = (now, now_damaged);
         }
@@ -94,7 +124,11 @@ impl Archive {
     /// Counts what there is, by what the list of files says.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for entry in &self.manifest.events {
+        for entry in &self.manifest.tables {
+            if entry.table() != EVENTS {
+                stats.table(entry.table()).add(entry.rows, 1, entry.bytes);
+                continue;
+            }
             stats.events += entry.rows;
             stats.event_files = (stats.event_files.0 + 1, stats.event_files.1 + entry.bytes);
             stats.times_unknown += entry.times_unknown;
@@ -106,7 +140,8 @@ impl Archive {
         for entry in &self.manifest.index {
             stats.index_files = (stats.index_files.0 + 1, stats.index_files.1 + entry.bytes);
         }
-        let in_log = self.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin());
+        self.log.rows.iter().for_each(|rows| stats.table(rows.table()).add(rows.batch().num_rows() as u64, 0, 0));
+        let in_log = self.log.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin());
         for event in in_log {
             stats.events += 1;
             stats.events_in_log += 1;
@@ -121,18 +156,18 @@ impl Archive {
 
     /// Reads every file as a whole, and returns what is not as it was written; tells bytes that were read.
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Vec<Damage> {
-        let events = self.manifest.events.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
+        let tables = self.manifest.tables.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
         let index = self.manifest.index.iter().map(|entry| (&entry.file, entry.bytes, entry.crc32));
         let mut damages = self.damages.clone();
-        for (file, bytes, crc32) in events.chain(index) {
+        for (file, bytes, crc32) in tables.chain(index) {
             damages.extend(self.damage(file, bytes, crc32));
             progress(bytes);
         }
         damages
     }
 
-    /// Reads a file of events as a whole, and says what is not as it was written.
-    pub fn verify_events(&self, entry: &EventFile) -> Option<Damage> {
+    /// Reads a file as a whole, and says what is not as it was written.
+    pub fn verify_file(&self, entry: &TableFile) -> Option<Damage> {
         self.damage(&entry.file, entry.bytes, entry.crc32)
     }
 
@@ -152,9 +187,17 @@ impl Archive {
         Some(Damage { file: file.to_owned(), reason })
     }
 
-    /// Returns the files of events; what is in write-ahead logs only is in none of them.
-    pub fn event_files(&self) -> &[EventFile] {
-        &self.manifest.events
+    /// Returns the files of a table; what is in write-ahead logs only is in none of them.
+    pub fn files_of(&self, table: &str) -> impl Iterator<Item = &TableFile> {
+        self.manifest.files_of(table)
+    }
+
+    /// Returns the names of the tables that have rows, in order; the first is that of events in any case.
+    pub fn tables(&self) -> Vec<&str> {
+        let others =
+            self.manifest.tables.iter().map(TableFile::table).chain(self.log.rows.iter().map(TableRows::table));
+        let others: BTreeSet<&str> = others.filter(|table| *table != EVENTS).collect();
+        iter::once(EVENTS).chain(others).collect()
     }
 
     /// Returns the files by their names, for others that read Parquet. Nothing can be written, or listed.
@@ -162,20 +205,25 @@ impl Archive {
         Arc::new(ReadOnly(self.storage.clone()))
     }
 
-    /// Returns the columns that every file has, whatever its events are.
-    pub fn fixed_columns() -> SchemaRef {
+    /// Returns the columns that every file of events has, whatever they are.
+    pub fn event_columns() -> SchemaRef {
         columns(&[]).expect("no event is not as it was packed").schema()
     }
 
-    /// Returns what is in write-ahead logs only, with the columns that files have.
-    pub fn logged(&self) -> Result<Vec<RecordBatch>, ArchiveError> {
-        self.packs.iter().map(logged_columns).collect()
+    /// Returns the rows of a table that are in write-ahead logs only, with the columns that files have.
+    pub fn logged(&self, table: &str) -> Result<Vec<RecordBatch>, ArchiveError> {
+        match table {
+            EVENTS => self.log.packs.iter().map(logged_columns).collect(),
+            _ => {
+                Ok(self.log.rows.iter().filter(|rows| rows.table() == table).map(|rows| rows.batch().clone()).collect())
+            }
+        }
     }
 
     /// Returns how many bytes all files have.
     pub fn byte_len(&self) -> u64 {
-        let events = self.manifest.events.iter().map(|entry| entry.bytes);
-        events.chain(self.manifest.index.iter().map(|entry| entry.bytes)).sum()
+        let tables = self.manifest.tables.iter().map(|entry| entry.bytes);
+        tables.chain(self.manifest.index.iter().map(|entry| entry.bytes)).sum()
     }
 }
 

@@ -5,12 +5,10 @@
 //! [`GROUP_ROWS_MIN`] rows and more keeps its row groups, which are copied as they are (`append.rs`). The files that went into one are named
 //! by the manifest as dropped, and deleted when no reader can hold them any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::BufWriter;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{Array, RecordBatch, UInt32Array, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
@@ -21,8 +19,8 @@ use crate::append::append;
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED};
 use crate::error::ArchiveError;
 use crate::index::{IndexFile, merge};
-use crate::manifest::{EventFile, IndexEntry, Manifest, add_log_sources};
-use crate::segment::{parquet_of, read};
+use crate::manifest::{IndexEntry, Manifest, TableFile, add_log_sources};
+use crate::segment::{parquet_of, read, times};
 use crate::storage::Storage;
 
 /// Files of about one size that become one.
@@ -52,8 +50,8 @@ pub(crate) fn compact(storage: &Storage, manifest: &mut Manifest, wish: Wish) ->
         merge_index(storage, manifest, &places)?;
         return Ok(true);
     }
-    if let Some((way, places)) = event_files(&manifest.events, wish) {
-        merge_events(storage, manifest, way, &places)?;
+    if let Some((way, places)) = table_files(&manifest.tables, wish) {
+        merge_table(storage, manifest, way, &places)?;
         return Ok(true);
     }
     Ok(false)
@@ -91,7 +89,7 @@ fn merge_index(storage: &Storage, manifest: &mut Manifest, places: &[usize]) -> 
     Ok(())
 }
 
-/// How files of events become one.
+/// How files of a table become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
     /// Their rows are sorted into one row group.
@@ -100,8 +98,8 @@ enum Way {
     Append(u32),
 }
 
-/// Returns the places of files of events, all of one log source, that are to become one.
-fn event_files(files: &[EventFile], wish: Wish) -> Option<(Way, Vec<usize>)> {
+/// Returns the places of files of one table, and of events of one log source, that are to become one.
+fn table_files(files: &[TableFile], wish: Wish) -> Option<(Way, Vec<usize>)> {
     let least = match wish {
         Wish::Enough => FILES,
         Wish::All => 2,
@@ -132,8 +130,8 @@ fn event_files(files: &[EventFile], wish: Wish) -> Option<(Way, Vec<usize>)> {
     })
 }
 
-fn merge_events(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[usize]) -> Result<(), ArchiveError> {
-    let files: Vec<EventFile> = places.iter().map(|place| manifest.events[*place].clone()).collect();
+fn merge_table(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[usize]) -> Result<(), ArchiveError> {
+    let files: Vec<TableFile> = places.iter().map(|place| manifest.tables[*place].clone()).collect();
     let file = format!("{}/{:010}.parquet", files[0].folder(), manifest.take_number());
     let (bytes, crc32, columns) = match way {
         Way::Sort => sort_into_one(storage, &files, &file)?,
@@ -141,7 +139,7 @@ fn merge_events(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[
     };
     let times = files.iter().filter_map(|entry| entry.times);
     let rows = files.iter().flat_map(|entry| &entry.log_sources).map(|entry| (entry.log_source(), entry.rows));
-    let entry = EventFile {
+    let entry = TableFile {
         file,
         bytes,
         crc32,
@@ -151,19 +149,19 @@ fn merge_events(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[
         log_sources: add_log_sources(rows),
         is_full: columns >= FIXED.len() + FIELD_COLUMNS_MAX,
     };
-    let gone = take_out(&mut manifest.events, places);
+    let gone = take_out(&mut manifest.tables, places);
     manifest.drop_files(gone.into_iter().map(|entry| entry.file));
-    manifest.events.push(entry);
+    manifest.tables.push(entry);
     Ok(())
 }
 
 /// Writes the rows of some files as one row group; returns the file's length, its CRC-32 and how many columns it has.
-fn sort_into_one(storage: &Storage, files: &[EventFile], file: &str) -> Result<(u64, u32, usize), ArchiveError> {
+fn sort_into_one(storage: &Storage, files: &[TableFile], file: &str) -> Result<(u64, u32, usize), ArchiveError> {
     let mut batches = Vec::new();
     for entry in files {
         batches.extend(read(storage, entry)?);
     }
-    let damaged = || ArchiveError::damaged(&files[0].file, "its columns are not those of events");
+    let damaged = || ArchiveError::damaged(&files[0].file, "its columns are not those of its table");
     let merged = merge_batches(&batches).ok_or_else(damaged)?;
     let bytes = parquet_of(&merged);
     let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
@@ -171,11 +169,11 @@ fn sort_into_one(storage: &Storage, files: &[EventFile], file: &str) -> Result<(
     Ok((length, crc32, merged.num_columns()))
 }
 
-/// Puts the rows of several files together, in the order of their times; `None` where they are not those of events.
+/// Puts rows of a table together, in the order of their times; `None` where they are of different tables.
 ///
 /// A field that a file has no column for is null in its rows: a file of which fields had to go without one is not merged.
-fn merge_batches(batches: &[RecordBatch]) -> Option<RecordBatch> {
-    let schema = union(batches.iter().map(RecordBatch::schema))?;
+pub(crate) fn merge_batches(batches: &[RecordBatch]) -> Option<RecordBatch> {
+    let schema = union(batches.iter().map(RecordBatch::schema));
     let widened = batches.iter().map(|batch| {
         let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
             Some(column) => Arc::clone(column),
@@ -184,22 +182,20 @@ fn merge_batches(batches: &[RecordBatch]) -> Option<RecordBatch> {
         RecordBatch::try_new(Arc::clone(&schema), schema.fields().iter().map(column).collect()).ok()
     });
     let all = concat_batches(&schema, &widened.collect::<Option<Vec<_>>>()?).ok()?;
-    let time = all.column_by_name("time")?.as_primitive_opt::<TimestampNanosecondType>()?;
+    let time = times(&all)?;
     let mut rows: Vec<u32> = (0..u32::try_from(all.num_rows()).ok()?).collect();
     rows.sort_by_key(|row| (time.is_null(*row as usize), time.value(*row as usize)));
     take_record_batch(&all, &UInt32Array::from(rows)).ok()
 }
 
-/// Returns a schema with the columns of all; `None` where they are not those of events.
-pub(crate) fn union(schemas: impl Iterator<Item = SchemaRef>) -> Option<SchemaRef> {
-    let mut fields: BTreeMap<String, Arc<Field>> = BTreeMap::new();
+/// Returns a schema with the columns of all, in the order in which they are met; all begin with the same ones.
+pub(crate) fn union(schemas: impl Iterator<Item = SchemaRef>) -> SchemaRef {
+    let (mut fields, mut known) = (Vec::new(), HashSet::new());
     for schema in schemas {
-        for field in schema.fields() {
-            fields.entry(field.name().clone()).or_insert_with(|| Arc::clone(field));
-        }
+        let new = schema.fields().iter().filter(|field| known.insert(field.name().clone()));
+        fields.extend(new.map(Arc::clone));
     }
-    let fixed = FIXED.iter().map(|name| fields.remove(*name)).collect::<Option<Vec<_>>>()?;
-    Some(Arc::new(Schema::new(fixed.into_iter().chain(fields.into_values()).collect::<Vec<_>>())))
+    Arc::new(Schema::new(fields))
 }
 
 /// Takes what stands at these places, in order, out of a list.

@@ -92,11 +92,11 @@ impl Archive {
 
     /// Indexes what is in the write-ahead log.
     fn log_index(&self) -> Option<Result<IndexFile, ArchiveError>> {
-        if self.packs.is_empty() {
+        if self.log.packs.is_empty() {
             return None;
         }
         let mut builder = IndexBuilder::new();
-        let events = self.packs.iter().flat_map(Pack::events);
+        let events = self.log.packs.iter().flat_map(Pack::events);
         let added = events.map(|event| event.origin()).try_for_each(|event| add_observables(&mut builder, &event?));
         Some(match added {
             Some(()) => IndexFile::open("wal", Arc::new(Bytes::from(builder.finish()))),

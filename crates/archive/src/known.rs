@@ -1,4 +1,4 @@
-//! Events that are in the archive already: told by their id, over the whole of it.
+//! Events, and rows of other tables, that are in the archive already: told by their id, over the whole of it.
 //!
 //! An event that is read again has the same id, time and log source. So only files of that log source need be looked at that
 //! hold events of that time, and logs that are new cost a comparison of times. The ids of a file are loaded when they are
@@ -7,13 +7,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use arrow_array::cast::AsArray;
-use cresset_event::EventId;
+use cresset_event::{EventId, Timestamp};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::ArchiveError;
-use crate::manifest::{EventFile, Manifest};
-use crate::pack::PackedOrigin;
+use crate::manifest::{Manifest, TableFile};
 use crate::segment;
 use crate::storage::Storage;
 
@@ -23,7 +22,7 @@ const IDS_MAX: usize = 8 << 20;
 /// What is known of the events in the files.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    folders: HashMap<String, Vec<EventFile>>,
+    folders: HashMap<String, Vec<TableFile>>,
     loaded: Loaded,
 }
 
@@ -39,26 +38,26 @@ impl Known {
     /// Takes over what a new version of the manifest lists.
     pub(crate) fn set(&mut self, manifest: &Manifest) {
         self.folders.clear();
-        for entry in &manifest.events {
+        for entry in &manifest.tables {
             self.folders.entry(entry.folder().to_owned()).or_default().push(entry.clone());
         }
-        let listed: HashSet<&str> = manifest.events.iter().map(|entry| entry.file.as_str()).collect();
+        let listed: HashSet<&str> = manifest.tables.iter().map(|entry| entry.file.as_str()).collect();
         self.loaded.ids.retain(|file, _| listed.contains(file.as_str()));
         self.loaded.order.retain(|file| listed.contains(file.as_str()));
     }
 
-    /// Returns whether an event of this folder is in one of the files.
+    /// Returns whether an event, or a row of another table, is in one of the files of this folder.
     pub(crate) fn has(
         &mut self,
         storage: &Storage,
         folder: &str,
-        event: &PackedOrigin<'_>,
+        id: EventId,
+        time: Option<Timestamp>,
     ) -> Result<bool, ArchiveError> {
         let Self { folders, loaded } = self;
         let files = folders.get(folder).map_or(&[][..], Vec::as_slice);
-        let time = event.time.known();
         for entry in files.iter().filter(|entry| entry.may_hold(time)) {
-            if loaded.ids_of(storage, entry)?.binary_search(&event.id).is_ok() {
+            if loaded.ids_of(storage, entry)?.binary_search(&id).is_ok() {
                 return Ok(true);
             }
         }
@@ -67,7 +66,7 @@ impl Known {
 }
 
 impl Loaded {
-    fn ids_of(&mut self, storage: &Storage, entry: &EventFile) -> Result<&[EventId], ArchiveError> {
+    fn ids_of(&mut self, storage: &Storage, entry: &TableFile) -> Result<&[EventId], ArchiveError> {
         if !self.ids.contains_key(&entry.file) {
             let ids = match load_ids(storage, entry) {
                 // Of a file that is damaged nothing is known: better an event twice than never.
@@ -89,7 +88,7 @@ impl Loaded {
 }
 
 /// Returns the ids of a file, in order.
-fn load_ids(storage: &Storage, entry: &EventFile) -> Result<Vec<EventId>, ArchiveError> {
+fn load_ids(storage: &Storage, entry: &TableFile) -> Result<Vec<EventId>, ArchiveError> {
     let damaged = |reason: String| ArchiveError::damaged(&entry.file, reason);
     let bytes = segment::bytes(storage, entry)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|cause| damaged(cause.to_string()))?;

@@ -25,17 +25,19 @@ mod scan;
 mod segment;
 mod storage;
 mod table;
+mod table_rows;
 mod wal;
 mod wire;
 mod writer;
 
-pub use archive::{Archive, Damage, Stats};
+pub use archive::{Archive, Damage, Stats, TableStats};
 pub use error::{ArchiveError, with_causes};
 #[cfg(any(test, fuzzing))]
 pub use fuzzed::{read_index, read_pack};
 pub use hunt::{Hunted, Seen, SeenExample};
-pub use manifest::EventFile;
+pub use manifest::TableFile;
 pub use pack::{Keep, Pack, Packer};
 pub use prevalence::{Common, Prevalence};
 pub use scan::{Scan, Sieve, Sifted};
+pub use table_rows::{EVENTS, TableRows};
 pub use writer::{Appended, Repaired, Writer, WriterOptions};

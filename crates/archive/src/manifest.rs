@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::archive::Damage;
 use crate::error::ArchiveError;
 use crate::storage::Storage;
+use crate::table_rows::{EVENTS, TABLES};
 
-/// The version of the format, of the manifest and of all files.
-const FORMAT: u32 = 1;
+/// The version of the format, of the manifest and of all files. The first had no table but that of events.
+const FORMAT: u32 = 2;
 const FOLDER: &str = "manifest";
 /// What stands between a version and the CRC-32 of what is before this. Versions of the first programs have none.
 const CHECKSUM: &str = ",\"checksum\":";
@@ -31,28 +32,30 @@ pub(crate) struct Manifest {
     pub(crate) wal_done: u64,
     /// The number of the next file.
     pub(crate) next_file: u64,
-    pub(crate) events: Vec<EventFile>,
+    /// The files of all tables.
+    #[serde(alias = "events")]
+    pub(crate) tables: Vec<TableFile>,
     pub(crate) index: Vec<IndexEntry>,
     /// Files that are in others now, and when that was, in nanoseconds since 1970: readers may hold them still.
     pub(crate) dropped: Vec<(String, i64)>,
 }
 
-/// A file of events, and what is known of them without reading it.
+/// A file of events, or of rows of another table, and what is known of them without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventFile {
+pub struct TableFile {
     /// Its name, from the archive's folder.
     pub file: String,
     /// Its length.
     pub bytes: u64,
     /// CRC-32 of all of it.
     pub(crate) crc32: u32,
-    /// How many events it has.
+    /// How many rows it has.
     pub rows: u64,
     /// First and last time, nanoseconds since 1970, where any is known.
     pub times: Option<(i64, i64)>,
-    /// Events whose time is not known.
+    /// Rows whose time is not known.
     pub times_unknown: u64,
-    /// The log sources that there are, each with its rows.
+    /// The log sources of events, each with its rows.
     pub(crate) log_sources: Vec<LogSourceEntry>,
     /// Whether there may be fields without a column of their own.
     pub(crate) is_full: bool,
@@ -84,7 +87,7 @@ impl Default for Manifest {
             number: 0,
             wal_done: 0,
             next_file: 1,
-            events: Vec::new(),
+            tables: Vec::new(),
             index: Vec::new(),
             dropped: Vec::new(),
         }
@@ -117,11 +120,11 @@ impl Manifest {
         }
         let manifest: Self =
             serde_json::from_slice(&json).map_err(|cause| ArchiveError::damaged(name, cause.to_string()))?;
-        if manifest.format != FORMAT {
+        if manifest.format > FORMAT {
             let reason = format!("format {}; this program reads {FORMAT}", manifest.format);
             return Err(ArchiveError::damaged(name, reason));
         }
-        Ok(manifest)
+        Ok(Self { format: FORMAT, ..manifest })
     }
 
     /// Notes that files are not needed any more, but by readers that hold them.
@@ -138,8 +141,13 @@ impl Manifest {
 
     /// Returns the names of all files that must not be deleted.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
-        let held = self.events.iter().map(|entry| &entry.file).chain(self.index.iter().map(|entry| &entry.file));
+        let held = self.tables.iter().map(|entry| &entry.file).chain(self.index.iter().map(|entry| &entry.file));
         held.chain(self.dropped.iter().map(|(file, _)| file)).map(String::as_str)
+    }
+
+    /// Returns the files of a table.
+    pub(crate) fn files_of(&self, table: &str) -> impl Iterator<Item = &TableFile> {
+        self.tables.iter().filter(move |entry| entry.table() == table)
     }
 
     /// Returns a number that no file has.
@@ -179,10 +187,15 @@ fn name_of(number: u64) -> String {
     format!("{FOLDER}/{number:010}.json")
 }
 
-impl EventFile {
-    /// Returns the folder that it lies in: one a log source.
+impl TableFile {
+    /// Returns the folder that it lies in: for events one a log source.
     pub(crate) fn folder(&self) -> &str {
         self.file.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// Returns the table that its rows are of.
+    pub fn table(&self) -> &str {
+        self.folder().strip_prefix(TABLES).and_then(|name| name.strip_prefix('/')).unwrap_or(EVENTS)
     }
 
     /// Returns the log sources of its events, and how many events each has.
@@ -190,7 +203,7 @@ impl EventFile {
         self.log_sources.iter().map(|entry| (entry.log_source(), entry.rows))
     }
 
-    /// Returns whether an event of this time may be in the file.
+    /// Returns whether a row of this time may be in the file.
     pub(crate) fn may_hold(&self, time: Option<Timestamp>) -> bool {
         match time {
             Some(time) => self.times.is_some_and(|(first, last)| (first..=last).contains(&time.as_nanos())),

@@ -20,10 +20,11 @@ use parquet::file::statistics::Statistics;
 
 use crate::archive::{Archive, logged_columns, widen};
 use crate::error::ArchiveError;
-use crate::manifest::EventFile;
+use crate::manifest::TableFile;
 use crate::pack::Pack;
 use crate::rows::{Rows, Sources};
 use crate::segment;
+use crate::table_rows::EVENTS;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 4096;
@@ -78,7 +79,7 @@ pub trait Sieve {
     fn looked_at(&mut self, _events: u64) {}
 
     /// Takes notice that of a file all is read; breaking off ends the scan.
-    fn done(&mut self, _file: &EventFile) -> ControlFlow<()> {
+    fn done(&mut self, _file: &TableFile) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
@@ -104,7 +105,7 @@ impl Scan<'_> {
         self.log_source.is_none_or(|wants| wants(log_source))
     }
 
-    fn wants_file(&self, entry: &EventFile) -> bool {
+    fn wants_file(&self, entry: &TableFile) -> bool {
         self.without_files.is_none_or(|files| !files.contains(&entry.file))
             && self.has_any_of(entry.times, entry.times_unknown)
             && entry.log_sources().any(|(log_source, _)| self.wants_log_source(&log_source))
@@ -141,7 +142,7 @@ impl Archive {
     pub fn sift(&self, scan: &Scan<'_>, names: &Arc<FieldNames>, sieve: &mut impl Sieve) {
         self.damages().iter().for_each(|damage| sieve.damaged(damage.into()));
         let mut sift = Sift { scan, builder: EventBuilder::new(Arc::clone(names)), sources: Sources::default(), sieve };
-        for entry in self.manifest.events.iter().filter(|entry| scan.wants_file(entry)) {
+        for entry in self.manifest.files_of(EVENTS).filter(|entry| scan.wants_file(entry)) {
             let flow = match File::open(self, entry).and_then(|file| sift.file(&file)) {
                 Ok(ControlFlow::Continue(())) => sift.sieve.done(entry),
                 Ok(flow) => flow,
@@ -154,7 +155,7 @@ impl Archive {
                 return;
             }
         }
-        for pack in &self.packs {
+        for pack in &self.log.packs {
             let batch = logged_columns(pack);
             let taken = batch.map(|batch| sift.logged(&batch));
             match taken.and_then(|taken| taken.ok_or_else(|| ArchiveError::damaged("wal", "a row is no event"))) {
@@ -167,16 +168,16 @@ impl Archive {
 
     /// Returns how many bytes of files a scan looks into.
     pub fn scan_bytes(&self, scan: &Scan<'_>) -> u64 {
-        self.manifest.events.iter().filter(|entry| scan.wants_file(entry)).map(|entry| entry.bytes).sum()
+        self.manifest.files_of(EVENTS).filter(|entry| scan.wants_file(entry)).map(|entry| entry.bytes).sum()
     }
 
     /// Returns first and last time of what a scan may find, within the time that it asks for, by what the list of files says.
     pub fn scan_times(&self, scan: &Scan<'_>) -> Option<(Timestamp, Timestamp)> {
         let mut times = None;
-        for entry in self.manifest.events.iter().filter(|entry| scan.wants_file(entry)) {
+        for entry in self.manifest.files_of(EVENTS).filter(|entry| scan.wants_file(entry)) {
             widen(&mut times, entry.times);
         }
-        for event in self.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin()) {
+        for event in self.log.packs.iter().flat_map(Pack::events).filter_map(|event| event.origin()) {
             let time = event.time.known().filter(|_| scan.wants_log_source(event.log_source));
             widen(&mut times, time.map(|time| (time.as_nanos(), time.as_nanos())));
         }
@@ -189,13 +190,13 @@ impl Archive {
 
 /// A file of events, open.
 struct File<'f> {
-    entry: &'f EventFile,
+    entry: &'f TableFile,
     bytes: Bytes,
     metadata: ArrowReaderMetadata,
 }
 
 impl<'f> File<'f> {
-    fn open(archive: &Archive, entry: &'f EventFile) -> Result<Self, ArchiveError> {
+    fn open(archive: &Archive, entry: &'f TableFile) -> Result<Self, ArchiveError> {
         let bytes = segment::bytes(&archive.storage, entry)?;
         let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new());
         Ok(Self { entry, metadata: metadata.map_err(|cause| ArchiveError::parquet(&entry.file, cause))?, bytes })
@@ -391,7 +392,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(entry: &EventFile, scan: &Scan<'_>, sieve: &impl Sieve, sources: &mut Sources) -> Self {
+    fn of(entry: &TableFile, scan: &Scan<'_>, sieve: &impl Sieve, sources: &mut Sources) -> Self {
         let wanted = entry.log_sources().filter(|(log_source, _)| scan.wants_log_source(log_source));
         let asked = wanted.map(|(log_source, _)| {
             let log_source = sources.shared(log_source);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::Schema;
 use bytes::Bytes;
 use cresset_event::LogSource;
@@ -15,19 +16,36 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED, columns};
+use crate::compact::merge_batches;
 use crate::error::ArchiveError;
 use crate::index::{IndexBuilder, Seen};
-use crate::manifest::{EventFile, IndexEntry, Manifest, add_log_sources};
+use crate::manifest::{IndexEntry, LogSourceEntry, Manifest, TableFile, add_log_sources};
 use crate::pack::{Pack, PackedOrigin};
 use crate::storage::Storage;
+use crate::wal::Logged;
 
 /// How hard the columns are compressed. Of zstd's levels from 1 to 22 the one that still keeps up with a core that reads.
 const ZSTD_LEVEL: i32 = 3;
 /// Bytes of a page before it is compressed. Raw records fill pages: the longer one is the more of it was there before.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Writes the events of some packs as files, and adds those to the manifest.
-pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> Result<(), ArchiveError> {
+/// Writes what is in a log as files, and adds those to the manifest.
+pub(crate) fn write(storage: &Storage, logged: &Logged, manifest: &mut Manifest) -> Result<(), ArchiveError> {
+    if !logged.packs.is_empty() {
+        write_events(storage, &logged.packs, manifest)?;
+    }
+    let mut tables: BTreeMap<String, Vec<RecordBatch>> = BTreeMap::new();
+    logged.rows.iter().for_each(|rows| tables.entry(rows.folder()).or_default().push(rows.batch().clone()));
+    for (folder, batches) in tables {
+        let sorted =
+            merge_batches(&batches).ok_or_else(|| ArchiveError::damaged("wal", "rows of a table differ in kind"))?;
+        write_table(storage, &folder, &sorted, Vec::new(), manifest)?;
+    }
+    Ok(())
+}
+
+/// Writes the events of some packs as files, and an index of their observables.
+fn write_events(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> Result<(), ArchiveError> {
     let damaged = || ArchiveError::damaged("wal", "an event is not as it was packed");
     let mut folders: BTreeMap<String, Vec<PackedOrigin<'_>>> = BTreeMap::new();
     let mut names = Folders::default();
@@ -45,22 +63,8 @@ pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) 
         // Those without a time come last, in the order of their arrival.
         events.sort_by_key(|event| (event.time.known().is_none(), event.time.known(), event.arrived));
         let batch = columns(&events).ok_or_else(damaged)?;
-        let file = format!("{folder}/{:010}.parquet", manifest.take_number());
-        let bytes = parquet_of(&batch);
-        let known = events.iter().filter_map(|event| event.time.known()).map(|time| time.as_nanos());
-        let times = known.clone().min().zip(known.clone().max());
-        let entry = EventFile {
-            bytes: bytes.len() as u64,
-            crc32: crc32fast::hash(&bytes),
-            rows: events.len() as u64,
-            times,
-            times_unknown: (events.len() - known.count()) as u64,
-            log_sources: add_log_sources(events.iter().map(|event| (&**event.log_source, 1))),
-            is_full: batch.num_columns() >= FIXED.len() + FIELD_COLUMNS_MAX,
-            file,
-        };
-        storage.put(&entry.file, bytes)?;
-        manifest.events.push(entry);
+        let log_sources = add_log_sources(events.iter().map(|event| (&**event.log_source, 1)));
+        write_table(storage, &folder, &batch, log_sources, manifest)?;
     }
     let file = format!("index/{:010}.index", manifest.take_number());
     let bytes = index.finish();
@@ -68,6 +72,36 @@ pub(crate) fn write(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) 
     storage.put(&entry.file, bytes)?;
     manifest.index.push(entry);
     Ok(())
+}
+
+/// Writes rows of a table as a file.
+fn write_table(
+    storage: &Storage,
+    folder: &str,
+    batch: &RecordBatch,
+    log_sources: Vec<LogSourceEntry>,
+    manifest: &mut Manifest,
+) -> Result<(), ArchiveError> {
+    let bytes = parquet_of(batch);
+    let time = times(batch).expect("every table has a time");
+    let entry = TableFile {
+        file: format!("{folder}/{:010}.parquet", manifest.take_number()),
+        bytes: bytes.len() as u64,
+        crc32: crc32fast::hash(&bytes),
+        rows: batch.num_rows() as u64,
+        times: time.iter().flatten().min().zip(time.iter().flatten().max()),
+        times_unknown: time.null_count() as u64,
+        log_sources,
+        is_full: batch.num_columns() >= FIXED.len() + FIELD_COLUMNS_MAX,
+    };
+    storage.put(&entry.file, bytes)?;
+    manifest.tables.push(entry);
+    Ok(())
+}
+
+/// Returns the times of rows; `None` where they are of no table.
+pub(crate) fn times(batch: &RecordBatch) -> Option<&TimestampNanosecondArray> {
+    batch.column_by_name("time")?.as_primitive_opt()
 }
 
 /// Adds the observables of an event to an index; `None` where the event is not as it was packed.
@@ -138,7 +172,7 @@ pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
 }
 
 /// Reads the bytes of a file of events, which are those that were written.
-pub(crate) fn bytes(storage: &Storage, entry: &EventFile) -> Result<Bytes, ArchiveError> {
+pub(crate) fn bytes(storage: &Storage, entry: &TableFile) -> Result<Bytes, ArchiveError> {
     let bytes = storage.get(&entry.file)?;
     match crc32fast::hash(&bytes) == entry.crc32 {
         true => Ok(bytes),
@@ -147,7 +181,7 @@ pub(crate) fn bytes(storage: &Storage, entry: &EventFile) -> Result<Bytes, Archi
 }
 
 /// Reads a file of events.
-pub(crate) fn read(storage: &Storage, entry: &EventFile) -> Result<Vec<RecordBatch>, ArchiveError> {
+pub(crate) fn read(storage: &Storage, entry: &TableFile) -> Result<Vec<RecordBatch>, ArchiveError> {
     let damaged = |reason: String| ArchiveError::damaged(&entry.file, reason);
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes(storage, entry)?).and_then(|builder| builder.build());
     let batches = reader.map_err(|cause| damaged(cause.to_string()))?;

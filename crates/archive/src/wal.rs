@@ -1,6 +1,6 @@
-//! The write-ahead log: packs of events in the order in which they came, until they are in segments.
+//! The write-ahead log: packs of events, and rows of other tables, in the order in which they came, until they are in segments.
 //!
-//! A file begins with [`MAGIC`]; then frames: [`FRAME`], the length of a pack and its CRC-32, 4 bytes each, and the pack. What
+//! A file begins with [`MAGIC`]; then frames: [`PACK`] or [`ROWS`], the length of the content and its CRC-32, 4 bytes each, and the content. What
 //! was synced stays. A frame that was cut at the end of the file was never promised to anybody; what is damaged otherwise
 //! is reported, and the frames behind it are read.
 
@@ -13,18 +13,20 @@ use bytes::Bytes;
 use crate::error::ArchiveError;
 use crate::pack::Pack;
 use crate::storage::sync_file;
+use crate::table_rows::TableRows;
 use crate::wire::Taker;
 
 /// What a log begins with; the last digit is the version.
 const MAGIC: &[u8; 8] = b"CRSTWAL1";
-/// What a frame begins with: how the next one is found behind one that is damaged.
-const FRAME: &[u8; 4] = b"PACK";
-/// Bytes in front of each pack.
+/// What a frame begins with that holds events, or rows of another table: how the next one is found behind one that is damaged.
+const PACK: &[u8; 4] = b"PACK";
+const ROWS: &[u8; 4] = b"ROWS";
+/// Bytes in front of each content.
 const HEAD_BYTES: usize = 12;
 /// Places that are tried as the next frame behind one that is damaged.
 const TRIES_MAX: usize = 1000;
-/// Longest pack. Those that a watch writes have a few megabytes and one record of at most 4.
-const PACK_BYTES_MAX: usize = 1 << 28;
+/// Longest content. Packs that a watch writes have a few megabytes and one record of at most 4.
+const CONTENT_BYTES_MAX: usize = 1 << 28;
 
 /// A log that is being written.
 #[derive(Debug)]
@@ -36,10 +38,17 @@ pub(crate) struct WalWriter {
     is_spoilt: bool,
 }
 
+/// What was written to a log.
+#[derive(Debug, Default)]
+pub(crate) struct Logged {
+    pub(crate) packs: Vec<Pack>,
+    pub(crate) rows: Vec<TableRows>,
+}
+
 /// What a log holds.
 #[derive(Debug, Default)]
 pub(crate) struct WalContent {
-    pub(crate) packs: Vec<Pack>,
+    pub(crate) logged: Logged,
     /// Bytes at the end that belong to no whole frame.
     pub(crate) torn: u64,
     /// Parts that are not as they were written, and not cut either.
@@ -83,14 +92,24 @@ impl WalWriter {
     }
 
     /// Writes a pack. It is on the disk once [`WalWriter::sync`] says so; where this fails nothing of it is left.
-    pub(crate) fn append(&mut self, pack: &Pack) -> Result<(), ArchiveError> {
-        let bytes = pack.bytes();
-        assert!(bytes.len() <= PACK_BYTES_MAX, "a pack of {} bytes", bytes.len());
+    pub(crate) fn append(&mut self, pack: &Pack) -> Result<u64, ArchiveError> {
+        self.append_frame(PACK, pack.bytes())
+    }
+
+    /// Writes rows of a table, in the same way.
+    pub(crate) fn append_rows(&mut self, rows: &TableRows) -> Result<u64, ArchiveError> {
+        self.append_frame(ROWS, &rows.bytes())
+    }
+
+    /// Writes a frame, and returns how many bytes it has.
+    fn append_frame(&mut self, mark: &[u8; 4], bytes: &[u8]) -> Result<u64, ArchiveError> {
+        assert!(bytes.len() <= CONTENT_BYTES_MAX, "a frame of {} bytes", bytes.len());
         let (length, crc) = ((bytes.len() as u32).to_le_bytes(), crc32fast::hash(bytes).to_le_bytes());
-        match self.file.write_all(&[*FRAME, length, crc].concat()).and_then(|()| self.file.write_all(bytes)) {
+        match self.file.write_all(&[*mark, length, crc].concat()).and_then(|()| self.file.write_all(bytes)) {
             Ok(()) => {
-                self.len += (HEAD_BYTES + bytes.len()) as u64;
-                Ok(())
+                let written = (HEAD_BYTES + bytes.len()) as u64;
+                self.len += written;
+                Ok(written)
             }
             Err(cause) => {
                 // Should this fail as well the frame is cut, which a reader copes with, and nothing is written behind it.
@@ -142,8 +161,8 @@ fn parse(bytes: &Bytes) -> WalContent {
     let mut at = MAGIC.len().min(bytes.len());
     content.damaged += u64::from(!MAGIC.starts_with(&bytes[..at]));
     while at < bytes.len() {
-        if let Some((end, pack)) = frame(bytes, at) {
-            content.packs.push(pack);
+        if let Some((end, frame)) = frame(bytes, at) {
+            content.logged.add(frame);
             at = end;
             continue;
         }
@@ -168,28 +187,60 @@ fn parse(bytes: &Bytes) -> WalContent {
 /// Returns whether these bytes are how a longer frame begins.
 fn is_cut(bytes: &[u8]) -> bool {
     let mut head = Taker::new(bytes);
-    match (head.array(), head.array().map(u32::from_le_bytes), head.array::<4>()) {
-        (Some(mark), Some(length), Some(_)) => mark == *FRAME && length as usize > head.rest().len(),
-        _ => FRAME.starts_with(&bytes[..FRAME.len().min(bytes.len())]),
+    match (head.array::<4>(), head.array().map(u32::from_le_bytes), head.array::<4>()) {
+        (Some(mark), Some(length), Some(_)) => is_mark(&mark) && length as usize > head.rest().len(),
+        _ => [PACK, ROWS].iter().any(|mark| mark.starts_with(&bytes[..mark.len().min(bytes.len())])),
     }
 }
 
 /// Returns where the next whole frame begins.
 fn next_frame(bytes: &Bytes, from: usize) -> Option<usize> {
-    let places = memchr::memmem::find_iter(&bytes[from..], FRAME).map(|place| from + place);
+    let places = memchr::memchr2_iter(PACK[0], ROWS[0], &bytes[from..]).map(|place| from + place);
+    let places = places.filter(|place| bytes.get(*place..place + PACK.len()).is_some_and(is_mark));
     places.take(TRIES_MAX).find(|place| frame(bytes, *place).is_some())
 }
 
-/// Returns where a frame ends, and its pack; `None` where there is none that is whole.
-fn frame(bytes: &Bytes, at: usize) -> Option<(usize, Pack)> {
+/// Whether a frame may begin so.
+fn is_mark(bytes: &[u8]) -> bool {
+    [&PACK[..], ROWS].contains(&bytes)
+}
+
+/// What a frame holds.
+enum Frame {
+    Pack(Pack),
+    Rows(TableRows),
+}
+
+impl Logged {
+    fn add(&mut self, frame: Frame) {
+        match frame {
+            Frame::Pack(pack) => self.packs.push(pack),
+            Frame::Rows(rows) => self.rows.push(rows),
+        }
+    }
+
+    /// Adds what stands behind this.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.packs.extend(other.packs);
+        self.rows.extend(other.rows);
+    }
+}
+
+/// Returns where a frame ends, and what it holds; `None` where there is none that is whole.
+fn frame(bytes: &Bytes, at: usize) -> Option<(usize, Frame)> {
     let mut head = Taker::new(bytes.get(at..at + HEAD_BYTES)?);
+    let mark: [u8; 4] = head.array()?;
     let mut number = || head.array().map(u32::from_le_bytes);
-    let (mark, length, crc) = (number()?, number()? as usize, number()?);
+    let (length, crc) = (number()? as usize, number()?);
     let start = at + HEAD_BYTES;
-    if mark.to_le_bytes() != *FRAME || length > PACK_BYTES_MAX.min(bytes.len() - start) {
+    if !is_mark(&mark) || length > CONTENT_BYTES_MAX.min(bytes.len() - start) {
         return None;
     }
-    let pack = bytes.slice(start..start + length);
-    let pack = if crc32fast::hash(&pack) == crc { Pack::parse(pack) } else { None };
-    Some((start + length, pack?))
+    let content = bytes.slice(start..start + length);
+    if crc32fast::hash(&content) != crc {
+        return None;
+    }
+    let frame =
+        if mark == *PACK { Pack::parse(content).map(Frame::Pack) } else { TableRows::parse(&content).map(Frame::Rows) };
+    Some((start + length, frame?))
 }

@@ -19,7 +19,8 @@ use crate::manifest::Manifest;
 use crate::pack::{Keep, Pack, Packer};
 use crate::segment::{self, Folders};
 use crate::storage::{RETIRED, Storage, make_folder, retired};
-use crate::wal::{self, WalWriter};
+use crate::table_rows::{EVENTS, TABLES, TableRows};
+use crate::wal::{self, Logged, WalWriter};
 
 /// How an archive is written.
 #[derive(Debug, Clone, Copy)]
@@ -43,18 +44,20 @@ impl Default for WriterOptions {
 pub struct Repaired {
     /// Events that were in a write-ahead log and are in segments now.
     pub events: u64,
+    /// Rows of other tables that were there.
+    pub rows: u64,
     /// Bytes at the end of logs that belong to nothing that was promised.
     pub torn_bytes: u64,
     /// Parts of logs that were promised and cannot be read. The logs are kept beside the others, as `.damaged`.
     pub damaged_parts: u64,
 }
 
-/// What became of a pack.
+/// What became of a pack, or of rows of another table.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// Events that are new.
+    /// Events or rows that are new.
     pub new: u64,
-    /// Events that the archive has already.
+    /// Events or rows that the archive has already.
     pub known: u64,
 }
 
@@ -80,7 +83,7 @@ struct Log {
     number: u64,
     writer: WalWriter,
     /// What is in it: read again only by the next program, should this one be killed.
-    packs: Vec<Pack>,
+    logged: Logged,
     ids: HashSet<EventId>,
     unsynced_bytes: u64,
 }
@@ -89,7 +92,7 @@ struct Log {
 #[derive(Debug)]
 struct Sealed {
     number: u64,
-    packs: Arc<[Pack]>,
+    logged: Arc<Logged>,
     ids: HashSet<EventId>,
     /// Whether some of it may not be on the disk.
     is_spoilt: bool,
@@ -155,22 +158,38 @@ impl Writer {
 
     /// Takes those events of a pack that are new.
     pub fn append(&mut self, pack: &Pack) -> Result<Appended, ArchiveError> {
-        if self.log.writer.is_spoilt() || self.log.writer.byte_len() >= self.options.log_bytes {
-            self.seal()?;
-        }
+        self.make_room()?;
         let (new, ids) = self.only_new(pack)?;
-        let appended = Appended { new: new.len() as u64, known: (pack.len() - new.len()) as u64 };
-        if new.is_empty() {
-            return Ok(appended);
+        if !new.is_empty() {
+            self.log.append(&new, ids)?;
+            self.commit_many()?;
         }
-        self.log.writer.append(&new)?;
-        self.log.ids.extend(ids);
-        self.log.unsynced_bytes += new.bytes().len() as u64;
-        self.log.packs.push(new);
-        if self.log.unsynced_bytes >= self.options.sync_bytes {
-            self.commit()?;
+        Ok(Appended { new: new.len() as u64, known: (pack.len() - new.len()) as u64 })
+    }
+
+    /// Takes those rows of a table that are new.
+    pub fn append_rows(&mut self, rows: &TableRows) -> Result<Appended, ArchiveError> {
+        self.make_room()?;
+        let (folder, mut ids) = (rows.folder(), HashSet::new());
+        let is_new = |(id, time)| Ok(!self.is_known(&folder, id, time)? && ids.insert(id));
+        let kept = rows.identities().map(is_new).collect::<Result<Vec<bool>, ArchiveError>>()?;
+        let appended = Appended { new: ids.len() as u64, known: (kept.len() - ids.len()) as u64 };
+        if !ids.is_empty() {
+            self.log.append_rows(rows.filtered(kept), ids)?;
+            self.commit_many()?;
         }
         Ok(appended)
+    }
+
+    /// Begins the next log where this one is full.
+    fn make_room(&mut self) -> Result<(), ArchiveError> {
+        let is_full = self.log.writer.is_spoilt() || self.log.writer.byte_len() >= self.options.log_bytes;
+        if is_full { self.seal() } else { Ok(()) }
+    }
+
+    /// Brings what was appended to the disk once it is much.
+    fn commit_many(&mut self) -> Result<(), ArchiveError> {
+        if self.log.unsynced_bytes >= self.options.sync_bytes { self.commit() } else { Ok(()) }
     }
 
     /// Returns once everything that was appended is on the disk.
@@ -214,16 +233,14 @@ impl Writer {
 
     /// Returns those events that are new, each once, and their ids.
     fn only_new(&mut self, pack: &Pack) -> Result<(Pack, HashSet<EventId>), ArchiveError> {
-        let Self { known, storage, log, sealed, .. } = self;
         let (mut ids, mut folders, mut failed) = (HashSet::new(), Folders::default(), None);
         let new = pack.filtered(|event| {
             let Some(event) = event.origin().filter(|_| failed.is_none()) else { return false };
-            let is_known = log.ids.contains(&event.id)
-                || sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&event.id))
-                || known.has(storage, folders.of(event.log_source), &event).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    true
-                });
+            let is_known = self.is_known(folders.of(event.log_source), event.id, event.time.known());
+            let is_known = is_known.unwrap_or_else(|error| {
+                failed = Some(error);
+                true
+            });
             !is_known && ids.insert(event.id)
         });
         if let Some(error) = failed {
@@ -231,6 +248,13 @@ impl Writer {
         }
         let new = new.ok_or_else(|| ArchiveError::damaged("wal", "a pack is not as it was made"))?;
         Ok((new, ids))
+    }
+
+    /// Returns whether there is an event, or a row of another table, of this id and time already.
+    fn is_known(&mut self, folder: &str, id: EventId, time: Option<Timestamp>) -> Result<bool, ArchiveError> {
+        let is_logged =
+            self.log.ids.contains(&id) || self.sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&id));
+        if is_logged { Ok(true) } else { self.known.has(&self.storage, folder, id, time) }
     }
 
     /// Begins the next log, and makes the full one, or one that is spoilt, a segment on a thread of its own.
@@ -242,8 +266,8 @@ impl Writer {
         self.finish_sealed()?;
         let next = Log::create(&self.folder, self.log.number + 1)?;
         let full = std::mem::replace(&mut self.log, next);
-        let (packs, ids) = (full.packs.into(), full.ids);
-        let mut sealed = Sealed { number: full.number, packs, ids, is_spoilt, thread: None };
+        let (logged, ids) = (full.logged.into(), full.ids);
+        let mut sealed = Sealed { number: full.number, logged, ids, is_spoilt, thread: None };
         let started = sealed.start(&self.folder, &self.storage);
         self.sealed = Some(sealed);
         started
@@ -271,7 +295,23 @@ impl Writer {
 impl Log {
     fn create(folder: &Path, number: u64) -> Result<Self, ArchiveError> {
         let writer = WalWriter::create(&wal_folder(folder), number)?;
-        Ok(Self { number, writer, packs: Vec::new(), ids: HashSet::new(), unsynced_bytes: 0 })
+        Ok(Self { number, writer, logged: Logged::default(), ids: HashSet::new(), unsynced_bytes: 0 })
+    }
+
+    /// Writes events of these ids.
+    fn append(&mut self, pack: &Pack, ids: HashSet<EventId>) -> Result<(), ArchiveError> {
+        self.unsynced_bytes += self.writer.append(pack)?;
+        self.ids.extend(ids);
+        self.logged.packs.push(pack.clone());
+        Ok(())
+    }
+
+    /// Writes rows of a table that have these ids.
+    fn append_rows(&mut self, rows: TableRows, ids: HashSet<EventId>) -> Result<(), ArchiveError> {
+        self.unsynced_bytes += self.writer.append_rows(&rows)?;
+        self.ids.extend(ids);
+        self.logged.rows.push(rows);
+        Ok(())
     }
 
     /// Brings what is not there yet to the disk.
@@ -295,8 +335,8 @@ impl Drop for Sealed {
 
 impl Sealed {
     fn start(&mut self, folder: &Path, storage: &Storage) -> Result<(), ArchiveError> {
-        let (number, storage, packs) = (self.number, storage.clone(), Arc::clone(&self.packs));
-        let write = move || write_sealed(&storage, number, &packs);
+        let (number, storage, logged) = (self.number, storage.clone(), Arc::clone(&self.logged));
+        let write = move || write_sealed(&storage, number, &logged);
         let thread = thread::Builder::new().name("segment".into()).spawn(write);
         self.thread = Some(thread.map_err(|cause| ArchiveError::io(folder, cause))?);
         Ok(())
@@ -307,21 +347,19 @@ fn write_segment(
     storage: &Storage,
     mut manifest: Manifest,
     number: u64,
-    packs: &[Pack],
+    logged: &Logged,
 ) -> Result<Manifest, ArchiveError> {
-    if !packs.is_empty() {
-        segment::write(storage, packs, &mut manifest)?;
-    }
+    segment::write(storage, logged, &mut manifest)?;
     manifest.wal_done = number;
     delete_dropped(storage, &mut manifest, Timestamp::now())?;
     manifest.commit(storage)
 }
 
 /// Makes a segment of a log, unless that was done and something behind it failed, and merges what there is to merge.
-fn write_sealed(storage: &Storage, number: u64, packs: &[Pack]) -> Result<Segmented, ArchiveError> {
+fn write_sealed(storage: &Storage, number: u64, logged: &Logged) -> Result<Segmented, ArchiveError> {
     let manifest = Manifest::load(storage)?;
     let mut manifest = match manifest.wal_done < number {
-        true => write_segment(storage, manifest, number, packs)?,
+        true => write_segment(storage, manifest, number, logged)?,
         // What failed may have been to bring the list to the disk.
         false => manifest.commit(storage)?,
     };
@@ -353,14 +391,16 @@ fn repair(
     repaired: &mut Repaired,
 ) -> Result<Manifest, ArchiveError> {
     let content = wal::read(&wal_folder(folder), number)?.unwrap_or_default();
-    repaired.events += content.packs.iter().map(|pack| pack.len() as u64).sum::<u64>();
+    let Logged { packs, rows } = &content.logged;
+    repaired.events += packs.iter().map(|pack| pack.len() as u64).sum::<u64>();
+    repaired.rows += rows.iter().map(|rows| rows.batch().num_rows() as u64).sum::<u64>();
     repaired.torn_bytes += content.torn;
     repaired.damaged_parts += content.damaged;
     if content.damaged > 0 {
         let path = wal::path_of(&wal_folder(folder), number);
         fs::copy(&path, path.with_extension("damaged")).map_err(|cause| ArchiveError::io(&path, cause))?;
     }
-    write_segment(storage, manifest, number, &content.packs)
+    write_segment(storage, manifest, number, &content.logged)
 }
 
 /// Makes the folders of an archive.
@@ -410,7 +450,7 @@ fn remove_log(folder: &Path, number: u64) -> Result<(), ArchiveError> {
 fn sweep(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
     let named: HashSet<&str> = manifest.files().collect();
     storage.delete_unfinished("manifest")?;
-    for folder in ["events", "index"] {
+    for folder in [EVENTS, TABLES, "index"] {
         storage.delete_unfinished(folder)?;
         for (file, _) in storage.list(folder)? {
             if !named.contains(file.as_str()) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use cresset_archive::{Archive, ArchiveError, Stats, Writer, WriterOptions};
+use cresset_archive::{Archive, ArchiveError, Stats, TableStats, Writer, WriterOptions};
 use cresset_event::LogSource;
 use serde::Serialize;
 
@@ -36,6 +36,7 @@ struct StatsOut {
     index_files: u64,
     index_bytes: u64,
     log_sources: BTreeMap<String, u64>,
+    tables: BTreeMap<String, TableStats>,
 }
 
 /// Says what an archive holds.
@@ -72,6 +73,7 @@ fn stats_out(stats: &Stats) -> StatsOut {
         index_files: stats.index_files.0,
         index_bytes: stats.index_files.1,
         log_sources,
+        tables: stats.tables.clone(),
     }
 }
 
@@ -95,6 +97,10 @@ fn write_stats(stats: &StatsOut, out: &mut dyn Write) -> io::Result<()> {
     let (events, index) = (counted(stats.event_files, "file"), counted(stats.index_files, "file"));
     writeln!(out, "  {events} of events, {}", megabytes(stats.event_bytes))?;
     writeln!(out, "  {index} of the index, {}", megabytes(stats.index_bytes))?;
+    for (name, table) in &stats.tables {
+        let (files, rows) = (counted(table.files, "file"), counted(table.rows, "row"));
+        writeln!(out, "  {files} of {name}, {rows}, {}", megabytes(table.bytes))?;
+    }
     let most = stats.log_sources.values().copied().max().unwrap_or(0);
     let mut log_sources: Vec<_> = stats.log_sources.iter().collect();
     log_sources.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

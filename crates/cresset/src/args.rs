@@ -154,8 +154,8 @@ Exit status: 0 done, whatever was found; 10 something at or above --fail-level w
 /// For indicators and values: how often, first and last when, where, and in which events. Looks in all that `watch --archive` has remembered, in well under a second. Indicators count whatever the dates from which and
 /// until which they are valid: what was seen before anybody knew is what a hunt is for. Those that were taken back are left out.
 /// For rules: hits a day, on which hosts, and whether that is noise; the events of the time are read for that.
-/// For SQL: one SELECT over the table `events`, which has a column for each field, named as the field is (`describe events` lists
-/// them); `explain analyze select ...` says what was left out and what took long.
+/// For SQL: one SELECT over the tables `events`, which has a column for each field, named as the field is (`describe events` lists
+/// them), and `detections`, what watches found; `explain analyze select ...` says what was left out and what took long.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -165,6 +165,7 @@ Examples:
   cresset hunt --archive past --value evil.example --value 198.51.100.0/24
   cresset hunt --archive past --rule new-rule.yml --last 90d   # what it would have found, and how noisy it is
   cresset hunt --archive past --sql \"select host, count(*) as n from events where EventID = '1' group by host order by n desc\"
+  cresset hunt --archive past --sql \"select title, count(distinct host) as hosts from detections group by title\"
   cresset hunt --archive past --sql \"select * from events where time >= '2026-11-01'\" --output parquet > november.parquet
 
 Exit status: 0 done, whatever was found; 1 an error, or a part of the archive that cannot be read; 2 wrong arguments.")]
@@ -182,7 +183,7 @@ pub(crate) struct HuntArgs {
     /// Sigma rules: a file, or a folder of .yml files; may be given several times
     #[arg(long, short = 'r', value_name = "PATH", conflicts_with_all = ["indicators", "value"])]
     pub(crate) rule: Vec<String>,
-    /// A query: one SELECT over the table `events`
+    /// A query: one SELECT over the tables `events` and `detections`
     #[arg(long, value_name = "SELECT", conflicts_with_all = ["indicators", "value", "rule"])]
     pub(crate) sql: Option<String>,
     /// Let a query take this long: 30m, 2h

@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use cresset_event::{Event, EventId, EventTime, Indicator, LogSource, Origin, Source, Subject, Timestamp};
+use std::fmt;
+
+use cresset_event::{
+    Event, EventId, EventTime, IdDigest, Indicator, LogSource, Origin, Source, Subject, Timestamp, write_uuid,
+};
 
 use crate::level::Level;
 use crate::rule::Rule;
@@ -38,6 +42,29 @@ pub struct Detection {
     pub process: Option<String>,
     /// The fields and values that fitted.
     pub matched: Vec<Matched>,
+}
+
+/// The identity of a detection: the same cause over the same event has the same one. Shown as a UUID of version 8 (RFC 9562).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DetectionId([u8; 16]);
+
+impl DetectionId {
+    /// Returns the 16 bytes of the UUID.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for DetectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_uuid(&self.0, f)
+    }
+}
+
+impl fmt::Debug for DetectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DetectionId({self})")
+    }
 }
 
 /// What found something.
@@ -109,6 +136,20 @@ impl Detection {
             process: subject(Subject::Process),
             matched,
         }
+    }
+
+    /// Returns its identity: of what found it, a correlation's group, and the event. A rule without an id goes by its title.
+    pub fn id(&self) -> DetectionId {
+        let mut digest = IdDigest::new(self.kind());
+        digest.part(self.cause_id().unwrap_or_else(|| self.title()).as_bytes());
+        if let Cause::Correlation { group, .. } = &self.cause {
+            for (field, value) in group {
+                digest.part(field.as_bytes());
+                digest.part(value.as_bytes());
+            }
+        }
+        digest.part(self.event.as_bytes());
+        DetectionId(digest.finish())
     }
 
     /// Returns how much it matters. An indicator counts by its maker's confidence, on the scale of STIX 2.1 Appendix A.

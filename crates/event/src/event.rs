@@ -331,7 +331,7 @@ impl Event {
                 digest.part(field.value.to_text().unwrap_or_default().as_bytes());
             }
         }
-        digest.finish()
+        EventId::from_bytes(digest.finish())
     }
 
     fn name(&self, name: Name) -> Cow<'_, str> {

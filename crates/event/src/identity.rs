@@ -27,14 +27,19 @@ impl EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, byte) in self.0.iter().enumerate() {
-            if matches!(i, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        write_uuid(&self.0, f)
     }
+}
+
+/// Writes 16 bytes in the form of a UUID.
+pub fn write_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (i, byte) in bytes.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            f.write_str("-")?;
+        }
+        write!(f, "{byte:02x}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for EventId {
@@ -69,26 +74,29 @@ impl SourceIdentity {
 }
 
 /// A digest over parts, each with its length before it, so that `ab`+`c` differs from `a`+`bc`.
-pub(crate) struct IdDigest(Sha256);
+pub struct IdDigest(Sha256);
 
 impl IdDigest {
-    pub(crate) fn new(kind: &str) -> Self {
+    /// Begins the digest of a thing of this kind.
+    pub fn new(kind: &str) -> Self {
         let mut digest = Self(Sha256::new());
         digest.part(kind.as_bytes());
         digest
     }
 
-    pub(crate) fn part(&mut self, bytes: &[u8]) {
+    /// Adds a part.
+    pub fn part(&mut self, bytes: &[u8]) {
         self.0.update((bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
     }
 
-    pub(crate) fn finish(self) -> EventId {
+    /// Returns the digest as a UUID of version 8 (RFC 9562).
+    pub fn finish(self) -> [u8; 16] {
         let digest = self.0.finalize();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         id[6] = (id[6] & 0x0f) | 0x80;
         id[8] = (id[8] & 0x3f) | 0x80;
-        EventId(id)
+        id
     }
 }

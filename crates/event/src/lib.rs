@@ -33,7 +33,7 @@ mod value;
 
 pub use builder::EventBuilder;
 pub use event::{Entry, Event, Field, Origin, Source};
-pub use identity::{EventId, SourceIdentity};
+pub use identity::{EventId, IdDigest, SourceIdentity, write_uuid};
 pub use indicator::{Indicator, Matcher, Network, Validity, push_observed};
 pub use indicator_id::{IndicatorId, IndicatorIdForm};
 pub use log_source::LogSource;

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use cresset_archive::{Archive, ArchiveError, EventFile, Scan, Sieve, Sifted};
+use cresset_archive::{Archive, ArchiveError, EVENTS, Scan, Sieve, Sifted, TableFile};
 use cresset_detect::{Detection, Detector, EventMatcher, IndicatorSet, RuleSet, SnapshotError};
 use cresset_event::{Event, FieldNames, LogSource, Timestamp};
 
@@ -89,7 +89,7 @@ pub enum ResumeError {
 impl Hunt<'_> {
     /// Hunts, behind what an earlier hunt with the same rules has done.
     pub fn run(&self, done: HuntDone, hunting: &mut impl Hunting) -> Result<HuntReport, ResumeError> {
-        let listed: HashSet<&str> = self.archive.event_files().iter().map(|entry| entry.file.as_str()).collect();
+        let listed: HashSet<&str> = self.archive.files_of(EVENTS).map(|entry| entry.file.as_str()).collect();
         if !done.files.iter().all(|file| listed.contains(file.as_str())) {
             return Err(ResumeError::Merged);
         }
@@ -156,7 +156,7 @@ impl<H: Hunting> Sieve for AtWork<'_, H> {
         self.done.events += events;
     }
 
-    fn done(&mut self, file: &EventFile) -> ControlFlow<()> {
+    fn done(&mut self, file: &TableFile) -> ControlFlow<()> {
         self.done.files.insert(file.file.clone());
         self.bytes += file.bytes;
         let Self { bytes, bytes_total, done, detector, .. } = self;

@@ -4,6 +4,7 @@
 //! [`Watch::run`] reads every source to its end. A source that cannot be read is a reported fact, and the others go on.
 
 mod crew;
+mod detections;
 mod hunt;
 mod joined;
 mod load;
@@ -14,6 +15,7 @@ mod sources;
 mod watch;
 mod worker;
 
+pub use detections::{DETECTIONS, detection_columns};
 pub use hunt::{Hunt, HuntDone, HuntProgress, HuntReport, Hunting, ResumeError};
 pub use joined::hunt_joined;
 pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};

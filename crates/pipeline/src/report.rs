@@ -26,6 +26,8 @@ pub struct Report {
     pub archived: u64,
     /// Events that the archive had already.
     pub archived_before: u64,
+    /// Detections that the archive took.
+    pub archived_detections: u64,
     /// Records that could not be read.
     pub skipped: u64,
     /// Sources that were read.

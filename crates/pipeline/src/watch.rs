@@ -15,6 +15,7 @@ use cresset_ingest::{Opener, Skipped};
 use crossbeam_channel::never;
 
 use crate::crew;
+use crate::detections::rows_of;
 use crate::read::{Pace, Step, read_all};
 use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
@@ -121,8 +122,8 @@ impl Watch {
         let events = AtomicU64::new(0);
         let keep = archive.as_ref().map(Writer::keep);
         let work = Work { wants: &|event| options.wants(event), events: &events, keep };
-        let mut teller =
-            Teller { detector, sink, events: &events, archive: archive.as_mut(), report: Report::default() };
+        let (archive, report) = (archive.as_mut(), Report::default());
+        let mut teller = Teller { detector, sink, events: &events, archive, found: Vec::new(), report };
         let mut take = |step| teller.take(step);
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
@@ -138,6 +139,7 @@ impl Watch {
             }
             Err(matchers) => crew::run(opener, sources, &reloads, rules, matchers, &work, &mut take)?,
         };
+        teller.archive_found()?;
         let mut report = teller.report;
         report.merge(seen);
         report.took = began.elapsed();
@@ -152,6 +154,8 @@ struct Teller<'t> {
     /// Events that were matched so far.
     events: &'t AtomicU64,
     archive: Option<&'t mut Writer>,
+    /// Detections for the archive.
+    found: Vec<Detection>,
     report: Report,
 }
 
@@ -186,20 +190,37 @@ impl Teller<'_> {
         Ok(None)
     }
 
-    /// Writes events to the archive, and waits while that is full.
+    /// Writes events to the archive, and what was found in them, and waits while that is full.
     fn archive(&mut self, pack: &Pack, pace: Pace) -> io::Result<()> {
         let Self { archive: Some(archive), sink, report, .. } = self else { return Ok(()) };
         let appended = while_full(*sink, || archive.append(pack))?;
         report.archived += appended.new;
         report.archived_before += appended.known;
+        self.archive_found()?;
+        let Self { archive: Some(archive), sink, .. } = self else { return Ok(()) };
         if pace == Pace::Live { while_full(*sink, || archive.commit()) } else { Ok(()) }
     }
 
+    /// Writes what was found to the archive.
+    fn archive_found(&mut self) -> io::Result<()> {
+        let Self { archive: Some(archive), sink, found, report, .. } = self else { return Ok(()) };
+        if !found.is_empty() {
+            let rows = rows_of(found);
+            report.archived_detections += while_full(*sink, || archive.append_rows(&rows))?.new;
+            found.clear();
+        }
+        Ok(())
+    }
+
     fn tell(&mut self, event: &Event, matches: Matches) -> io::Result<()> {
+        let Self { detector, sink, archive, found, .. } = self;
         let mut result = Ok(());
-        self.detector.tell(event, matches, |detection| {
+        detector.tell(event, matches, |detection| {
+            if archive.is_some() {
+                found.push(detection.clone());
+            }
             if result.is_ok() {
-                result = self.sink.detection(detection);
+                result = sink.detection(detection);
             }
         });
         result

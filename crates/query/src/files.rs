@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cresset_archive::EventFile;
+use cresset_archive::TableFile;
 use cresset_event::LogSource;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampNanosecondArray, UInt64Array};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -35,11 +35,11 @@ pub struct LeftOut {
 
 /// Returns which files can have an event that fulfils a condition, and what left the others out.
 pub(crate) fn prune<'f>(
-    files: impl Iterator<Item = &'f EventFile>,
+    files: impl Iterator<Item = &'f TableFile>,
     condition: Option<&Arc<dyn PhysicalExpr>>,
     schema: &SchemaRef,
 ) -> Result<(Vec<bool>, ScanReport)> {
-    let files: Vec<&EventFile> = files.collect();
+    let files: Vec<&TableFile> = files.collect();
     let known = Known::of(&files);
     let mut kept = vec![true; files.len()];
     let mut report = ScanReport { files: files.len(), read: files.len(), ..ScanReport::default() };
@@ -73,7 +73,7 @@ struct Bounds {
 }
 
 impl Known {
-    fn of(files: &[&EventFile]) -> Self {
+    fn of(files: &[&TableFile]) -> Self {
         Self {
             times: Bounds::of_times(files),
             products: Bounds::of_words(files, |log_source| log_source.product),
@@ -93,7 +93,7 @@ impl Known {
 }
 
 impl Bounds {
-    fn of_times(files: &[&EventFile]) -> Self {
+    fn of_times(files: &[&TableFile]) -> Self {
         let times = |pick: fn((i64, i64)) -> i64| -> ArrayRef {
             let times = files.iter().map(|file| file.times.map(pick));
             Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("UTC"))
@@ -102,7 +102,7 @@ impl Bounds {
         Self { min: times(|(first, _)| first), max: times(|(_, last)| last), none: Arc::new(none) }
     }
 
-    fn of_words(files: &[&EventFile], word: fn(LogSource) -> Option<String>) -> Self {
+    fn of_words(files: &[&TableFile], word: fn(LogSource) -> Option<String>) -> Self {
         let mut columns: (Vec<_>, Vec<_>, Vec<_>) = Default::default();
         for file in files {
             let words: Vec<(Option<String>, u64)> =
@@ -110,7 +110,9 @@ impl Bounds {
             let named = || words.iter().filter_map(|(word, _)| word.clone());
             columns.0.push(named().min());
             columns.1.push(named().max());
-            columns.2.push(words.iter().filter(|(word, _)| word.is_none()).map(|(_, rows)| rows).sum::<u64>());
+            // Of a table that has no log sources nothing is known.
+            let none = words.iter().filter(|(word, _)| word.is_none()).map(|(_, rows)| rows).sum::<u64>();
+            columns.2.push((!words.is_empty()).then_some(none));
         }
         Self {
             min: Arc::new(StringArray::from(columns.0)),

@@ -1,4 +1,4 @@
-//! SQL over an archive: one `SELECT` over the table `events`, by DataFusion.
+//! SQL over an archive: one `SELECT` over the table `events` and those beside it, by DataFusion.
 //!
 //! [`Sql`] holds an archive as it was when it was opened, and answers queries within limits of memory and time. Files are left
 //! out by what the list of files says of their times and log sources (`files.rs`), row groups and pages by what Parquet's
@@ -6,8 +6,8 @@
 //! is taken, and no file but those of the archive can be named.
 
 mod error;
-mod event_id;
 mod files;
+mod id_text;
 mod progress;
 mod sql;
 mod table;

@@ -1,13 +1,14 @@
 //! Queries and their answers.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cresset_archive::{Archive, Damage};
+use cresset_archive::{Archive, Damage, EVENTS};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
@@ -30,9 +31,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::error::QueryError;
-use crate::event_id::event_id_text;
 use crate::files::ScanReport;
-use crate::table::{Events, Files};
+use crate::id_text::{ID_BYTES, id_text};
+use crate::table::{Files, Readings, Stored};
 
 /// Bytes of a query's text.
 const SQL_BYTES_MAX: usize = 1 << 20;
@@ -94,15 +95,17 @@ pub struct Answer {
 pub struct Sql {
     runtime: Threads,
     context: SessionContext,
-    events: Arc<Events>,
+    tables: Vec<Arc<Stored>>,
+    readings: Arc<Readings>,
     archive: Archive,
     limits: Limits,
     damaged: Mutex<Vec<Damage>>,
 }
 
 impl Sql {
-    /// Prepares an archive to be asked, without files that cannot be read: [`Sql::damaged`] names them.
-    pub fn open(archive: Archive, limits: Limits) -> Result<Self, QueryError> {
+    /// Prepares an archive to be asked, without files that cannot be read: [`Sql::damaged`] names them. `known` are tables beside
+    /// that of events that are there in any case, and their columns.
+    pub fn open(archive: Archive, known: &[(&str, SchemaRef)], limits: Limits) -> Result<Self, QueryError> {
         let mut builder = Builder::new_multi_thread();
         let builder = builder.worker_threads(limits.threads).thread_stack_size(STACK_BYTES).enable_time();
         let runtime = builder.build();
@@ -121,11 +124,27 @@ impl Sql {
         let context = SessionContext::new_with_config_rt(config, environment);
         let url = ObjectStoreUrl::parse(STORE).map_err(QueryError::Failed)?;
         context.register_object_store(url.as_ref(), archive.files());
-        let (files, schemas, mut damaged) = runtime.block_on(look_at(&context, &archive));
-        damaged.extend_from_slice(archive.damages());
-        let events = Arc::new(Events::new(files, archive.logged()?, &schemas, archive.files(), url));
-        register(&context, &events).map_err(QueryError::Failed)?;
-        Ok(Self { runtime: Threads(Some(runtime)), context, events, archive, limits, damaged: damaged.into() })
+        let mut columns: BTreeMap<&str, SchemaRef> = BTreeMap::from([(EVENTS, Archive::event_columns())]);
+        columns.extend(known.iter().map(|(name, columns)| (*name, Arc::clone(columns))));
+        archive.tables().into_iter().for_each(|name| _ = columns.entry(name).or_insert_with(|| Schema::empty().into()));
+        let (mut tables, mut damaged, readings) = (Vec::new(), archive.damages().to_vec(), Arc::<Readings>::default());
+        for (name, columns) in columns {
+            let (files, schemas, its_damaged) = runtime.block_on(look_at(&context, &archive, name));
+            damaged.extend(its_damaged);
+            let (logged, store) = (archive.logged(name)?, (archive.files(), url.clone()));
+            let table = Arc::new(Stored::new(&columns, files, logged, &schemas, store, Arc::clone(&readings)));
+            register(&context, name, &table).map_err(QueryError::Failed)?;
+            tables.push(table);
+        }
+        Ok(Self {
+            runtime: Threads(Some(runtime)),
+            context,
+            tables,
+            readings,
+            archive,
+            limits,
+            damaged: damaged.into(),
+        })
     }
 
     /// Answers a query: passes its rows on as they come. Files that turn out to be damaged before there are any are left out.
@@ -137,7 +156,7 @@ impl Sql {
                 Err(QueryError::Failed(failed)) => failed,
                 answer => return answer,
             };
-            let damaged = self.events.drop_damaged(&self.archive);
+            let damaged: Vec<Damage> = self.tables.iter().flat_map(|table| table.drop_damaged(&self.archive)).collect();
             match damaged.is_empty() {
                 true => return Err(QueryError::Failed(failed)),
                 false if passed > 0 => return Err(QueryError::Damaged(damaged)),
@@ -158,10 +177,10 @@ impl Sql {
         rows: &mut R,
         passed: &mut u64,
     ) -> Result<Result<Answer, R::Error>, QueryError> {
-        let (events, limits) = (&self.events, self.limits);
-        lock(&events.reports).clear();
-        events.reading.total.store(0, Ordering::Relaxed);
-        events.reading.done.store(0, Ordering::Relaxed);
+        let (reading, limits) = (&self.readings.bytes, self.limits);
+        lock(&self.readings.reports).clear();
+        reading.total.store(0, Ordering::Relaxed);
+        reading.done.store(0, Ordering::Relaxed);
         let (sender, mut receiver) = channel(BATCHES_AHEAD);
         let answering = answer(self.context.clone(), sql.to_owned(), limits.memory_bytes, sender);
         let mut answering = Answering(self.runtime.get().spawn(answering));
@@ -173,7 +192,7 @@ impl Sql {
                 biased;
                 () = sleep_until(deadline) => return Err(QueryError::TimeOut { limit: limits.time }),
                 _ = ticks.tick() => {
-                    let (done, total) = (&events.reading.done, &events.reading.total);
+                    let (done, total) = (&reading.done, &reading.total);
                     rows.progress(done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
                 }
                 part = receiver.recv() => {
@@ -200,7 +219,7 @@ impl Sql {
     }
 
     fn came_to(&self, rows: u64) -> Answer {
-        Answer { rows, scans: lock(&self.events.reports).clone() }
+        Answer { rows, scans: lock(&self.readings.reports).clone() }
     }
 }
 
@@ -261,12 +280,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the footers of all files.
-async fn look_at(context: &SessionContext, archive: &Archive) -> (Files, Vec<Schema>, Vec<Damage>) {
+/// Reads the footers of all files of a table.
+async fn look_at(context: &SessionContext, archive: &Archive, table: &str) -> (Files, Vec<Schema>, Vec<Damage>) {
     let store = archive.files();
     let cache = context.runtime_env().cache_manager.get_file_metadata_cache();
     let (mut files, mut schemas, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in archive.event_files() {
+    for entry in archive.files_of(table) {
         let meta = ObjectMeta {
             location: object_store::path::Path::from(entry.file.as_str()),
             last_modified: Default::default(),
@@ -286,17 +305,17 @@ async fn look_at(context: &SessionContext, archive: &Archive) -> (Files, Vec<Sch
     (files, schemas, damaged)
 }
 
-/// Makes `events` what queries see of the files: with ids as they are written elsewhere.
-fn register(context: &SessionContext, events: &Arc<Events>) -> Result<(), DataFusionError> {
-    let text = event_id_text();
-    let source = provider_as_source(Arc::clone(events) as _);
-    let names = source.schema();
-    let shown = names.fields().iter().map(|field| match field.name().as_str() {
-        "id" => text.call(vec![ident("id")]).alias("id"),
-        name => ident(name),
+/// Makes a table what queries see of its files: with ids as they are written elsewhere.
+fn register(context: &SessionContext, name: &str, table: &Arc<Stored>) -> Result<(), DataFusionError> {
+    let text = id_text();
+    let source = provider_as_source(Arc::clone(table) as _);
+    let columns = source.schema();
+    let shown = columns.fields().iter().map(|field| match (field.name(), field.data_type()) {
+        (name, DataType::FixedSizeBinary(ID_BYTES)) => text.call(vec![ident(name)]).alias(name),
+        (name, _) => ident(name),
     });
-    let plan = LogicalPlanBuilder::scan("events", source, None)?.project(shown)?.build()?;
-    context.register_table("events", Arc::new(ViewTable::new(plan, None)))?;
+    let plan = LogicalPlanBuilder::scan(name, source, None)?.project(shown)?.build()?;
+    context.register_table(name, Arc::new(ViewTable::new(plan, None)))?;
     Ok(())
 }
 

@@ -1,11 +1,11 @@
-//! The table `events`: the files of an archive that may have what is asked for, and what is in its log.
+//! A table: the files of an archive that may have what is asked for, and what is in its log.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use cresset_archive::{Archive, Damage, EventFile};
+use cresset_archive::{Archive, Damage, TableFile};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
@@ -32,49 +32,48 @@ use crate::sql::lock;
 /// Columns for the archive itself, which a query does not see.
 const HIDDEN: &[&str] = &["shape"];
 
-/// Files of events, and what a store says of each.
-pub(crate) type Files = Vec<(EventFile, ObjectMeta)>;
+/// Files of a table, and what a store says of each.
+pub(crate) type Files = Vec<(TableFile, ObjectMeta)>;
 
-/// Events as their files hold them.
+/// Rows as their files hold them.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub(crate) struct Stored {
     schema: SchemaRef,
     files: Mutex<Files>,
     logged: Vec<RecordBatch>,
     store: Arc<dyn ObjectStore>,
     url: ObjectStoreUrl,
-    /// What was read for the query at hand.
-    pub(crate) reports: Mutex<Vec<ScanReport>>,
-    pub(crate) reading: Arc<Reading>,
+    readings: Arc<Readings>,
 }
 
-impl Events {
+/// What is read for the query at hand, of all tables.
+#[derive(Debug, Default)]
+pub(crate) struct Readings {
+    pub(crate) reports: Mutex<Vec<ScanReport>>,
+    pub(crate) bytes: Arc<Reading>,
+}
+
+impl Stored {
+    /// Returns a table that has these columns and those of its files.
     pub(crate) fn new(
+        columns: &SchemaRef,
         files: Files,
         logged: Vec<RecordBatch>,
         schemas: &[Schema],
-        store: Arc<dyn ObjectStore>,
-        url: ObjectStoreUrl,
+        (store, url): (Arc<dyn ObjectStore>, ObjectStoreUrl),
+        readings: Arc<Readings>,
     ) -> Self {
-        let schema = Arc::new(joined(
-            schemas.iter().map(|schema| schema.fields()).chain(logged.iter().map(|batch| batch.schema_ref().fields())),
-        ));
-        Self {
-            schema,
-            files: Mutex::new(files),
-            logged,
-            store,
-            url,
-            reports: Mutex::default(),
-            reading: Arc::default(),
-        }
+        let stored = schemas.iter().map(|schema| schema.fields());
+        let logged_too = stored.chain(logged.iter().map(|batch| batch.schema_ref().fields()));
+        let schema = Arc::new(joined(columns, logged_too));
+        Self { schema, files: Mutex::new(files), logged, store, url, readings }
     }
 
     /// Takes files out that are not as they were written, and returns what is wrong with them.
     pub(crate) fn drop_damaged(&self, archive: &Archive) -> Vec<Damage> {
         let mut damaged = Vec::new();
         lock(&self.files).retain(|(entry, _)| {
-            let damage = archive.verify_events(entry);
+            let damage = archive.verify_file(entry);
             let is_whole = damage.is_none();
             damaged.extend(damage);
             is_whole
@@ -82,7 +81,7 @@ impl Events {
         damaged
     }
 
-    /// Returns the events of the log, with some of the table's columns.
+    /// Returns the rows of the log, with some of the table's columns.
     fn logged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<DataSourceExec>> {
         let with_all = |batch: &RecordBatch| {
             let column = |field: &Arc<Field>| -> Result<ArrayRef> {
@@ -99,13 +98,12 @@ impl Events {
     }
 }
 
-/// Returns a schema with all columns: those that every file has first, then the fields by name.
-fn joined<'s>(schemas: impl Iterator<Item = &'s Fields>) -> Schema {
+/// Returns a schema with all columns: those that every file has first, then the others by name.
+fn joined<'s>(fixed: &SchemaRef, schemas: impl Iterator<Item = &'s Fields>) -> Schema {
     fn shown(fields: &Fields) -> impl Iterator<Item = (String, Field)> {
         let fields = fields.iter().filter(|field| !HIDDEN.contains(&field.name().as_str()));
         fields.map(|field| (field.name().clone(), Field::new(field.name(), shown_type(field.data_type()), true)))
     }
-    let fixed = Archive::fixed_columns();
     let mut fields: BTreeMap<String, Field> = schemas.flat_map(shown).collect();
     let fixed: Vec<Field> = shown(fixed.fields()).map(|(_, field)| field).collect();
     fixed.iter().for_each(|field| drop(fields.remove(field.name())));
@@ -121,7 +119,7 @@ fn shown_type(stored: &DataType) -> DataType {
 }
 
 #[async_trait]
-impl TableProvider for Events {
+impl TableProvider for Stored {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -147,14 +145,17 @@ impl TableProvider for Events {
         let condition = condition.map(|condition| state.create_physical_expr(condition, &known)).transpose()?;
         let mut files = lock(&self.files).clone();
         let (kept, report) = prune(files.iter().map(|(entry, _)| entry), condition.as_ref(), &self.schema)?;
-        lock(&self.reports).push(report);
+        lock(&self.readings.reports).push(report);
         let mut kept_one = kept.into_iter();
         files.retain(|_| kept_one.next().unwrap_or(true));
-        self.reading.total.fetch_add(files.iter().map(|(entry, _)| entry.bytes).sum(), Ordering::Relaxed);
+        if files.is_empty() {
+            return Ok(self.logged(projection)?);
+        }
+        self.readings.bytes.total.fetch_add(files.iter().map(|(entry, _)| entry.bytes).sum(), Ordering::Relaxed);
 
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.store), cache);
-        let readers = Telling { inner: readers, reading: Arc::clone(&self.reading) };
+        let readers = Telling { inner: readers, reading: Arc::clone(&self.readings.bytes) };
         let mut source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(readers));

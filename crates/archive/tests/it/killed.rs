@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use cresset_archive::{Keep, Writer, WriterOptions};
+use cresset_archive::{Archive, Keep, Writer, WriterOptions};
 
-use crate::{numbers, write};
+use crate::{note_numbers, notes, numbers, write};
 
 /// Names the folder for the program that is killed.
 const FOLDER: &str = "CRESSET_TEST_KILLED_FOLDER";
@@ -27,6 +27,7 @@ fn writes_until_it_is_killed() {
     // From the beginning: what is there already is not to be stored again.
     for begin in (0..).step_by(EVENTS as usize) {
         write(&mut writer, begin..begin + EVENTS);
+        writer.append_rows(&notes([begin / EVENTS])).expect("room");
         writer.commit().expect("room");
         println!("committed {}", begin + EVENTS);
     }
@@ -58,6 +59,9 @@ fn what_was_committed_outlives_a_kill_and_is_there_once() {
         child.kill().expect("it runs");
         child.wait().expect("it ended");
         let committed = heard.join().expect("it listens");
+        let notes = note_numbers(&Archive::open(folder.path()).expect("an archive"));
+        assert!(notes.len() as u64 >= committed / EVENTS, "{} notes, {committed} events, kill {kill}", notes.len());
+        assert_eq!(notes, (0..notes.len() as u64).collect::<Vec<_>>(), "kill {kill}");
         let numbers = numbers(folder.path());
         assert!(numbers.len() as u64 >= committed, "{} of {committed} events, kill {kill}", numbers.len());
         assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>(), "kill {kill}");

@@ -8,7 +8,7 @@ use std::path::Path;
 use cresset_archive::{Archive, Keep, Writer, WriterOptions};
 use cresset_event::Matcher;
 
-use crate::{event, read, write};
+use crate::{event, notes, read, write};
 
 /// A segment for each pack.
 const SMALL: WriterOptions = WriterOptions { keep: Keep::Raw, log_bytes: 20, sync_bytes: 1 };
@@ -21,6 +21,7 @@ fn build(folder: &Path) {
     let (mut writer, _) = Writer::open(folder, SMALL).expect("an archive");
     write(&mut writer, 0..PACK);
     write(&mut writer, PACK..2 * PACK);
+    writer.append_rows(&notes(0..PACK)).expect("room");
     writer.close().expect("room");
     let (mut writer, _) = Writer::open(folder, WriterOptions::default()).expect("an archive");
     write(&mut writer, 2 * PACK..3 * PACK);
@@ -97,6 +98,11 @@ fn check_rot(below: &str, missing_max: u64) {
 #[test]
 fn a_byte_of_a_file_of_events_costs_that_file() {
     check_rot("events", PACK / 2);
+}
+
+#[test]
+fn a_byte_of_a_file_of_another_table_costs_no_event() {
+    check_rot("tables", 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use cresset_archive::{Archive, ArchiveError, EventFile, Scan, Sieve};
+use cresset_archive::{Archive, ArchiveError, Scan, Sieve, TableFile};
 use cresset_event::{Event, EventTime, FieldNames, Subject, Value};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -93,7 +93,7 @@ impl Sieve for Export<'_> {
         self.damaged.push(error);
     }
 
-    fn done(&mut self, file: &EventFile) -> ControlFlow<()> {
+    fn done(&mut self, file: &TableFile) -> ControlFlow<()> {
         self.bytes += file.bytes;
         self.bar.set_position(self.bytes);
         ControlFlow::Continue(())

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use cresset_archive::{Archive, with_causes};
+use cresset_pipeline::{DETECTIONS, detection_columns};
 use cresset_query::arrow::array::RecordBatch;
 use cresset_query::arrow::datatypes::SchemaRef;
 use cresset_query::arrow::json;
@@ -41,7 +42,8 @@ pub(super) fn run(args: &HuntArgs, sql: &str, out: &mut dyn Write) -> io::Result
     let limits = Limits { memory_bytes: args.memory_limit, time: args.time_limit, ..Limits::default() };
     let bar = Bar::new(Some(0));
     let mut shown = Shown { to: To::new(args, out), began: false, bar: bar.clone() };
-    let asked = Sql::open(archive, limits).and_then(|asked| {
+    let tables = [(DETECTIONS, detection_columns())];
+    let asked = Sql::open(archive, &tables, limits).and_then(|asked| {
         let answer = asked.ask(sql, &mut shown)?;
         Ok((answer, asked.damaged()))
     });

@@ -217,11 +217,12 @@ fn write_reading(summary: &Summary, report: &Report, out: &mut dyn Write) -> io:
 }
 
 fn write_archived(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let Report { archived, archived_before, .. } = report;
+    let Report { archived, archived_before, archived_detections, .. } = report;
+    let new = format!("{} and {}", counted(*archived, "event"), counted(*archived_detections, "detection"));
     match (*archived, *archived_before) {
         (0, 0) => Ok(()),
-        (new, 0) => writeln!(out, "  {} archived", counted(new, "event")),
-        (new, known) => writeln!(out, "  {} archived; {known} were there already", counted(new, "event")),
+        (_, 0) => writeln!(out, "  {new} archived"),
+        (_, known) => writeln!(out, "  {new} archived; {known} were there already"),
     }
 }
 

@@ -24,10 +24,10 @@ pub(super) fn open(folder: &Path, args: &WatchArgs, err: &mut dyn Write) -> io::
 }
 
 fn tell_repaired(repaired: Repaired, err: &mut dyn Write) -> io::Result<()> {
-    let Repaired { events, torn_bytes, damaged_parts } = repaired;
-    if events > 0 || torn_bytes > 0 {
-        let events = counted(events, "event");
-        writeln!(err, "archive: the last run was cut off; {events} of its log were saved")?;
+    let Repaired { events, rows, torn_bytes, damaged_parts } = repaired;
+    if events > 0 || rows > 0 || torn_bytes > 0 {
+        let (events, rows) = (counted(events, "event"), counted(rows, "detection"));
+        writeln!(err, "archive: the last run was cut off; {events} and {rows} of its log were saved")?;
     }
     if torn_bytes > 0 {
         let bytes = counted(torn_bytes, "byte");

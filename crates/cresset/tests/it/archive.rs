@@ -74,7 +74,10 @@ fn what_a_watch_finds_in_the_sample_a_hunt_finds_in_its_past() {
 #[test]
 fn what_is_read_again_is_remembered_once() {
     let run = Run::new(&[("a.json", &log(500)), ("r.yml", RULE)]);
-    for (threads, said) in [("1", "500 events archived\n"), ("2", "0 events archived; 500 were there already\n")] {
+    for (threads, said) in [
+        ("1", "500 events and 0 detections archived\n"),
+        ("2", "0 events and 0 detections archived; 500 were there already\n"),
+    ] {
         let ran = run.cresset(&["watch", "a.json", "--archive", "past", "--threads", threads, "-o", "jsonl"]);
         assert!(ran.err.contains(said), "{}", ran.err);
     }
@@ -118,6 +121,26 @@ fn duckdb_reads_the_events_without_us() {
     let ran = Command::new(python).args(["-c", QUERY]).current_dir(run.path()).output().expect("it runs");
     let out = String::from_utf8(ran.stdout).expect("UTF-8");
     let expected = "web1 web1 3 198.51.100.3 07:00:03 16 True None\nweb1 web1 299 198.51.100.5 07:04:59 16 True None\n";
+    assert_eq!(out, expected, "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
+fn duckdb_reads_the_detections_without_us() {
+    const QUERY: &str = "import duckdb\nfor row in duckdb.sql('''select octet_length(found.id), kind, level, title, cause_id, \
+        matched[1].field, matched[1].value, techniques[1], events.n from read_parquet('past/tables/detections/*.parquet', \
+        union_by_name = true) found join read_parquet('past/events/*/*.parquet') events on event_id = events.id \
+        ''').fetchall(): print(*row)\n";
+    let Some(python) = duckdb() else { return };
+    let log = log(9) + "{\"@timestamp\":\"2026-11-24T09:00:00Z\",\"cmd\":\"whoami /all\",\"n\":9}\n";
+    let run = Run::new(&[("a.json", &log), ("r.yml", RULE)]);
+    for said in ["10 events and 1 detection archived\n", "0 events and 0 detections archived; 10 were there already\n"]
+    {
+        let ran = run.cresset(&["watch", "a.json", "--rules", "r.yml", "--archive", "past", "-o", "jsonl"]);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+    let ran = Command::new(python).args(["-c", QUERY]).current_dir(run.path()).output().expect("it runs");
+    let out = String::from_utf8(ran.stdout).expect("UTF-8");
+    let expected = "16 rule high Whoami 11111111-1111-4111-8111-111111111111 cmd whoami /all T1033 9\n";
     assert_eq!(out, expected, "{}", String::from_utf8_lossy(&ran.stderr));
 }
 

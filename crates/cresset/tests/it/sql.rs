@@ -47,6 +47,29 @@ fn rows_are_shown_as_table_json_lines_and_csv() {
 }
 
 #[test]
+fn detections_are_a_table_beside_events() {
+    let whoami = "{\"@timestamp\":\"2026-11-24T07:00:00Z\",\"cmd\":\"whoami\",\"host\":\"web1\"}\n";
+    let run = Run::new(&[("a.json", whoami), ("r.yml", RULE)]);
+    assert_eq!(run.cresset(&["watch", "a.json", "--archive", "past"]).status, 0);
+    assert_eq!(ask(&run, "select count(*) as n from detections", "csv"), "n\n0\n");
+    assert_eq!(run.cresset(&["watch", "a.json", "--archive", "past", "--rules", "r.yml"]).status, 0);
+    let query =
+        "select title, level, detections.host, matched, raw from detections join events on event_id = events.id";
+    let raw = whoami.trim().replace('"', "\\\"");
+    let matched = "[{\"field\":\"cmd\",\"value\":\"whoami\"}]";
+    let expected =
+        format!("\"title\":\"Whoami\",\"level\":\"high\",\"host\":\"web1\",\"matched\":{matched},\"raw\":\"{raw}\"");
+    assert_eq!(ask(&run, query, "jsonl"), format!("{{{expected}}}\n"));
+    let techniques = "select unnest(techniques) as technique, count(*) as n from detections \
+        where array_has(tactics, 'Discovery') and matched[1]['value'] = 'whoami' group by technique";
+    assert_eq!(ask(&run, techniques, "csv"), "technique,n\nT1033,1\n");
+    let shown = ask(&run, "select * from detections", "table");
+    assert!(shown.contains("matched             [{field: cmd, value: whoami}]\n"), "{shown}");
+    let stats = run.cresset(&["archive", "stats", "past"]);
+    assert!(stats.out.contains("1 file of detections, 1 row, "), "{}", stats.out);
+}
+
+#[test]
 fn parquet_is_read_by_duckdb() {
     let Some(python) = duckdb() else { return };
     let run = remembered();

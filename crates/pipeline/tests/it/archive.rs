@@ -3,15 +3,19 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use cresset_archive::{Archive, Keep, Scan, Writer, WriterOptions};
+use cresset_archive::{Archive, EVENTS, Keep, Scan, Writer, WriterOptions};
 use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet};
 use cresset_event::{Event, FieldNames, Matcher, Network, ObservableKind, ObservableKinds, push_observed};
-use cresset_ingest::{Opener, Record};
-use cresset_pipeline::{Hunt, HuntDone, HuntProgress, Hunting, ResumeError, SourcePath, find_sources, load_rules};
+use cresset_ingest::{Opener, Record, Skipped};
+use cresset_pipeline::{
+    DETECTIONS, Hunt, HuntDone, HuntProgress, Hunting, Progress, ResumeError, Sink, SourcePath, Unreadable, Watch,
+    WatchOptions, find_sources, load_rules,
+};
 
 use crate::corpus;
 
@@ -118,6 +122,54 @@ fn every_value_of_the_corpus_is_seen_as_often_as_it_is_there() {
     assert!(events.is_empty(), "{} events did not come back", events.len());
 }
 
+/// Counts what a watch passes on, by the detection's id.
+#[derive(Default)]
+struct Told(BTreeSet<String>, u64);
+
+impl Sink for Told {
+    fn detection(&mut self, detection: Detection) -> io::Result<()> {
+        self.0.insert(detection.id().to_string());
+        self.1 += 1;
+        Ok(())
+    }
+
+    fn skipped(&mut self, _: &Skipped) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unreadable(&mut self, _: &Unreadable) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &Progress<'_>) {}
+}
+
+#[test]
+fn what_a_watch_finds_is_in_the_table_of_detections_once() {
+    let Some(corpus) = corpus() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let logs = corpus.join("evtx-attack-samples").join("Credential Access").display().to_string();
+    let sources = find_sources(&[logs]).0;
+    let mut told = Told::default();
+    for threads in [1, 2, 3] {
+        let names = Arc::new(FieldNames::new());
+        let rules = load_rules(&[corpus.join("sigma/rules/windows").display().to_string()]);
+        let (rules, _) = RuleSet::compile(rules, &RuleFilter::default(), &names);
+        let options = WriterOptions { log_bytes: 1 << 20, ..WriterOptions::default() };
+        let (writer, _) = Writer::open(folder.path(), options).expect("an archive");
+        let detector = Detector::new(Arc::new(rules), Arc::new(IndicatorSet::default()));
+        let options = WatchOptions { threads, ..WatchOptions::default() };
+        let mut watch = Watch::new(names, detector, options).with_archive(writer);
+        let report = watch.run(&sources, &mut told).expect("everything is taken");
+        watch.take_archive().expect("the archive").close().expect("room");
+        assert!(told.0.len() > 100, "{} detections", told.0.len());
+        assert_eq!(report.archived_detections, if threads == 1 { told.0.len() as u64 } else { 0 });
+        let stats = Archive::open(folder.path()).expect("an archive").stats();
+        assert_eq!(stats.tables[DETECTIONS].rows, told.0.len() as u64);
+    }
+    assert!(told.1 >= 3 * told.0.len() as u64);
+}
+
 /// What a hunt found, by rule and event; broken off behind each file where that is asked for.
 struct Found {
     detections: Vec<(String, String, Option<String>)>,
@@ -181,7 +233,7 @@ fn a_hunt_finds_what_all_of_each_event_comes_to_however_often_it_is_broken_off()
     assert_eq!(at_once.detections, expected.detections);
 
     let mut broken_off = Found { detections: Vec::new(), breaks_off: true, done: HuntDone::default() };
-    for _ in archive.event_files() {
+    for _ in archive.files_of(EVENTS) {
         hunt.run(broken_off.done.clone(), &mut broken_off).expect("the same files");
     }
     broken_off.breaks_off = false;

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cresset_archive::{Archive, Writer, WriterOptions};
+use cresset_archive::{Archive, EVENTS, TableRows, Writer, WriterOptions};
 use cresset_event::{
     Event, EventBuilder, EventTime, FieldNames, LogSource, Origin, Source, SourceIdentity, Timestamp, Value,
 };
-use cresset_query::arrow::array::RecordBatch;
-use cresset_query::arrow::datatypes::SchemaRef;
+use cresset_query::arrow::array::{
+    ArrayRef, FixedSizeBinaryBuilder, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
+};
+use cresset_query::arrow::datatypes::{Field, Schema, SchemaRef};
 use cresset_query::arrow::util::display::array_value_to_string;
 use cresset_query::{Answer, Limits, QueryError, Rows, Sql};
 use proptest::prelude::*;
@@ -54,6 +56,29 @@ fn archive(events: u64) -> tempfile::TempDir {
     folder
 }
 
+/// Rows of a table of notes; each has a text, a list and the id of an event.
+fn notes(numbers: &[u64]) -> TableRows {
+    let (mut ids, mut events) = (FixedSizeBinaryBuilder::new(16), FixedSizeBinaryBuilder::new(16));
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for number in numbers {
+        ids.append_value(u128::from(*number).to_be_bytes()).expect("16 bytes");
+        events.append_value(event(*number).id().as_bytes()).expect("16 bytes");
+        lists.append_value(["a", "b"].map(|letter| Some(format!("{letter}{number}"))));
+    }
+    let times = numbers
+        .iter()
+        .map(|number| (!number.is_multiple_of(10)).then(|| (BEGAN + 60 * *number as i64) * 1_000_000_000));
+    let times = times.collect::<TimestampNanosecondArray>().with_timezone("UTC");
+    let texts: StringArray = numbers.iter().map(|number| Some(format!("note {number}"))).collect();
+    let columns: [ArrayRef; 3] = [Arc::new(texts), Arc::new(lists.finish()), Arc::new(events.finish())];
+    let own = ["text", "list", "event_id"].into_iter().zip(&columns);
+    let own = own.map(|(name, column)| Field::new(name, column.data_type().clone(), true));
+    let schema = Schema::new(TableRows::columns().into_iter().chain(own).collect::<Vec<_>>());
+    let first: [ArrayRef; 2] = [Arc::new(ids.finish()), Arc::new(times)];
+    let columns = first.into_iter().chain(columns).collect();
+    TableRows::new("notes", RecordBatch::try_new(schema.into(), columns).expect("as many of each"))
+}
+
 /// Rows as texts, and how many more are wanted.
 struct Taken(Vec<Vec<String>>, usize);
 
@@ -73,7 +98,8 @@ impl Rows for Taken {
 }
 
 fn open(folder: &Path, limits: Limits) -> Sql {
-    Sql::open(Archive::open(folder).expect("an archive"), limits).expect("it can be asked")
+    Sql::open(Archive::open(folder).expect("an archive"), &[("notes", notes(&[]).batch().schema())], limits)
+        .expect("it can be asked")
 }
 
 fn ask(sql: &Sql, query: &str) -> Result<(Vec<Vec<String>>, Answer), QueryError> {
@@ -126,6 +152,36 @@ fn files_are_left_out_by_time_and_log_source_and_it_is_said_by_which() {
     assert!(plan.contains("pruning_predicate") && plan.contains("file_groups"), "{plan}");
     let (_, answer) = ask(&sql, "select count(*) from events where Number = '3'").expect("rows");
     assert_eq!(answer.scans[0].read, answer.scans[0].files);
+}
+
+#[test]
+fn another_table_is_asked_and_joined_as_that_of_events_is() {
+    let folder = archive(35);
+    // Its columns are known before it has a row.
+    let sql = open(folder.path(), Limits::default());
+    assert_eq!(rows(&sql, "select count(*) from notes where text = 'note 1'"), ["0"]);
+    let options = WriterOptions { log_bytes: 1, ..WriterOptions::default() };
+    let (mut writer, _) = Writer::open(folder.path(), options).expect("an archive");
+    for numbers in [0..10, 10..20, 20..30] {
+        writer.append_rows(&notes(&numbers.collect::<Vec<_>>())).expect("room");
+    }
+    drop(writer);
+    let sql = open(folder.path(), Limits::default());
+    assert_eq!(rows(&sql, "select count(*), count(time) from notes"), ["30 27"]);
+    let by_list = rows(&sql, "select id, text from notes where list[2] = 'b25'");
+    assert_eq!(by_list, ["00000000-0000-0000-0000-000000000019 note 25"]);
+    let joined = "select text, raw from notes join events on event_id = events.id where Number in (3, 24) order by 1";
+    assert_eq!(rows(&sql, joined), ["note 24 sshd 24", "note 3 web 3"]);
+    let (answered, answer) = ask(&sql, "select text from notes where time < '2026-11-01T00:03:00Z'").expect("rows");
+    assert_eq!((answered.len(), answer.scans[0].files, answer.scans[0].read), (3, 2, 1), "{answer:?}");
+    // A table of which nobody said that it is there.
+    let unsaid = Sql::open(Archive::open(folder.path()).expect("an archive"), &[], Limits::default());
+    assert_eq!(rows(&unsaid.expect("it can be asked"), "select min(text) from notes"), ["note 0"]);
+
+    assert_eq!(damage(folder.path(), "notes"), 2);
+    let sql = open(folder.path(), Limits::default());
+    assert_eq!(rows(&sql, "select count(id) from notes"), ["10"]);
+    assert_eq!(sql.damaged().len(), 2);
 }
 
 #[test]
@@ -224,9 +280,10 @@ fn time_and_memory_are_bounded_and_a_query_can_be_broken_off() {
 
 /// Makes the first page of each file of events whose name has this unreadable.
 fn damage(folder: &Path, name: &str) -> usize {
-    let files = Archive::open(folder).expect("an archive").event_files().to_vec();
-    let files = files.iter().filter(|entry| entry.file.contains(name));
+    let archive = Archive::open(folder).expect("an archive");
+    let files = archive.tables().into_iter().flat_map(|table| archive.files_of(table));
     files
+        .filter(|entry| entry.file.contains(name))
         .map(|entry| {
             let path = folder.join(&entry.file);
             let mut bytes = fs::read(&path).expect("a file");
@@ -249,7 +306,8 @@ fn files_that_are_damaged_are_named_and_the_rest_is_read() {
     assert_eq!(sql.damaged().len(), damaged);
     assert!(sql.damaged()[0].to_string().contains("sshd"), "{:?}", sql.damaged());
 
-    let cut = Archive::open(folder.path()).expect("an archive").event_files()[0].file.clone();
+    let archive = Archive::open(folder.path()).expect("an archive");
+    let cut = archive.files_of(EVENTS).next().expect("a file").file.clone();
     fs::write(folder.path().join(&cut), b"PAR1").expect("room");
     let sql = open(folder.path(), Limits::default());
     assert_eq!(sql.damaged().len(), 1);

@@ -14,16 +14,16 @@ pub(crate) const ID_BYTES: i32 = 16;
 
 /// The function that turns the 16 bytes of an id into the form of a UUID.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct EventIdText(Signature);
+struct IdText(Signature);
 
 /// Returns the function.
-pub(crate) fn event_id_text() -> ScalarUDF {
-    ScalarUDF::from(EventIdText(Signature::exact(vec![DataType::FixedSizeBinary(ID_BYTES)], Volatility::Immutable)))
+pub(crate) fn id_text() -> ScalarUDF {
+    ScalarUDF::from(IdText(Signature::exact(vec![DataType::FixedSizeBinary(ID_BYTES)], Volatility::Immutable)))
 }
 
-impl ScalarUDFImpl for EventIdText {
+impl ScalarUDFImpl for IdText {
     fn name(&self) -> &str {
-        "event_id"
+        "id_text"
     }
 
     fn signature(&self) -> &Signature {
@@ -37,7 +37,7 @@ impl ScalarUDFImpl for EventIdText {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let ids = ColumnarValue::values_to_arrays(&args.args)?;
         let ids = ids.first().and_then(|ids| ids.as_fixed_size_binary_opt());
-        let ids = ids.ok_or_else(|| DataFusionError::Internal("event_id takes ids".into()))?;
+        let ids = ids.ok_or_else(|| DataFusionError::Internal("id_text takes ids".into()))?;
         let mut texts = StringViewBuilder::with_capacity(ids.len());
         for id in ids {
             let id = id.and_then(|id| id.try_into().ok()).map(EventId::from_bytes);
