@@ -27,6 +27,7 @@ mod storage;
 mod table;
 mod table_rows;
 mod wal;
+mod windows;
 mod wire;
 mod writer;
 
@@ -40,4 +41,5 @@ pub use pack::{Keep, Pack, Packer};
 pub use prevalence::{Common, Prevalence};
 pub use scan::{Scan, Sieve, Sifted};
 pub use table_rows::{EVENTS, TableRows};
+pub use windows::Windows;
 pub use writer::{Appended, Repaired, Writer, WriterOptions};

@@ -14,7 +14,8 @@ use crate::error::ArchiveError;
 use crate::storage::Storage;
 use crate::table_rows::{EVENTS, TABLES};
 
-/// The version of the format, of the manifest and of all files. The first had no table but that of events.
+/// The version of the format, of the manifest and of all files. The first had no table but that of events,
+/// and fewer values in its index.
 const FORMAT: u32 = 2;
 const FOLDER: &str = "manifest";
 /// What stands between a version and the CRC-32 of what is before this. Versions of the first programs have none.
@@ -36,6 +37,9 @@ pub(crate) struct Manifest {
     #[serde(alias = "events")]
     pub(crate) tables: Vec<TableFile>,
     pub(crate) index: Vec<IndexEntry>,
+    /// Whether the index may lack what is told by a second name only: that of the first format does.
+    #[serde(default)]
+    pub(crate) index_lacks_names: bool,
     /// Files that are in others now, and when that was, in nanoseconds since 1970: readers may hold them still.
     pub(crate) dropped: Vec<(String, i64)>,
 }
@@ -89,6 +93,7 @@ impl Default for Manifest {
             next_file: 1,
             tables: Vec::new(),
             index: Vec::new(),
+            index_lacks_names: false,
             dropped: Vec::new(),
         }
     }
@@ -124,7 +129,8 @@ impl Manifest {
             let reason = format!("format {}; this program reads {FORMAT}", manifest.format);
             return Err(ArchiveError::damaged(name, reason));
         }
-        Ok(Self { format: FORMAT, ..manifest })
+        let index_lacks_names = manifest.index_lacks_names || manifest.format == 1;
+        Ok(Self { format: FORMAT, index_lacks_names, ..manifest })
     }
 
     /// Notes that files are not needed any more, but by readers that hold them.

@@ -25,6 +25,7 @@ use crate::pack::Pack;
 use crate::rows::{Rows, Sources};
 use crate::segment;
 use crate::table_rows::EVENTS;
+use crate::windows::Windows;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 4096;
@@ -42,6 +43,8 @@ pub struct Scan<'s> {
     pub until_exclusive: Option<Timestamp>,
     /// Those of log sources for which this says so.
     pub log_source: Option<&'s dyn Fn(&LogSource) -> bool>,
+    /// Those of these times.
+    pub windows: Option<&'s Windows>,
     /// Not those of files with these names.
     pub without_files: Option<&'s HashSet<String>>,
     /// Whether records as they stood in the log are not read, which are the most of what there is.
@@ -90,6 +93,7 @@ impl Scan<'_> {
         time.is_none_or(|time| {
             self.since_inclusive.is_none_or(|since| since <= time)
                 && self.until_exclusive.is_none_or(|until| time < until)
+                && self.windows.is_none_or(|windows| windows.has(time))
         })
     }
 
@@ -98,6 +102,7 @@ impl Scan<'_> {
             || times.is_some_and(|(first, last)| {
                 self.since_inclusive.is_none_or(|since| since.as_nanos() <= last)
                     && self.until_exclusive.is_none_or(|until| first < until.as_nanos())
+                    && self.windows.is_none_or(|windows| windows.has_any_of((first, last)))
             })
     }
 
@@ -405,6 +410,7 @@ impl Asked {
         let sorts = sifts
             || scan.since_inclusive.is_some()
             || scan.until_exclusive.is_some()
+            || scan.windows.is_some()
             || log_sources.len() < entry.log_sources().count();
         Self { log_sources, sorts, sifts }
     }

@@ -53,6 +53,7 @@ pub use budget::{OVERRUNS_MAX, Overrun};
 pub use correlation::{CorrelationStats, DropReason, Dropped, Restored, Snapshot, SnapshotError};
 pub use detection::{Cause, Detection, DetectionId, Matched};
 pub use detector::{Detector, EventMatcher, Matches};
+pub use engine::OneOf;
 pub use explain::{Explained, RuleExplained};
 pub use indicators::{Adder, IndicatorSet, Warnings};
 pub use level::{Level, Status};

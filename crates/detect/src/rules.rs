@@ -19,7 +19,7 @@ use rsigma_parser::{Detection as Selection, SigmaRule};
 use crate::budget::{Budget, Overrun};
 use crate::correlation::{CorrelationSet, Digest};
 use crate::detection::Matched;
-use crate::engine::{Expr, Finds, Lowering, Plan, Reason, Scratch, TestTable, Tests};
+use crate::engine::{Expr, Finds, Lowering, OneOf, Plan, Reason, Scratch, TestTable, Tests, needs};
 use crate::filters;
 use crate::level::{Level, Status};
 use crate::rule::{Place, Refused, Rule, RuleSources};
@@ -307,6 +307,13 @@ impl RuleSet {
             fields: plan.fields().map(|fields| fields.map(name).collect()),
             one_of: plan.one_of().map(|fields| fields.iter().copied().map(name).collect()),
         }
+    }
+
+    /// Returns for each rule what any event has that it fits: of each list one value. `None` where for one of them nothing can be said.
+    pub fn needs(&self) -> Option<Vec<Vec<OneOf>>> {
+        let of_rule =
+            |entry: &Entry| Some(needs(&entry.condition, &self.tests, &self.names)).filter(|all| !all.is_empty());
+        self.used().map(|(_, entry)| of_rule(entry)).collect()
     }
 
     /// Returns how many rules report, or are counted by a correlation.

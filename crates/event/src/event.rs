@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::identity::{EventId, IdDigest, SourceIdentity};
 use crate::log_source::LogSource;
 use crate::names::{FieldId, FieldNames};
-use crate::roles::Subject;
+use crate::roles::{Role, Subject, role_of};
 use crate::time::{EventTime, Timestamp, UnknownTime};
 use crate::value::Value;
 
@@ -244,21 +244,32 @@ impl Event {
             .map(|field| (field.name.interned(), field.slot.value(&self.buffer)))
     }
 
-    /// Returns the texts of `wanted` fields with their interned names, aliases excluded.
-    pub(crate) fn texts(
-        &self,
-        wanted: impl Fn(Option<FieldId>) -> bool,
-    ) -> impl Iterator<Item = (Option<FieldId>, &str)> {
-        self.fields.iter().filter(|field| !field.alias).filter_map(move |field| {
-            let id = match field.name {
-                Name::Interned(id) => Some(id),
-                Name::Inline(_) => None,
-            };
-            match field.slot {
-                Slot::Str(span) if wanted(id) => Some((id, self.str(span))),
-                _ => None,
+    /// Passes texts of `wanted` roles to `visit` with their interned names. A second name comes where the text has that role by no
+    /// name before.
+    pub(crate) fn visit_texts<'e>(
+        &'e self,
+        roles: &[Role],
+        wanted: impl Fn(Role) -> bool,
+        mut visit: impl FnMut(Option<FieldId>, Role, &'e str),
+    ) {
+        let its_role = |field: &RawField| match field.name {
+            Name::Interned(id) => roles[id.index()],
+            Name::Inline(name) => role_of(self.str(name)),
+        };
+        for (at, field) in self.fields.iter().enumerate() {
+            let Slot::Str(span) = field.slot else { continue };
+            let role = its_role(field);
+            if !wanted(role) {
+                continue;
             }
-        })
+            let is_same =
+                |before: &RawField| matches!(before.slot, Slot::Str(its) if its == span) && its_role(before) == role;
+            let says_little = matches!(role, Role::Unknown | Role::Text);
+            if field.alias && (says_little || self.fields[..at].iter().any(is_same)) {
+                continue;
+            }
+            visit(field.name.interned(), role, self.str(span));
+        }
     }
 
     /// Returns how many bytes its text takes, raw record and values together.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::fold::{fold, fold_into};
 use crate::indicator_id::IndicatorId;
 use crate::observable::{HashAlgorithm, ObservableKind, is_domain};
 use crate::refang::refang;
@@ -108,27 +109,27 @@ impl Matcher {
         match kind {
             ObservableKind::Ipv4 | ObservableKind::Ipv6 => Network::parse(text).map(Self::Address),
             ObservableKind::Domain => {
-                let domain = text.strip_prefix("*.").unwrap_or(text).trim_matches('.').to_lowercase();
+                let domain = fold(text.strip_prefix("*.").unwrap_or(text).trim_matches('.'));
                 is_domain(&domain).then_some(Self::Domain(domain))
             }
             ObservableKind::Url => normal_url(text).map(Self::Url),
             ObservableKind::Email => {
                 let (local, domain) = text.rsplit_once('@')?;
-                (!local.is_empty() && is_domain(domain)).then(|| Self::Email(text.to_lowercase()))
+                (!local.is_empty() && is_domain(domain)).then(|| Self::Email(fold(text)))
             }
             ObservableKind::FileName => {
                 let name = text.rsplit(['\\', '/']).next()?;
-                (!name.is_empty()).then(|| Self::FileName(name.to_lowercase()))
+                (!name.is_empty()).then(|| Self::FileName(fold(name)))
             }
             ObservableKind::FileHash(algorithm) => {
                 let expected = HashAlgorithm::of_hex(text)?;
                 let same =
                     expected == algorithm || (expected == HashAlgorithm::Md5 && algorithm == HashAlgorithm::ImpHash);
-                same.then(|| Self::FileHash(algorithm, text.to_lowercase()))
+                same.then(|| Self::FileHash(algorithm, fold(text)))
             }
             ObservableKind::RegistryKey => Some(Self::RegistryKey(normal_key(text))),
-            ObservableKind::User => Some(Self::User(text.to_lowercase())),
-            ObservableKind::Process => Some(Self::Process(text.to_lowercase())),
+            ObservableKind::User => Some(Self::User(fold(text))),
+            ObservableKind::Process => Some(Self::Process(fold(text))),
         }
     }
 
@@ -203,20 +204,9 @@ pub fn push_observed(kind: ObservableKind, value: &str, out: &mut String) -> boo
             true
         }
         _ => {
-            push_lower(value, out);
+            fold_into(value, out);
             true
         }
-    }
-}
-
-/// Adds `text` in lower case.
-fn push_lower(text: &str, out: &mut String) {
-    if text.is_ascii() {
-        let start = out.len();
-        out.push_str(text);
-        out[start..].make_ascii_lowercase();
-    } else {
-        out.push_str(&text.to_lowercase());
     }
 }
 
@@ -233,13 +223,13 @@ fn push_normal_url(text: &str, out: &mut String) -> bool {
     let rest = rest.split('#').next().unwrap_or(rest);
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let start = out.len();
-    push_lower(scheme, out);
+    fold_into(scheme, out);
     let host = without_default_port(&out[start..], host);
     if !is_scheme(&out[start..]) || host.is_empty() {
         return false;
     }
     out.push_str("://");
-    push_lower(host, out);
+    fold_into(host, out);
     out.push_str(path.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?')).unwrap_or(path));
     true
 }
@@ -273,7 +263,7 @@ fn push_normal_key(text: &str, out: &mut String) {
         (r"\registry\user", "hku"),
     ];
     let start = out.len();
-    push_lower(text, out);
+    fold_into(text, out);
     if let Some((long, short)) = HIVES.iter().find(|(long, _)| out[start..].starts_with(long)) {
         out.replace_range(start..start + long.len(), short);
     }

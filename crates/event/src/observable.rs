@@ -14,13 +14,21 @@ use std::net::IpAddr;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
 use crate::event::Event;
+use crate::fold::{fold, is_folded};
+use crate::indicator::{Matcher, Network};
 use crate::names::FieldId;
-use crate::roles::Role;
+use crate::roles::{Role, role_of};
 
 /// Most URLs and addresses that are taken out of one text: a script block can hold thousands.
 const FOUND_IN_TEXT_MAX: usize = 64;
 /// Longest text that is searched for them; the rest is left, as Sysmon cuts a command line at 32 KiB anyway.
 const TEXT_BYTES_MAX: usize = 1 << 16;
+
+/// What stands between the parts of a path.
+const SEPARATORS: [char; 2] = ['\\', '/'];
+/// Longest domain, and longest label of one (RFC 1035, section 2.3.4).
+const DOMAIN_BYTES_MAX: usize = 253;
+const LABEL_BYTES_MAX: usize = 63;
 
 /// The type of an observable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -240,7 +248,7 @@ impl<'e> RawObservable<'e> {
                 let normal = address.to_string();
                 if normal == self.text { Cow::Borrowed(self.text) } else { Cow::Owned(normal) }
             }
-            (ObservableKind::Domain | ObservableKind::Email | ObservableKind::FileHash(_), None) => lower(self.text),
+            (ObservableKind::Domain | ObservableKind::Email | ObservableKind::FileHash(_), None) => folded(self.text),
             _ => Cow::Borrowed(self.text),
         };
         Observable { kind: self.kind, value, field: self.field }
@@ -248,7 +256,8 @@ impl<'e> RawObservable<'e> {
 }
 
 impl Event {
-    /// Passes every observable of the event to `visit`, in the order of the fields; a value may come more than once.
+    /// Passes every observable of the event to `visit`, in the order of the fields; a value may come more than once. A second
+    /// name is looked at where it says something else of the value than the first does.
     pub fn visit_observables<'e>(&'e self, mut visit: impl FnMut(Observable<'e>)) {
         self.visit_raw_observables(ObservableKinds::ALL, |observable| visit(observable.normal()));
     }
@@ -256,10 +265,13 @@ impl Event {
     /// Passes the observables of some kinds to `visit` as they stand, in the same order.
     pub fn visit_raw_observables<'e>(&'e self, wanted: ObservableKinds, mut visit: impl FnMut(RawObservable<'e>)) {
         self.names().with_roles(|roles| {
-            let role_of = |field: Option<FieldId>| field.map_or(Role::Unknown, |id| roles[id.index()]);
-            for (field, text) in self.texts(|field| role_of(field).kinds().meets(wanted)) {
-                read_value(role_of(field), text, &mut Sink { field, wanted, visit: &mut visit });
-            }
+            self.visit_texts(
+                roles,
+                |role| role.kinds().meets(wanted),
+                |field, role, text| {
+                    read_value(role, text, &mut Sink { field, wanted, visit: &mut visit });
+                },
+            );
         });
     }
 
@@ -272,6 +284,45 @@ impl Event {
             }
         });
         all
+    }
+}
+
+impl Matcher {
+    /// Returns what every event is found by whose field of this name is this text, or ends with it, whatever the case: each of
+    /// the matchers finds all of them. None where the field's name does not say what it holds.
+    pub fn of_field(name: &str, text: &str, is_end: bool) -> Vec<Self> {
+        let role = role_of(name);
+        // In a log these may be no text, and no observable then.
+        let may_be_plain =
+            text.parse::<f64>().is_ok() || ["true", "false"].iter().any(|word| word.eq_ignore_ascii_case(text));
+        let mut found = Vec::new();
+        let mut visit = |observable: RawObservable<'_>| found.extend(Self::of_part(&observable));
+        let wanted = match role {
+            _ if may_be_plain => return found,
+            // Behind the last separator is the whole name.
+            Role::File | Role::Process if is_end && text.contains(SEPARATORS) => {
+                ObservableKinds::of(&[ObservableKind::FileName])
+            }
+            Role::Email | Role::Url | Role::Text | Role::Nothing | Role::Unknown => return found,
+            _ if is_end => return found,
+            _ => ObservableKinds::ALL,
+        };
+        read_value(role, text, &mut Sink { field: None, wanted, visit: &mut visit });
+        found
+    }
+
+    /// Returns what finds a value whatever its case.
+    fn of_part(observable: &RawObservable<'_>) -> Option<Self> {
+        match (observable.address, observable.kind) {
+            (Some(address), _) => Some(Self::Address(Network::of(address, u8::MAX))),
+            // Letters that are alike but for their case may have three times the bytes; a name is none beyond its bounds.
+            (None, ObservableKind::Domain) => {
+                let is_short = observable.text.len() <= DOMAIN_BYTES_MAX / 3
+                    && observable.text.split('.').all(|label| label.len() <= LABEL_BYTES_MAX / 3);
+                is_short.then(|| Self::Domain(fold(observable.text)))
+            }
+            (None, kind) => Self::of_observed(kind, observable.text),
+        }
     }
 }
 
@@ -475,7 +526,7 @@ fn is_hex(text: &str) -> bool {
 }
 
 fn give_file_name<'e, F: FnMut(RawObservable<'e>)>(path: &'e str, sink: &mut Sink<'_, F>) {
-    let name = path.rsplit(['\\', '/']).next().unwrap_or(path);
+    let name = path.rsplit(SEPARATORS).next().unwrap_or(path);
     if !name.is_empty() {
         sink.give(ObservableKind::FileName, name);
     }
@@ -530,15 +581,16 @@ pub(crate) fn is_domain(text: &str) -> bool {
         }
         label_len += c.len_utf8();
         has_letter |= c.is_alphabetic();
-        if label_len > 63 || !(c.is_alphanumeric() || matches!(c, '-' | '_')) {
+        if label_len > LABEL_BYTES_MAX || !(c.is_alphanumeric() || matches!(c, '-' | '_')) {
             return false;
         }
     }
-    text.len() <= 253 && labels > 1 && label_len > 0 && has_letter
+    text.len() <= DOMAIN_BYTES_MAX && labels > 1 && label_len > 0 && has_letter
 }
 
-fn lower(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_uppercase) { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
+fn folded(text: &str) -> Cow<'_, str> {
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_lower && is_folded(text) { Cow::Borrowed(text) } else { Cow::Owned(fold(text)) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Rules over the past: what they would have found in what an archive remembers.
 //!
-//! Of each file only the columns are decoded that the rules look at; events that a rule fits are read as a whole and given to
+//! Where every rule asks for values that the index of observables knows, only the events of times are looked at in which those
+//! were seen. Of each file only the columns are decoded that the rules look at; events that a rule fits are read as a whole and given to
 //! the same detector that a watch has. What is found is passed on as it is found. A hunt that was broken off goes on behind
 //! the last file that it had read.
 
@@ -97,17 +98,20 @@ impl Hunt<'_> {
         if !done.memory.is_empty() {
             detector.restore(&done.memory)?;
         }
+        // What was never seen together no rule finds.
+        let windows = self.rules.needs().and_then(|needs| self.archive.windows(&needs).ok());
         let wants = |log_source: &LogSource| self.rules.wants(log_source);
         let without = done.files.clone();
         let scan = Scan {
             since_inclusive: self.since_inclusive,
             until_exclusive: None,
+            windows: windows.as_ref(),
             log_source: Some(&wants),
             without_files: Some(&without),
             without_raw: true,
         };
         // Of everything, also where a part of it was read before.
-        let times = self.archive.scan_times(&Scan { without_files: None, ..scan });
+        let times = self.archive.scan_times(&Scan { windows: None, without_files: None, ..scan });
         let bytes_total = self.archive.scan_bytes(&scan);
         let matcher = detector.matcher();
         let mut at_work = AtWork { detector, matcher, hunting, done, bytes: 0, bytes_total, damaged: Vec::new() };

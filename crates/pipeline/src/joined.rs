@@ -2,32 +2,32 @@
 //! events of that time are read.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cresset_archive::{Archive, ArchiveError, Hunted, Scan, Seen, SeenExample, Sieve};
 use cresset_detect::{Cause, Detection, Detector, IndicatorSet, RuleFilter, RuleSet, RuleSources, Warnings};
-use cresset_event::{Event, EventId, FieldNames, Indicator, Matcher, Timestamp, Validity};
+use cresset_event::{Event, EventId, FieldNames, Indicator, Matcher, Validity};
 
 /// Most events that are told as examples of what was seen: early ones and the last.
 const EXAMPLES_MAX: usize = 3;
 
 /// Looks for indicators that ask several values of one event, whenever they are valid. A count is of events.
 pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
-    let parts = |indicator: &Indicator| std::iter::once(&indicator.matcher).chain(&indicator.also).cloned().collect();
-    let parts: Vec<Vec<Matcher>> = indicators.iter().map(parts).collect();
-    if parts.is_empty() {
+    if indicators.is_empty() {
         return Hunted::default();
     }
-    let Hunted { seen, damaged } = archive.hunt(&parts.concat());
-    let mut seen = seen.into_iter();
-    let times: Vec<Option<Times>> =
-        parts.iter().map(|parts| together(seen.by_ref().take(parts.len()).collect())).collect();
-    let Some(all) = times.iter().flatten().copied().reduce(Times::hull) else {
-        return Hunted { seen: vec![None; indicators.len()], damaged };
+    let parts = |indicator: &Indicator| iter::once(&indicator.matcher).chain(&indicator.also).cloned().collect();
+    let parts = indicators.iter().map(parts);
+    let each_alone = |parts: Vec<Matcher>| parts.into_iter().map(|part| vec![part]).collect();
+    // Where the index cannot be read all events are.
+    let (windows, damaged) = match archive.windows(&parts.map(each_alone).collect::<Vec<_>>()) {
+        Ok(windows) => (Some(windows), Vec::new()),
+        Err(damaged) => (None, damaged),
     };
     let set = IndicatorSet::new(Warnings::Ignore);
-    for (indicator, _) in indicators.iter().zip(&times).filter(|(_, times)| times.is_some()) {
+    for indicator in indicators {
         set.add(Indicator { validity: Validity::default(), ..indicator.clone() });
     }
     let names = Arc::new(FieldNames::new());
@@ -35,38 +35,9 @@ pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
     let detector = Detector::new(Arc::new(rules), Arc::new(set));
     let found = indicators.iter().map(|_| Found::default()).collect();
     let mut joined = Joined { indicators, detector, found, damaged };
-    let scan = Scan {
-        since_inclusive: Some(all.first),
-        until_exclusive: Some(all.last.saturating_add_nanos(1)),
-        without_raw: true,
-        ..Scan::default()
-    };
+    let scan = Scan { windows: windows.as_ref(), without_raw: true, ..Scan::default() };
     archive.sift(&scan, &names, &mut joined);
     Hunted { seen: joined.found.into_iter().map(Found::seen).collect(), damaged: joined.damaged }
-}
-
-/// When something can have happened.
-#[derive(Clone, Copy)]
-struct Times {
-    first: Timestamp,
-    last: Timestamp,
-}
-
-impl Times {
-    fn hull(self, other: Self) -> Self {
-        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
-    }
-}
-
-/// Returns when an event can have had all that was seen; none where a part was never seen. Events whose time is not known are
-/// read anyway.
-fn together(seen: Vec<Option<Seen>>) -> Option<Times> {
-    let seen = seen.into_iter().collect::<Option<Vec<_>>>()?;
-    let times = seen.iter().filter_map(|seen| seen.times);
-    // The other way round where no time will do.
-    let first = times.clone().map(|(first, _)| first).max().unwrap_or(Timestamp::from_nanos(i64::MAX));
-    let last = times.map(|(_, last)| last).min().unwrap_or(Timestamp::from_nanos(i64::MIN));
-    Some(Times { first, last })
 }
 
 /// A hunt at work.

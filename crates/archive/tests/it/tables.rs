@@ -94,12 +94,14 @@ fn an_archive_of_the_first_format_is_read_and_written_on() {
     let (json, _) = json.rsplit_once(",\"checksum\"").expect("a checksum");
     fs::write(&list, json.replace("\"tables\":", "\"events\":") + "}").expect("room");
     check_holds(folder, 0..10);
+    assert!(Archive::open(folder).expect("an archive").windows(&[]).is_err());
     let (mut writer, _) = open(folder, WriterOptions::default());
     assert_eq!(write(&mut writer, 0..20), Appended { new: 10, known: 10 });
     writer.append_rows(&notes(0..5)).expect("room");
     writer.close().expect("room");
     check_holds(folder, 0..20);
     check_notes(folder, 0..5);
+    assert!(Archive::open(folder).expect("an archive").windows(&[]).is_err());
 }
 
 /// Returns notes with more columns, of kinds that are written in different ways.

@@ -3,10 +3,10 @@
 //! A pattern is cut at its `*` into segments; each segment has a fixed number of characters, so that the leftmost place
 //! that fits is always the right one, and matching never goes back. Time is bounded by text × longest segment.
 
+use cresset_event::fold;
 use memchr::memmem;
 use rsigma_parser::{SigmaString, SpecialChar, StringPart};
 
-use super::fold::fold;
 use super::test::{Case, TextOp};
 
 /// The dashes that the `windash` modifier holds for one another (Sigma specification, modifiers appendix).

@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Write;
 
-use cresset_event::{Entry, Event, FieldId, Value};
+use cresset_event::{Entry, Event, FieldId, Value, fold_into, is_folded};
 
-use super::fold::{fold_into, is_folded};
 use super::test::Case;
 
 /// Stands for "none" in a chain of entries.

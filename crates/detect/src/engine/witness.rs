@@ -3,12 +3,11 @@
 //! The rarer they are, the fewer rules are looked at in vain. How rare a text is nobody knows beforehand: a long one is
 //! rarer than a short one, and one that many rules ask for is one that is often there.
 
-use cresset_event::FieldId;
+use cresset_event::{FieldId, fold, fold_char};
 use memchr::memmem;
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::expr::{Expr, TestId, Tests};
-use super::fold::{fold, fold_char};
 use super::test::{Case, Comparison, Number, Test, TextOp};
 
 /// Most alternatives of a regular expression that are followed.

@@ -1,6 +1,10 @@
 //! Detection rules and filters, through our own types.
 
-use crate::{check_detects, refused};
+use std::sync::Arc;
+
+use cresset_event::Matcher;
+
+use crate::{check_detects, compile, refused};
 
 fn rule(detection: &str) -> String {
     format!("title: R\nid: r\nlogsource: {{product: linux}}\ndetection:\n{detection}\n")
@@ -144,4 +148,40 @@ fn a_rule_of_too_many_or_too_large_regular_expressions_is_refused() {
     assert!(refused(&rule(&of(65)))[0].contains("65 regular expressions; a rule has at most 64"));
     assert!(refused(&rule(r"'\w{1,64}'")).is_empty());
     assert!(refused(&rule(r"'\w{1,200}'"))[0].contains("exceeds size limit of 8388608 bytes"));
+}
+
+/// Checks what is known to be had by any event that a rule fits: of each list one value.
+#[track_caller]
+fn check_needs(detection: &str, expected: Option<&[&[&str]]>) {
+    let needs =
+        compile(&rule(detection), &Arc::default()).needs().map(|needs| needs.into_iter().flatten().collect::<Vec<_>>());
+    let shown = |list: &Vec<Matcher>| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let shown = needs.map(|needs| needs.iter().map(shown).collect::<Vec<_>>());
+    let expected =
+        expected.map(|lists| lists.iter().map(|list| list.iter().map(ToString::to_string).collect()).collect());
+    assert_eq!(shown, expected, "{detection}");
+}
+
+#[test]
+fn values_that_an_event_must_have_are_known_where_their_fields_say_what_they_hold() {
+    check_needs("  s: {DestinationIp: [192.0.2.1, 192.0.2.2]}\n  condition: s", Some(&[&["192.0.2.1", "192.0.2.2"]]));
+    check_needs("  s: {Image|endswith: '\\A.exe', User: bob}\n  condition: s", Some(&[&["a.exe"], &["bob"]]));
+    // One of several selections, each by its shortest list.
+    let either =
+        "  a: {Image|endswith: ['\\a.exe', '\\b.exe'], User: bob}\n  b: {QueryName: evil.example}\n  condition: a or b";
+    check_needs(either, Some(&[&["bob", "evil.example"]]));
+    check_needs("  a: {User: bob}\n  b: {User: eve}\n  condition: a and not b", Some(&[&["bob"]]));
+    for nothing_is_known in [
+        "  s: {CommandLine|contains: whoami}\n  condition: s",
+        "  s: {Image|endswith: a.exe}\n  condition: s",
+        "  s: {Image|contains: '\\a.exe'}\n  condition: s",
+        "  s: {DestinationIp|startswith: 192.0.2.1}\n  condition: s",
+        "  s: {anything: 192.0.2.1}\n  condition: s",
+        "  s: {User: 12}\n  condition: s",
+        "  s: [bob]\n  condition: s",
+        "  a: {User: bob}\n  b: {anything: x}\n  condition: a or b",
+        "  a: {User: bob}\n  condition: not a",
+    ] {
+        check_needs(nothing_is_known, None);
+    }
 }

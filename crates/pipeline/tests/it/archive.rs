@@ -122,6 +122,31 @@ fn every_value_of_the_corpus_is_seen_as_often_as_it_is_there() {
     assert!(events.is_empty(), "{} events did not come back", events.len());
 }
 
+/// Hunts rules one by one where the index knows what they ask for, and checks that each finds what it finds among all.
+fn check_single_rules(archive: &Archive, corpus: &Path, expected: &[(String, String, Option<String>)]) {
+    let (mut rules_at_work, mut finding, mut whole) = (0, 0, 0);
+    for source in find_sources(&[corpus.join("sigma/rules/windows/*/*[ej].yml").display().to_string()]).0 {
+        let SourcePath::File(path, _) = source else { continue };
+        let names = Arc::new(FieldNames::new());
+        let rules = load_rules(&[path.display().to_string()]);
+        let (rules, _) = RuleSet::compile(rules, &RuleFilter::default(), &names);
+        let Some(id) = rules.rules().next().and_then(|rule| rule.id.clone()) else { continue };
+        if rules.needs().is_none() {
+            continue;
+        }
+        rules_at_work += 1;
+        let hunt = Hunt { archive, since_inclusive: None, rules: Arc::new(rules), names: &names };
+        let mut found = Found { detections: Vec::new(), breaks_off: false, done: HuntDone::default() };
+        let report = hunt.run(HuntDone::default(), &mut found).expect("it is new");
+        let expected: Vec<_> = expected.iter().filter(|(rule, ..)| *rule == id).cloned().collect();
+        assert_eq!(found.detections, expected, "{id}");
+        finding += usize::from(!expected.is_empty());
+        whole += usize::from(report.events > 1000);
+    }
+    assert!(rules_at_work > 100 && finding > 5, "{rules_at_work} rules, {finding} of which find something");
+    assert!(whole < rules_at_work / 2, "{whole} of {rules_at_work} rules looked at many events");
+}
+
 /// Counts what a watch passes on, by the detection's id.
 #[derive(Default)]
 struct Told(BTreeSet<String>, u64);
@@ -240,6 +265,7 @@ fn a_hunt_finds_what_all_of_each_event_comes_to_however_often_it_is_broken_off()
     let again = hunt.run(broken_off.done.clone(), &mut broken_off).expect("the same files");
     assert_eq!(broken_off.detections, expected.detections);
     assert_eq!((again.events, again.times), (report.events, report.times));
+    check_single_rules(&archive, &corpus, &expected.detections);
     let merged = HuntDone { files: ["events/gone.parquet".to_owned()].into(), ..HuntDone::default() };
     assert!(matches!(hunt.run(merged, &mut at_once), Err(ResumeError::Merged)));
 }

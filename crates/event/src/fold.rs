@@ -5,7 +5,8 @@
 //! that lower case makes longer (`İ`) stay as they are. `regex` folds in the same way under `(?i)`.
 
 /// Returns the folded character.
-pub(crate) fn fold_char(c: char) -> char {
+#[inline]
+pub fn fold_char(c: char) -> char {
     let mut lower = c.to_lowercase();
     let first = lower.next().unwrap_or(c);
     if lower.next().is_some() {
@@ -40,7 +41,8 @@ pub(crate) fn fold_char(c: char) -> char {
 }
 
 /// Appends the folded text.
-pub(crate) fn fold_into(text: &str, out: &mut String) {
+#[inline]
+pub fn fold_into(text: &str, out: &mut String) {
     if text.is_ascii() {
         let start = out.len();
         out.push_str(text);
@@ -51,12 +53,13 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
 }
 
 /// Returns whether a text whose ASCII letters are in lower case is folded in whole.
-pub(crate) fn is_folded(lower: &str) -> bool {
+#[inline]
+pub fn is_folded(lower: &str) -> bool {
     lower.is_ascii() || lower.chars().all(|c| c.is_ascii() || fold_char(c) == c)
 }
 
 /// Returns the folded text.
-pub(crate) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     fold_into(text, &mut folded);
     folded
