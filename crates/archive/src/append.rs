@@ -9,6 +9,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
@@ -47,7 +48,8 @@ impl Input {
 
 fn write(inputs: &[Input], schema: &SchemaRef, out: &mut Summed<File>) -> Result<(), ParquetError> {
     let descriptor = ArrowSchemaConverter::new().convert(schema)?;
-    let mut properties = properties(schema);
+    // What is written here are nulls.
+    let mut properties = properties(schema, 0);
     add_encoded_arrow_schema_to_metadata(schema, &mut properties);
     let mut writer = SerializedFileWriter::new(out, descriptor.root_schema_ptr(), Arc::new(properties))?;
     for input in inputs {
@@ -80,7 +82,7 @@ fn copy(
             bytes_written: its.compressed_size() as u64,
             rows_written: group.num_rows() as u64,
             metadata: its.clone(),
-            bloom_filter: None,
+            bloom_filter: Sbbf::read_from_column_chunk(its, &input.bytes)?,
             column_index: metadata.column_index().and_then(|index| index.get(number)?.get(place)).cloned(),
             offset_index: metadata.offset_index().and_then(|index| index.get(number)?.get(place)).cloned(),
         };

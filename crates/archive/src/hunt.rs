@@ -4,14 +4,16 @@
 //! is of pairs of an event and a value: an event with two domains below the one that is looked for counts twice.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::{iter, thread};
 
 use bytes::Bytes;
 use cresset_event::{EventId, Matcher, Timestamp};
 
 use crate::archive::{Archive, widen};
 use crate::error::ArchiveError;
-use crate::index::{Example, IndexBuilder, IndexFile, Names, Sighting, Wanted, show_key};
+use crate::index::{Example, IndexBuilder, IndexFile, NameList, Names, Sighting, Wanted, show_key};
 use crate::manifest::IndexEntry;
 use crate::pack::Pack;
 use crate::segment::add_observables;
@@ -20,6 +22,8 @@ use crate::table::Table;
 /// Most events and values that are told as examples of what was seen.
 const EXAMPLES_MAX: usize = 3;
 const VALUES_MAX: usize = 10;
+/// Values that are worth a thread of their own.
+const VALUES_A_THREAD: usize = 32;
 /// Counts of a value that are kept before those of a name are put together.
 const COUNTS_MAX: usize = 1 << 16;
 
@@ -64,23 +68,29 @@ pub struct Hunted {
 }
 
 impl Archive {
-    /// Looks for values in all that was ever seen.
+    /// Looks for values in all that was ever seen, on all cores where they are many.
     pub fn hunt(&self, matchers: &[Matcher]) -> Hunted {
-        let wanted: Vec<Wanted> = matchers.iter().map(Wanted::of).collect();
-        let mut seen = vec![None; matchers.len()];
         let mut damaged: Vec<ArchiveError> = self.damages().iter().map(Into::into).collect();
-        let (mut hosts, mut sources) = (Table::default(), Table::default());
-        for file in self.index_files() {
-            let looked = file.and_then(|file| look_into(&file, &wanted, &mut hosts, &mut sources, &mut seen));
-            damaged.extend(looked.err());
+        let files = self.index_files().filter_map(|file| file.map_err(|error| damaged.push(error)).ok());
+        let files: Vec<IndexFile> = files.collect();
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(matchers.len() / VALUES_A_THREAD).max(1);
+        // Hot values lie side by side in lists: neighbours go to different threads.
+        let part = |first: usize| look(&files, matchers.iter().skip(first).step_by(threads).map(Wanted::of).collect());
+        let parts = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || part(first))).collect();
+            let joined = others.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            iter::once(part(0)).chain(joined).collect::<Vec<_>>()
+        });
+        let mut seen = Vec::with_capacity(parts.len());
+        for part in parts {
+            seen.push(part.seen.into_iter());
+            damaged.extend(part.damaged);
         }
-        let (mut hosts, mut sources) = (Adder::new(hosts.values()), Adder::new(sources.values()));
-        let mut finish = |Sum { seen, hosts: of_hosts, sources: of_sources }: Sum| Seen {
-            hosts: hosts.sum(&of_hosts),
-            sources: sources.sum(&of_sources),
-            ..seen
-        };
-        Hunted { seen: seen.into_iter().map(|sum| sum.map(&mut finish)).collect(), damaged }
+        damaged.sort_by_cached_key(ArchiveError::with_causes);
+        damaged.dedup_by_key(|error| error.with_causes());
+        let seen = (0..matchers.len()).map(|at| seen[at % threads].next().flatten()).collect();
+        Hunted { seen, damaged }
     }
 
     /// Opens the files of the index, and one of what is in the write-ahead log.
@@ -105,6 +115,22 @@ impl Archive {
     }
 }
 
+/// Looks for values in some files of the index.
+fn look(files: &[IndexFile], wanted: Vec<Wanted>) -> Hunted {
+    let (mut seen, mut damaged) = (vec![None; wanted.len()], Vec::new());
+    let (mut hosts, mut sources) = (Table::default(), Table::default());
+    for file in files {
+        damaged.extend(look_into(file, &wanted, &mut hosts, &mut sources, &mut seen).err());
+    }
+    let (mut hosts, mut sources) = (Adder::new(hosts.values()), Adder::new(sources.values()));
+    let mut finish = |Sum { seen, hosts: of_hosts, sources: of_sources }: Sum| Seen {
+        hosts: hosts.sum(&of_hosts),
+        sources: sources.sum(&of_sources),
+        ..seen
+    };
+    Hunted { seen: seen.into_iter().map(|sum| sum.map(&mut finish)).collect(), damaged }
+}
+
 /// What was seen, with the numbers of hosts and sources; by number, for names are long and many.
 #[derive(Debug, Clone, Default)]
 struct Sum {
@@ -125,7 +151,7 @@ fn look_into(
     let mut failed = None;
     file.look_up(wanted, |at, key, sighting| {
         // Most files have none of what is looked for.
-        let known = match names.take().map_or_else(|| FileNames::load(file, hosts, sources), Ok) {
+        let mut known = match names.take().map_or_else(|| FileNames::load(file), Ok) {
             Ok(known) => known,
             Err(error) => {
                 failed.get_or_insert(error);
@@ -133,36 +159,44 @@ fn look_into(
             }
         };
         let sum = sums[at].get_or_insert_default();
-        add_counts(&mut sum.hosts, &sighting.hosts, &known.hosts);
-        add_counts(&mut sum.sources, &sighting.sources, &known.sources);
+        let FileNames { names: its, host_numbers, source_numbers } = &mut known;
+        add_counts(&mut sum.hosts, &sighting.hosts, &its.hosts, host_numbers, hosts);
+        add_counts(&mut sum.sources, &sighting.sources, &its.sources, source_numbers, sources);
         sum.seen.add(key, &sighting, &known.names);
         names = Some(known);
     })?;
     failed.map_or(Ok(()), Err)
 }
 
-/// The names of a file, and their numbers among those of all files.
+/// The names of a file, and their numbers among those of all files, as far as they were needed.
 struct FileNames {
     names: Arc<Names>,
-    hosts: Vec<u32>,
-    sources: Vec<u32>,
+    host_numbers: Vec<Option<u32>>,
+    source_numbers: Vec<Option<u32>>,
 }
 
 impl FileNames {
-    fn load(
-        file: &IndexFile,
-        hosts: &mut Table<Arc<str>>,
-        sources: &mut Table<Arc<str>>,
-    ) -> Result<Self, ArchiveError> {
+    fn load(file: &IndexFile) -> Result<Self, ArchiveError> {
         let names = file.names()?;
-        let (hosts, sources) = (numbers(hosts, names.hosts.iter()), numbers(sources, names.sources.iter()));
-        Ok(Self { names, hosts, sources })
+        let (host_numbers, source_numbers) = (vec![None; names.hosts.len()], vec![None; names.sources.len()]);
+        Ok(Self { names, host_numbers, source_numbers })
     }
 }
 
 /// Adds the counts of a file, and puts those of a name together when there are many: a range may have a million values.
-fn add_counts(counts: &mut Vec<(u32, u64)>, its_counts: &[(u32, u64)], numbers: &[u32]) {
-    counts.extend(its_counts.iter().filter_map(|(number, count)| Some((*numbers.get(*number as usize)?, *count))));
+fn add_counts(
+    counts: &mut Vec<(u32, u64)>,
+    its_counts: &[(u32, u64)],
+    its_names: &NameList,
+    numbers: &mut [Option<u32>],
+    all: &mut Table<Arc<str>>,
+) {
+    counts.reserve(its_counts.len());
+    counts.extend(its_counts.iter().filter_map(|(its_number, count)| {
+        let number = numbers.get_mut(*its_number as usize)?;
+        let name = || its_names.text(*its_number).map(|name| all.number(name, || name.into()));
+        Some((number.or_else(name).inspect(|known| *number = Some(*known))?, *count))
+    }));
     if counts.len() >= COUNTS_MAX.max(2 * numbers.len()) {
         counts.sort_unstable();
         counts.dedup_by(|(number, count), (kept, sum)| {
@@ -185,11 +219,6 @@ struct Adder<'s> {
     counts: Vec<u64>,
 }
 
-/// Returns the numbers of a file's names among those of all files.
-pub(crate) fn numbers<'n>(shared: &mut Table<Arc<str>>, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
-    names.map(|name| shared.number(name, || name.into())).collect()
-}
-
 impl<'s> Adder<'s> {
     fn new(names: &'s [Arc<str>]) -> Self {
         let mut ranked: Vec<u32> = (0..).take(names.len()).collect();
@@ -201,20 +230,24 @@ impl<'s> Adder<'s> {
 
     /// Returns each name once with all of its counts, the most frequent first, and by name where they are alike.
     fn sum(&mut self, parts: &[(u32, u64)]) -> Vec<(Arc<str>, u64)> {
-        let mut order = Vec::new();
+        // The rank in the lower half; in the upper one how far the count is below the highest that there is room for.
+        let mut order: Vec<u64> = Vec::with_capacity(parts.len().min(self.names.len()));
         for (number, count) in parts {
             let sum = &mut self.counts[*number as usize];
             if *sum == 0 {
-                order.push((u64::MAX, self.ranks[*number as usize]));
+                order.push(self.ranks[*number as usize].into());
             }
             *sum += count;
         }
-        for (key, rank) in &mut order {
-            *key = u64::MAX - std::mem::take(&mut self.counts[self.ranked[*rank as usize] as usize]);
+        for key in &mut order {
+            let count = self.counts[self.ranked[*key as usize] as usize].min(u32::MAX.into());
+            *key |= (u64::from(u32::MAX) - count) << 32;
         }
         order.sort_unstable();
-        let named =
-            |(key, rank): (u64, u32)| (Arc::clone(&self.names[self.ranked[rank as usize] as usize]), u64::MAX - key);
+        let named = |key: u64| {
+            let number = self.ranked[key as u32 as usize] as usize;
+            (Arc::clone(&self.names[number]), std::mem::take(&mut self.counts[number]))
+        };
         order.into_iter().map(named).collect()
     }
 }

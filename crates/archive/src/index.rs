@@ -33,5 +33,5 @@ pub(crate) use builder::{IndexBuilder, Seen};
 pub(crate) use file::IndexFile;
 pub(crate) use key::{Wanted, push_key, show_key};
 pub(crate) use merge::merge;
-pub(crate) use names::Names;
+pub(crate) use names::{NameList, Names};
 pub(crate) use sighting::{Example, Sighting};

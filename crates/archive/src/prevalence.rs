@@ -4,11 +4,12 @@
 //! was written since. A look-up reads a block of each file that may know the value, and no names. A sketch would be as quick, take
 //! more memory than the filters that are held, and be wrong now and then.
 
+use std::sync::Arc;
+
 use cresset_event::{Matcher, Timestamp};
 
 use crate::archive::{Archive, widen};
 use crate::error::ArchiveError;
-use crate::hunt::numbers;
 use crate::index::{IndexFile, Wanted};
 use crate::table::Table;
 
@@ -32,11 +33,12 @@ pub struct Common {
 impl Archive {
     /// Holds the index open, to be asked how common values are.
     pub fn prevalence(&self) -> Result<Prevalence, ArchiveError> {
-        let mut hosts = Table::default();
+        let mut hosts: Table<Arc<str>> = Table::default();
         let mut files = Vec::new();
         for file in self.index_files() {
             let file = file?;
-            let its_numbers = numbers(&mut hosts, file.names()?.hosts.iter());
+            let names = file.names()?;
+            let its_numbers = names.hosts.iter().map(|name| hosts.number(name, || name.into())).collect();
             files.push((file, its_numbers));
         }
         Ok(Prevalence { files, hosts: hosts.values().len() })

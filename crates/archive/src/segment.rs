@@ -26,6 +26,8 @@ use crate::wal::Logged;
 
 /// How hard the columns are compressed. Of zstd's levels from 1 to 22 the one that still keeps up with a core that reads.
 const ZSTD_LEVEL: i32 = 3;
+/// How many of the row groups that do not have an id its filter takes for one that does.
+const ID_FILTER_ERRORS: f64 = 0.01;
 /// Bytes of a page before it is compressed. Raw records fill pages: the longer one is the more of it was there before.
 const PAGE_BYTES: usize = 4 << 20;
 
@@ -133,8 +135,8 @@ fn folder_of(log_source: &LogSource) -> String {
     format!("events/{}", if words.is_empty() { "other" } else { &words })
 }
 
-/// Returns how files of events are written.
-pub(crate) fn properties(schema: &Schema) -> WriterProperties {
+/// Returns how files are written, of which a row group has so many rows at most.
+pub(crate) fn properties(schema: &Schema, rows: usize) -> WriterProperties {
     let place = schema.index_of("time").expect("a fixed column");
     let plain = |name: &str| ColumnPath::from(name);
     // Numbers that rise, or nearly so: what they differ by is less than they are.
@@ -143,6 +145,13 @@ pub(crate) fn properties(schema: &Schema) -> WriterProperties {
         builder = builder
             .set_column_dictionary_enabled(plain(name), false)
             .set_column_encoding(plain(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    // An event is looked for by its id, which no order tells.
+    for name in ["id", "event_id"] {
+        builder = builder
+            .set_column_bloom_filter_enabled(plain(name), true)
+            .set_column_bloom_filter_fpp(plain(name), ID_FILTER_ERRORS)
+            .set_column_bloom_filter_max_ndv(plain(name), rows.max(1) as u64);
     }
     builder
         .set_created_by(concat!("cresset ", env!("CARGO_PKG_VERSION")).into())
@@ -163,7 +172,7 @@ pub(crate) fn properties(schema: &Schema) -> WriterProperties {
 
 /// Writes events as one row group.
 pub(crate) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
-    let properties = properties(&batch.schema());
+    let properties = properties(&batch.schema(), batch.num_rows());
     let written = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).and_then(|mut writer| {
         writer.write(batch)?;
         writer.into_inner()

@@ -38,6 +38,11 @@ impl<'b> Taker<'b> {
         self.0.is_empty()
     }
 
+    /// Returns how many bytes are left.
+    pub(crate) fn len_left(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes all that is left.
     pub(crate) fn rest(&mut self) -> &'b [u8] {
         std::mem::take(&mut self.0)

@@ -1,9 +1,8 @@
 //! What came of an event: a Detection, with everything that a person needs to act on it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-
 use std::fmt;
+use std::sync::Arc;
 
 use cresset_event::{
     Event, EventId, EventTime, IdDigest, Indicator, LogSource, Origin, Source, Subject, Timestamp, write_uuid,

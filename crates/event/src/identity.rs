@@ -23,6 +23,12 @@ impl EventId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Reads an id as it is shown, and in no other form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
+        Some(Self(digits.to_be_bytes())).filter(|id| id.to_string() == text)
+    }
 }
 
 impl fmt::Display for EventId {

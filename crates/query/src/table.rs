@@ -26,6 +26,7 @@ use datafusion::physical_plan::union::UnionExec;
 use object_store::{ObjectMeta, ObjectStore};
 
 use crate::files::{ScanReport, prune};
+use crate::id_text::by_stored_id;
 use crate::progress::{Reading, Telling};
 use crate::sql::lock;
 
@@ -141,7 +142,7 @@ impl TableProvider for Stored {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let known = DFSchema::try_from(Arc::clone(&self.schema))?;
-        let condition = conjunction(filters.to_vec());
+        let condition = conjunction(filters.to_vec()).map(by_stored_id).transpose()?;
         let condition = condition.map(|condition| state.create_physical_expr(condition, &known)).transpose()?;
         let mut files = lock(&self.files).clone();
         let (kept, report) = prune(files.iter().map(|(entry, _)| entry), condition.as_ref(), &self.schema)?;

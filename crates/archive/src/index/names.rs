@@ -15,19 +15,36 @@ pub(crate) struct Names {
     pub(crate) fields: NameList,
 }
 
-/// Names by their numbers, from 0.
+/// Names by their numbers, from 0; in one text, for there are many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct NameList(Vec<Box<str>>);
+pub(crate) struct NameList {
+    text: String,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
 
 impl NameList {
+    /// Adds the next name.
+    fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(u32::try_from(self.text.len()).expect("names have a bound"));
+    }
+
+    /// Returns how many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Returns the name of a number.
     pub(crate) fn text(&self, number: u32) -> Option<&str> {
-        self.0.get(number as usize).map(|name| &**name)
+        let end = *self.ends.get(number as usize)?;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
+        Some(&self.text[start as usize..end as usize])
     }
 
     /// Returns the names in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|name| &**name)
+        (0..).map_while(|number| self.text(number))
     }
 }
 
@@ -36,7 +53,7 @@ impl Names {
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let mut plain = Vec::new();
         for list in [&self.hosts, &self.sources, &self.fields] {
-            put_number(&mut plain, list.0.len() as u64);
+            put_number(&mut plain, list.len() as u64);
             list.iter().for_each(|name| put_bytes(&mut plain, name.as_bytes()));
         }
         let len = u32::try_from(plain.len()).ok().filter(|len| *len as usize <= NAMES_BYTES_MAX)?;
@@ -58,16 +75,16 @@ impl Names {
 }
 
 fn decode_list(reader: &mut Taker<'_>) -> Option<NameList> {
-    let len = reader.number()?;
-    let mut list: Vec<Box<str>> = Vec::new();
-    for _ in 0..len {
-        let name: Box<str> = std::str::from_utf8(reader.bytes()?).ok()?.into();
-        if list.last().is_some_and(|before| *before >= name) {
+    let mut list = NameList::default();
+    let mut last = None;
+    for _ in 0..reader.number()? {
+        let name = reader.text()?;
+        if last.replace(name).is_some_and(|last| last >= name) {
             return None;
         }
         list.push(name);
     }
-    Some(NameList(list))
+    Some(list)
 }
 
 /// Numbers names in the order in which they come.
@@ -107,7 +124,9 @@ impl Interner {
         for (place, (_, number)) in names.iter().enumerate() {
             places[*number as usize] = place as u32;
         }
-        (NameList(names.into_iter().map(|(name, _)| name).collect()), places)
+        let mut list = NameList::default();
+        names.iter().for_each(|(name, _)| list.push(name));
+        (list, places)
     }
 }
 

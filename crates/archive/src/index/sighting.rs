@@ -224,7 +224,8 @@ fn decode_counts(reader: &mut Taker<'_>, all: u64, is_one_for_all: bool) -> Opti
         return Some(vec![(take_u32(reader)?, all)]);
     }
     let len = reader.number()?;
-    let mut counts = Vec::new();
+    // Each takes two bytes and more.
+    let mut counts = Vec::with_capacity(usize::try_from(len).ok()?.min(reader.len_left() / 2));
     let mut number = 0_u32;
     for at in 0..len {
         let step = take_u32(reader).filter(|step| *step > 0 || at == 0)?;

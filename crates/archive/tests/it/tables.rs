@@ -9,6 +9,8 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch,
 use arrow_schema::{Field, Schema};
 use cresset_archive::{Appended, Archive, EVENTS, Keep, Repaired, TableRows, TableStats, Writer, WriterOptions};
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use crate::{check_holds, note_numbers, notes, write};
 
 /// A segment every few rows.
@@ -143,8 +145,25 @@ fn check_merges(rows: u64) {
     writer.compact().expect("room");
     writer.close().expect("room");
     check_notes(folder, 0..3 * rows);
+    check_filters(folder, 0..3 * rows);
     let stats = Archive::open(folder).expect("an archive").stats();
     assert_eq!(stats.tables["notes"].files, 1);
+}
+
+/// Checks that the filters of row groups know the ids of these notes, and few others.
+#[track_caller]
+fn check_filters(folder: &Path, mut numbers: std::ops::Range<u64>) {
+    let archive = Archive::open(folder).expect("an archive");
+    let groups = archive.files_of("notes").flat_map(|entry| {
+        let file = fs::File::open(folder.join(&entry.file)).expect("a file");
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
+        let filter = |group| builder.get_row_group_column_bloom_filter(group, 0).expect("Parquet").expect("a filter");
+        (0..builder.metadata().num_row_groups()).map(filter).collect::<Vec<_>>()
+    });
+    let groups: Vec<_> = groups.collect();
+    let knows = |number: u64| groups.iter().any(|filter| filter.check(&u128::from(number).to_be_bytes()[..]));
+    assert!(numbers.all(knows));
+    assert!((1 << 40..(1 << 40) + 1000).filter(|number| knows(*number)).count() < 100);
 }
 
 #[test]

@@ -131,6 +131,17 @@ fn what_is_in_files_and_in_the_log_is_one_table() {
     assert_eq!(rows(&sql, "select \"http.url\" from events where Number = 7"), ["/page/7"]);
     assert_eq!(rows(&sql, "select count(*) from events where \"http.url\" is null"), ["48"]);
     assert_eq!(rows(&sql, "select count(*) from events where cast(Number as int) >= 90"), ["5"]);
+    let id = event(14).id();
+    assert_eq!(rows(&sql, &format!("select raw from events where id in ('{id}', 'none')")), ["sshd 14"]);
+    assert_eq!(
+        rows(&sql, &format!("select raw from events where id in ('{id}', '{}') order by 1", event(3).id())),
+        ["sshd 14", "web 3"]
+    );
+    assert_eq!(rows(&sql, &format!("select count(*) from events where id <> '{id}'")), ["94"]);
+    assert_eq!(rows(&sql, &format!("select raw from events where id = '{}'", id.to_string().to_uppercase())), [""; 0]);
+    let plan = rows(&sql, &format!("explain analyze select raw from events where id = '{id}'")).join("\n");
+    let pruned = plan.split_once("row_groups_pruned_bloom_filter=").map_or("", |(_, pruned)| pruned);
+    assert!(pruned.contains("1 matched"), "{plan}");
     let id = event(94).id();
     assert_eq!(rows(&sql, &format!("select raw from events where id = '{id}'")), ["sshd 94"]);
     assert_eq!(rows(&sql, "select date_trunc('hour', time), count(*) from events group by 1 order by 1").len(), 2);
