@@ -2,7 +2,6 @@
 //!
 //! A column that a file lacks is nulls in its row groups.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -20,7 +19,7 @@ use crate::compact::union;
 use crate::error::ArchiveError;
 use crate::manifest::TableFile;
 use crate::segment::{self, properties};
-use crate::storage::{Storage, Summed};
+use crate::storage::{Storage, Upload};
 
 /// Writes the row groups of some files as one file; returns its length, its CRC-32 and how many columns it has.
 pub(crate) fn append(storage: &Storage, files: &[TableFile], file: &str) -> Result<(u64, u32, usize), ArchiveError> {
@@ -46,7 +45,7 @@ impl Input {
     }
 }
 
-fn write(inputs: &[Input], schema: &SchemaRef, out: &mut Summed<File>) -> Result<(), ParquetError> {
+fn write(inputs: &[Input], schema: &SchemaRef, out: &mut Upload) -> Result<(), ParquetError> {
     let descriptor = ArrowSchemaConverter::new().convert(schema)?;
     // What is written here are nulls.
     let mut properties = properties(schema, 0);
@@ -65,7 +64,7 @@ fn copy(
     input: &Input,
     number: usize,
     descriptor: &SchemaDescriptor,
-    mut out: SerializedRowGroupWriter<'_, &mut Summed<File>>,
+    mut out: SerializedRowGroupWriter<'_, &mut Upload>,
 ) -> Result<(), ParquetError> {
     let metadata = input.metadata.metadata();
     let group = metadata.row_group(number);
@@ -95,7 +94,7 @@ fn copy(
 fn write_nulls(
     group: &RowGroupMetaData,
     column: &ColumnDescriptor,
-    out: &mut SerializedRowGroupWriter<'_, &mut Summed<File>>,
+    out: &mut SerializedRowGroupWriter<'_, &mut Upload>,
 ) -> Result<(), ParquetError> {
     let levels = vec![0; group.num_rows() as usize];
     let (absent, lists) = (Some(&*levels), (column.max_rep_level() > 0).then_some(&*levels));

@@ -6,7 +6,6 @@
 //! by the manifest as dropped, and deleted when no reader can hold them any more.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::BufWriter;
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch, UInt32Array, new_null_array};
@@ -77,12 +76,7 @@ fn merge_index(storage: &Storage, manifest: &mut Manifest, places: &[usize]) -> 
     });
     let files = files.collect::<Result<Vec<_>, _>>()?;
     let file = format!("index/{:010}.index", manifest.take_number());
-    let (bytes, crc32) = storage.put_written(&file, |out| {
-        merge(&files, BufWriter::new(out))?
-            .into_inner()
-            .map(drop)
-            .map_err(|cause| ArchiveError::damaged(&file, cause.to_string()))
-    })?;
+    let (bytes, crc32) = storage.put_written(&file, |out| merge(&files, out).map(drop))?;
     let gone = take_out(&mut manifest.index, places);
     manifest.drop_files(gone.into_iter().map(|entry| entry.file));
     manifest.index.push(IndexEntry { file, bytes, crc32 });

@@ -16,12 +16,13 @@ use arrow_schema::Schema;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cresset_event::{Event, EventBuilder, EventTime, FieldNames, Matcher, Origin, Timestamp, Value};
+use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 
 use crate::archive::Archive;
@@ -57,6 +58,12 @@ enum Fault {
 #[derive(Debug)]
 struct Faulty {
     folder: LocalFileSystem,
+    faults: Arc<Faults>,
+}
+
+/// Which calls fail.
+#[derive(Debug)]
+struct Faults {
     fault: Fault,
     /// The first call that fails, from 0.
     fails_at: AtomicU64,
@@ -68,30 +75,28 @@ struct Faulty {
 impl Faulty {
     fn new(folder: &Path, fault: Fault, fails_at: u64) -> Arc<Self> {
         let folder = LocalFileSystem::new_with_prefix(folder).expect("a folder");
-        Arc::new(Self {
-            folder,
-            fault,
-            fails_at: AtomicU64::new(fails_at),
-            calls: AtomicU64::new(0),
-            unsure: Mutex::default(),
-        })
+        let (fails_at, calls) = (AtomicU64::new(fails_at), AtomicU64::new(0));
+        let faults = Arc::new(Faults { fault, fails_at, calls, unsure: Mutex::default() });
+        Arc::new(Self { folder, faults })
     }
 
     fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        self.faults.calls.load(Ordering::Relaxed)
     }
 
     fn fail(&self) {
-        self.fails_at.store(self.calls(), Ordering::Relaxed);
+        self.faults.fails_at.store(self.calls(), Ordering::Relaxed);
     }
 
     fn cut_power(&self, folder: &Path) {
-        if let Some(name) = self.unsure.lock().expect("no panic").take() {
+        if let Some(name) = self.faults.unsure.lock().expect("no panic").take() {
             // It may have been put aside or taken away meanwhile.
             let _ = fs::remove_file(folder.join(name.as_ref()));
         }
     }
+}
 
+impl Faults {
     fn error(&self) -> Error {
         let kind = if self.fault == Fault::Full { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
         Error::Generic { store: "faulty", source: io::Error::from(kind).into() }
@@ -110,6 +115,44 @@ impl Faulty {
             false => call.await,
         }
     }
+
+    /// Puts a file, which may not be on the disk then.
+    async fn put<T>(&self, at: &Name, put: impl Future<Output = Result<T>>) -> Result<T> {
+        let put = async {
+            let put = put.await;
+            self.unsure.lock().expect("no panic").take_if(|unsure| put.is_ok() && unsure == at);
+            put
+        };
+        let (before, put) = (self.calls.load(Ordering::Relaxed), self.call(put).await);
+        if put.is_err() && self.fault == Fault::Unsure && before == self.fails_at.load(Ordering::Relaxed) {
+            *self.unsure.lock().expect("no panic") = Some(at.clone());
+        }
+        put
+    }
+}
+
+/// A file that is written piece by piece.
+#[derive(Debug)]
+struct FaultyUpload {
+    upload: Box<dyn MultipartUpload>,
+    at: Name,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl MultipartUpload for FaultyUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let (part, faults) = (self.upload.put_part(data), Arc::clone(&self.faults));
+        async move { faults.call(part).await }.boxed()
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.faults.put(&self.at, self.upload.complete()).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.faults.call(self.upload.abort()).await
+    }
 }
 
 impl fmt::Display for Faulty {
@@ -121,34 +164,25 @@ impl fmt::Display for Faulty {
 #[async_trait]
 impl ObjectStore for Faulty {
     async fn get_opts(&self, at: &Name, options: GetOptions) -> Result<GetResult> {
-        self.call(self.folder.get_opts(at, options)).await
+        self.faults.call(self.folder.get_opts(at, options)).await
     }
 
     async fn get_ranges(&self, at: &Name, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.call(self.folder.get_ranges(at, ranges)).await
+        self.faults.call(self.folder.get_ranges(at, ranges)).await
     }
 
     async fn put_opts(&self, at: &Name, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let put = self.folder.put_opts(at, payload, options);
-        let put = async {
-            let put = put.await;
-            self.unsure.lock().expect("no panic").take_if(|unsure| put.is_ok() && unsure == at);
-            put
-        };
-        let (before, put) = (self.calls(), self.call(put).await);
-        if put.is_err() && self.fault == Fault::Unsure && before == self.fails_at.load(Ordering::Relaxed) {
-            *self.unsure.lock().expect("no panic") = Some(at.clone());
-        }
-        put
+        self.faults.put(at, self.folder.put_opts(at, payload, options)).await
     }
 
     async fn put_multipart_opts(&self, at: &Name, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.call(self.folder.put_multipart_opts(at, options)).await
+        let upload = self.faults.call(self.folder.put_multipart_opts(at, options)).await?;
+        Ok(Box::new(FaultyUpload { upload, at: at.clone(), faults: Arc::clone(&self.faults) }))
     }
 
     fn delete_stream(&self, at: BoxStream<'static, Result<Name>>) -> BoxStream<'static, Result<Name>> {
-        if self.fails() {
-            return stream::iter([Err(self.error())]).boxed();
+        if self.faults.fails() {
+            return stream::iter([Err(self.faults.error())]).boxed();
         }
         self.folder.delete_stream(at)
     }
@@ -158,15 +192,15 @@ impl ObjectStore for Faulty {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Name>) -> Result<ListResult> {
-        self.call(self.folder.list_with_delimiter(prefix)).await
+        self.faults.call(self.folder.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Name, to: &Name, options: CopyOptions) -> Result<()> {
-        self.call(self.folder.copy_opts(from, to, options)).await
+        self.faults.call(self.folder.copy_opts(from, to, options)).await
     }
 
     async fn rename_opts(&self, from: &Name, to: &Name, options: RenameOptions) -> Result<()> {
-        self.call(self.folder.rename_opts(from, to, options)).await
+        self.faults.call(self.folder.rename_opts(from, to, options)).await
     }
 }
 

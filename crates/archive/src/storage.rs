@@ -16,12 +16,15 @@ use crc32fast::Hasher;
 use futures_executor::block_on;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::error::ArchiveError;
 
 /// The folder of files that are put aside.
 pub(crate) const RETIRED: &str = "dropped";
+
+/// Bytes that are given to the store at once; S3 takes no fewer than 5 MiB.
+const PART_BYTES: usize = 8 << 20;
 
 /// The files of an archive.
 #[derive(Debug, Clone)]
@@ -104,20 +107,19 @@ impl Storage {
     pub(crate) fn put_written(
         &self,
         name: &str,
-        write: impl FnOnce(&mut Summed<File>) -> Result<(), ArchiveError>,
+        write: impl FnOnce(&mut Upload) -> Result<(), ArchiveError>,
     ) -> Result<(u64, u32), ArchiveError> {
-        let (path, unfinished) = (self.folder.join(name), self.folder.join(format!("{name}.part")));
-        let failed = |cause| ArchiveError::io(&unfinished, cause);
-        unfinished.parent().map_or(Ok(()), make_folder)?;
-        let mut out = Summed { out: File::create(&unfinished).map_err(failed)?, bytes: 0, crc: Hasher::new() };
-        if let Err(error) = write(&mut out).and_then(|()| out.out.sync_all().map_err(failed)) {
+        let failed = |cause| ArchiveError::store(name, cause);
+        let upload = block_on(self.store.put_multipart(&Name::from(name))).map_err(failed)?;
+        let mut out = Upload { upload, part: Vec::new(), bytes: 0, crc: Hasher::new() };
+        let written = write(&mut out).and_then(|()| out.finish().map_err(failed));
+        if written.is_err() {
             // The room is wanted; should this fail as well the next writer takes it away.
-            let _ = fs::remove_file(&unfinished);
-            return Err(error);
+            let _ = block_on(out.upload.abort());
         }
-        fs::rename(&unfinished, &path).map_err(failed)?;
+        let written = written?;
         self.sync(name)?;
-        Ok((out.bytes, out.crc.finalize()))
+        Ok(written)
     }
 
     /// Writes a file; `false` where there is one of this name already.
@@ -217,23 +219,43 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), ArchiveError> {
     fs::create_dir_all(path).map_err(|cause| ArchiveError::io(path, cause))
 }
 
-/// Counts and sums up what is written.
-pub(crate) struct Summed<W> {
-    out: W,
+/// A file that is written piece by piece, counted and summed up.
+pub(crate) struct Upload {
+    upload: Box<dyn MultipartUpload>,
+    /// What is not with the store yet.
+    part: Vec<u8>,
     bytes: u64,
     crc: Hasher,
 }
 
-impl<W: Write> Write for Summed<W> {
+impl Upload {
+    /// Gives what there is to the store.
+    fn send(&mut self) -> object_store::Result<()> {
+        let part = std::mem::take(&mut self.part);
+        self.bytes += part.len() as u64;
+        self.crc.update(&part);
+        block_on(self.upload.put_part(part.into()))
+    }
+
+    /// Returns its length and its CRC-32 once it is there.
+    fn finish(&mut self) -> object_store::Result<(u64, u32)> {
+        self.send()?;
+        block_on(self.upload.complete())?;
+        Ok((self.bytes, self.crc.clone().finalize()))
+    }
+}
+
+impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.bytes += written as u64;
-        self.crc.update(&bytes[..written]);
-        Ok(written)
+        self.part.extend_from_slice(bytes);
+        if self.part.len() >= PART_BYTES {
+            self.send().map_err(io::Error::other)?;
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        Ok(())
     }
 }
 
