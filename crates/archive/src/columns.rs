@@ -50,7 +50,8 @@ pub(crate) fn column_name(field: &str) -> String {
 /// Makes columns of events, in their order; `None` where one of them is not as it was packed.
 pub(crate) fn columns(events: &[PackedOrigin<'_>]) -> Option<RecordBatch> {
     let names = frequent_names(events)?;
-    let mut columns = Columns::new(&names);
+    let raw_bytes = events.iter().map(|event| event.raw.len()).sum();
+    let mut columns = Columns::new(&names, StringBuilder::with_capacity(events.len(), raw_bytes));
     for (row, event) in events.iter().enumerate() {
         columns.push(row, event)?;
     }
@@ -175,7 +176,7 @@ struct Columns<'p> {
 const ID_BYTES: i32 = 16;
 
 impl<'p> Columns<'p> {
-    fn new(names: &[&'p str]) -> Self {
+    fn new(names: &[&'p str], raw: StringBuilder) -> Self {
         Self {
             names: Names::new(names),
             fields: names.iter().map(|name| (*name, StringBuilder::new())).collect(),
@@ -191,7 +192,7 @@ impl<'p> Columns<'p> {
             source: StringBuilder::new(),
             record: UInt64Builder::new(),
             offset: UInt64Builder::new(),
-            raw: StringBuilder::new(),
+            raw,
             fields_cut: UInt64Builder::new(),
             shapes: Shapes::default(),
             rest: ListBuilder::new(StringBuilder::new()),
