@@ -78,6 +78,9 @@ pub(crate) struct WatchArgs {
     /// SIGHUP
     #[arg(long, requires = "rules")]
     pub(crate) reload: bool,
+    /// Follow the files as they grow and are rotated, and show what is found at once, until Ctrl-C or SIGTERM
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// Indicators: a STIX 2.1 bundle, CSV or list, or a folder of them; may be given several times
     #[arg(long, short = 'i', value_name = "PATH")]
     pub(crate) indicators: Vec<String>,
@@ -140,7 +143,7 @@ const WATCH_EXAMPLES: &str = "\
 Examples:
   cresset watch sample/logs --rules sample/rules --indicators sample/intel
   cresset watch /var/log ../evtx --rules ~/sigma/rules --min-level medium
-  tail -F auth.log | cresset watch - --rules rules/ --reload --output jsonl
+  cresset watch --follow /var/log/auth.log --rules rules/ --reload      # live, through rotations
   zcat eve.json.gz | cresset watch - --rules rules/ --output jsonl | jq .
   cresset watch '/var/log/auth.log*' -r rules/ --since 2026-11-01 --fail-level high
   cresset watch /var/log -r rules/ --archive past          # remembers everything; see `cresset hunt`

@@ -3,6 +3,7 @@
 mod closing;
 mod csv;
 mod jsonl;
+mod live;
 mod record;
 pub(crate) mod rows;
 mod style;
@@ -15,6 +16,7 @@ pub(crate) use self::csv::CsvOutput;
 #[cfg(feature = "sql")]
 pub(crate) use self::csv::csv_error;
 pub(crate) use self::jsonl::JsonlOutput;
+pub(crate) use self::live::LiveOutput;
 pub(crate) use self::style::Style;
 pub(crate) use self::summary::Summary;
 pub(crate) use self::table::TableOutput;

@@ -5,6 +5,7 @@ mod hangup;
 mod progress;
 mod rules;
 mod state;
+mod stop;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -21,7 +22,7 @@ use cresset_pipeline::{
 use crate::Outcome;
 use crate::args::{OutputFormat, WatchArgs};
 use crate::escape;
-use crate::output::{Closing, CsvOutput, JsonlOutput, Output, Style, Summary, TableOutput};
+use crate::output::{Closing, CsvOutput, JsonlOutput, LiveOutput, Output, Style, Summary, TableOutput};
 use crate::watch::hangup::Hangups;
 pub(crate) use crate::watch::progress::Bar;
 use crate::watch::rules::Rules;
@@ -53,6 +54,10 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     let Some(indicators) = compile_indicators(&args, &mut err)? else { return Ok(Outcome::Failed) };
     let (mut sources, unreadable) = find_sources(&args.logs);
     leave_own_output(&mut sources, &mut err)?;
+    if args.follow && sources.contains(&SourcePath::Stdin) {
+        writeln!(err, "cresset: standard input is read as it comes anyway: leave out --follow, or the `-`")?;
+        return Ok(Outcome::Failed);
+    }
     let style = Style::new(args.color.wanted_on(&io::stdout()));
     let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until, threads: threads(&args) };
     let mut detector = Detector::new(set, Arc::new(indicators));
@@ -69,10 +74,19 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         watch = watch.with_archive(writer);
     }
 
+    if args.follow {
+        match stop::asked_for() {
+            Ok(is_enough) => watch = watch.following_until(is_enough),
+            Err(error) => {
+                writeln!(err, "cresset: cannot listen for signals: {error}")?;
+                return Ok(Outcome::Failed);
+            }
+        }
+    }
     let mut sink = Reporting {
         output: output(&args, style, out),
         summary: Summary::default(),
-        bar: Bar::new(total_bytes(&sources)),
+        bar: Bar::new(total_bytes(&sources).filter(|_| !args.follow)),
         level_min: args.min_level,
     };
     if let Some(reloader) = reloader {
@@ -183,6 +197,7 @@ fn compile_indicators(args: &WatchArgs, err: &mut dyn Write) -> io::Result<Optio
 
 fn output<'o>(args: &WatchArgs, style: Style, out: &'o mut dyn Write) -> Box<dyn Output + 'o> {
     match args.output {
+        OutputFormat::Table if args.follow => Box::new(LiveOutput::new(out, style)),
         OutputFormat::Table => Box::new(TableOutput::new(out, style, args.group_by, args.examples)),
         OutputFormat::Jsonl => Box::new(JsonlOutput::new(out)),
         OutputFormat::Csv => Box::new(CsvOutput::new(out)),

@@ -14,6 +14,8 @@ pub(crate) struct Input {
     pub(crate) taken: Arc<AtomicU64>,
     /// When the source was last written, where it is a file: the year of times that have none.
     pub(crate) modified: Option<Timestamp>,
+    /// Whether there may be more behind the end.
+    pub(crate) grows: bool,
 }
 
 /// Counts what passes through it.

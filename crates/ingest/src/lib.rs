@@ -19,6 +19,7 @@ mod block;
 mod calendar;
 mod compressed;
 mod evtx;
+mod follow;
 mod format;
 mod input;
 mod json;
@@ -37,6 +38,7 @@ mod zeek;
 mod zeek_tsv;
 
 pub use block::Block;
+pub use follow::Followed;
 pub use format::FormatInfo;
 #[cfg(any(test, fuzzing))]
 pub use json::check_json_readers_agree;

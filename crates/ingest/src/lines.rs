@@ -174,16 +174,16 @@ impl Lines {
         self.bytes.clear();
         let at = Place { number: self.number + 1, offset: self.offset };
         let (length, error) = self.fill_line();
+        if length == 0 && error.is_none() {
+            self.ended = !self.input.grows;
+            return None;
+        }
         self.number += 1;
         self.offset += length;
         if let Some(cause) = error {
             self.ended = true;
             let reason = format!("the source could not be read further: {cause}");
             return Some(Err(self.skipped(at.number, reason, &self.bytes)));
-        }
-        if length == 0 {
-            self.ended = true;
-            return None;
         }
         if length > LINE_BYTES_MAX as u64 {
             let reason = format!("a line of {length} bytes; the longest that is read has {LINE_BYTES_MAX}");

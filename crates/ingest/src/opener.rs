@@ -1,7 +1,7 @@
 //! Opening a source: what it is called, what it promises, and which format it has, told by content.
 
 use std::cmp::Reverse;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
 use crate::block::BlockReader;
 use crate::compressed::{HEAD_BYTES, unpack};
+use crate::follow::{WholeLines, identity_of};
 use crate::format::{self, FormatInfo};
 use crate::input::Input;
 use crate::json_lines::{Framing, JsonStreamReader};
@@ -20,8 +21,10 @@ use crate::reader::{Decoders, Reader};
 use crate::taxonomy::Taxonomy;
 use crate::{access_log, evtx, json_lines, syslog, utf16, zeek_tsv};
 
-/// Bytes of a file that go into its identity. Fewer where the file is shorter: it has one identity from then on.
+/// Bytes of a file that go into its identity: of its first line, so that it stays the same while the file grows.
 const IDENTITY_BYTES: usize = 256;
+/// Lines by which a format has to be told of a file that grows; of fewer it may be told later.
+const GROWING_LINES: usize = 10;
 
 /// Why a source could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,12 @@ pub enum OpenError {
         name: String,
         /// How it begins. Hostile: escape it before showing it.
         quote: String,
+    },
+    /// It is read as a whole only.
+    #[error("`{name}` is no log of lines, and cannot be followed")]
+    NotLines {
+        /// The source.
+        name: String,
     },
     /// There is nothing in it.
     #[error("`{name}` is empty")]
@@ -145,18 +154,43 @@ impl Opener {
             return Err(OpenError::Empty { name });
         }
         let Some(told) = told else {
-            let quote = String::from_utf8_lossy(&head[..head.len().min(80)]).into_owned();
-            return Err(OpenError::UnknownFormat { name, quote });
+            return Err(OpenError::UnknownFormat { name, quote: quote(&head) });
         };
         let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
-        let input = Input { source: Arc::new(source), bytes, taken, modified };
+        let input = Input { source: Arc::new(source), bytes, taken, modified, grows: false };
+        self.reader(told, input).map_err(|cause| OpenError::Io { name, cause })
+    }
+
+    /// Opens a file that grows; `None` where its format cannot be told yet.
+    pub(crate) fn open_growing(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+        mut lines: WholeLines,
+        taken: Arc<AtomicU64>,
+    ) -> Result<Option<Box<dyn Reader>>, OpenError> {
+        let name = path.display().to_string();
+        let io_error = |cause| OpenError::Io { name: name.clone(), cause };
+        let mut head = Vec::new();
+        (&mut lines).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(io_error)?;
+        let told = match tell(&head) {
+            Some(Told::Evtx | Told::Json(Framing::Stream)) => return Err(OpenError::NotLines { name }),
+            None if memchr::memchr_iter(b'\n', &head).count() < GROWING_LINES => return Ok(None),
+            None => return Err(OpenError::UnknownFormat { name, quote: quote(&head) }),
+            Some(told) => told,
+        };
+        let source = Arc::new(Source { name: name.clone(), identity: file_identity(metadata, &head) });
+        let bytes = Box::new(Cursor::new(head).chain(lines));
+        // Lines without a year are of that in which they come.
+        let input = Input { source, bytes, taken, modified: None, grows: true };
+        self.reader(told, input).map(Some).map_err(io_error)
+    }
+
+    fn reader(&self, told: Told, input: Input) -> io::Result<Box<dyn Reader>> {
         let names = Arc::clone(&self.names);
         let taxonomy = &self.taxonomy;
         Ok(match told {
-            Told::Evtx => {
-                let chunks = evtx::Chunks::spooled(input).map_err(|cause| OpenError::Io { name, cause })?;
-                Box::new(BlockReader::new(chunks, &self.evtx))
-            }
+            Told::Evtx => Box::new(BlockReader::new(evtx::Chunks::spooled(input)?, &self.evtx)),
             Told::Json(Framing::Lines) => Box::new(BlockReader::new(Lines::new(input), &self.json)),
             Told::Json(Framing::Stream) => Box::new(JsonStreamReader::new(input, names, taxonomy)),
             Told::ZeekTsv => Box::new(LineReader::new(input, names, zeek_tsv::ZeekTsv::new(taxonomy))),
@@ -164,6 +198,11 @@ impl Opener {
             Told::AccessLog => Box::new(LineReader::new(input, names, access_log::AccessLog::new(taxonomy))),
         })
     }
+}
+
+/// Returns how a source begins, for a person.
+fn quote(head: &[u8]) -> String {
+    String::from_utf8_lossy(&head[..head.len().min(80)]).into_owned()
 }
 
 enum Told {
@@ -232,15 +271,12 @@ fn stream_source(name: &str) -> Source {
     Source { name: name.into(), identity: SourceIdentity::Stream { began_nanos } }
 }
 
-#[cfg(unix)]
-fn file_identity(metadata: &std::fs::Metadata, first: &[u8]) -> SourceIdentity {
-    use std::os::unix::fs::MetadataExt;
-    SourceIdentity::of_file(metadata.dev(), metadata.ino(), first)
-}
-
-#[cfg(not(unix))]
-fn file_identity(metadata: &std::fs::Metadata, first: &[u8]) -> SourceIdentity {
-    SourceIdentity::of_file(0, metadata.len(), first)
+/// Returns the identity of a file that begins with these bytes.
+fn file_identity(metadata: &Metadata, first: &[u8]) -> SourceIdentity {
+    let first = &first[..first.len().min(IDENTITY_BYTES)];
+    let line = memchr::memchr(b'\n', first).map_or(first, |end| &first[..end]);
+    let (device, file) = identity_of(metadata);
+    SourceIdentity::of_file(device, file, line)
 }
 
 fn timestamp_of(time: std::time::SystemTime) -> Option<Timestamp> {

@@ -12,12 +12,10 @@ use std::thread::{self, Builder};
 
 use cresset_detect::{EventMatcher, RuleSet};
 use cresset_event::Event;
-use cresset_ingest::Opener;
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
-use crate::read::{Pace, Piece, Step, read_all};
+use crate::read::{Pace, Piece, Reading, Step};
 use crate::report::Report;
-use crate::sources::SourcePath;
 use crate::worker::{Take, Work, Worker};
 
 /// Most batches that were read and not taken. With the bounds below a few megabytes, and at the worst a record or block of the
@@ -41,9 +39,7 @@ struct Gone;
 
 /// Reads sources on one thread, matches on as many as there are matchers, and passes everything to `take` in order.
 pub(crate) fn run(
-    opener: &Opener,
-    sources: &[SourcePath],
-    reloads: &Receiver<Arc<RuleSet>>,
+    reading: Reading,
     rules: Arc<RuleSet>,
     matchers: Vec<EventMatcher>,
     work: &Work<'_>,
@@ -55,10 +51,9 @@ pub(crate) fn run(
     let (used, spare) = bounded(IN_FLIGHT_MAX);
     let (open, closed) = bounded::<()>(0);
     let mut outlet = Outlet { slots, read, spares: Spares::new(&spare), batch: Batch::new(0), bytes: 0, rules };
-    let (opener, sources, reloads) = (opener.clone(), sources.to_vec(), reloads.clone());
     let reader = Builder::new().name("read".into()).spawn(move || {
         // An error says that nobody takes steps any more, and whoever stopped knows why.
-        let _ = read_all(&opener, &sources, &reloads, &mut |piece, pace| outlet.put(piece, pace));
+        let _ = reading.run(&mut |piece, pace| outlet.put(piece, pace));
         let _ = outlet.hand_on(Pace::Stored);
     })?;
     let seen = thread::scope(|scope| {

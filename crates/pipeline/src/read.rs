@@ -3,16 +3,23 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use cresset_archive::Pack;
 use cresset_detect::{Matches, RuleSet};
 use cresset_event::Event;
-use cresset_ingest::{Block, Decoders, OpenError, Opener, Reader, Record, Skipped};
+use cresset_ingest::{Block, Decoders, Followed, OpenError, Opener, Reader, Record, Skipped};
 use crossbeam_channel::Receiver;
 
 use crate::report::Unreadable;
 use crate::sources::SourcePath;
 
+/// Time between two looks at files that are followed, where there was nothing new in any.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
+/// Records or blocks that are read of one file before the next is looked at.
+const FOLLOWED_MAX: u64 = 1024;
 /// Records between two looks at the progress: often enough for the eye, too seldom to cost.
 const RECORDS_A_STEP: u64 = 512;
 
@@ -54,20 +61,90 @@ pub(crate) enum Pace {
 /// Takes pieces. Gives back an event that nobody needs any more, so that its memory is used again; an error ends the reading.
 pub(crate) type Emit<'e, E> = dyn FnMut(Piece, Pace) -> Result<Option<Event>, E> + 'e;
 
-/// Reads every source to its end. Rules that arrive hold from the next record or block on.
-pub(crate) fn read_all<E>(
+/// What is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    pub(crate) opener: Opener,
+    pub(crate) sources: Vec<SourcePath>,
+    /// Rules that arrive hold from the next record or block on.
+    pub(crate) rules: Receiver<Arc<RuleSet>>,
+    /// Follows files until this says that it is enough.
+    pub(crate) follows_until: Option<Arc<AtomicBool>>,
+}
+
+impl Reading {
+    /// Reads every source to its end, or follows it.
+    pub(crate) fn run<E>(&self, emit: &mut Emit<'_, E>) -> Result<(), E> {
+        // After something was read and not before it, which may have been long in coming.
+        let emit = &mut |piece: Piece, pace: Pace| {
+            if let Some(rules) = self.rules.try_iter().last() {
+                emit(Piece::Step(Step::Rules(rules)), pace)?;
+            }
+            emit(piece, pace)
+        };
+        match &self.follows_until {
+            Some(is_enough) => follow_all(&self.opener, &self.sources, is_enough, emit),
+            None => read_all(&self.opener, &self.sources, emit),
+        }
+    }
+}
+
+/// Reads what is added to files, until it is enough.
+fn follow_all<E>(
     opener: &Opener,
     sources: &[SourcePath],
-    rules: &Receiver<Arc<RuleSet>>,
+    is_enough: &AtomicBool,
     emit: &mut Emit<'_, E>,
 ) -> Result<(), E> {
-    // After something was read and not before it, which may have been long in coming.
-    let emit = &mut |piece: Piece, pace: Pace| {
-        if let Some(rules) = rules.try_iter().last() {
-            emit(Piece::Step(Step::Rules(rules)), pace)?;
+    let files = sources.iter().filter_map(|source| match source {
+        SourcePath::File(path, _) => Some(Followed::new(opener, path)),
+        SourcePath::Stdin => None,
+    });
+    let (mut files, mut bytes): (Vec<Followed>, u64) = (files.collect(), 0);
+    while !is_enough.load(Ordering::Relaxed) {
+        let before = bytes;
+        for file in &mut files {
+            let name: Arc<str> = file.path().display().to_string().into();
+            match file.poll() {
+                Ok(readers) => {
+                    for reader in readers {
+                        bytes += read_on(reader, &name, bytes, emit)?;
+                    }
+                }
+                Err(error) => {
+                    let unreadable = Unreadable { source: name.to_string(), reason: reason(&error) };
+                    emit(Piece::Step(Step::Unreadable(unreadable)), Pace::Live)?;
+                }
+            }
         }
-        emit(piece, pace)
-    };
+        if bytes == before {
+            thread::sleep(LOOK_PAUSE);
+        }
+    }
+    files
+        .iter()
+        .filter(|file| file.was_open())
+        .try_for_each(|_| emit(Piece::Step(Step::SourceEnd), Pace::Live).map(drop))
+}
+
+/// Reads what has come since of a file, and returns how many bytes that is. `before` are those of all files so far.
+fn read_on<E>(reader: &mut dyn Reader, name: &Arc<str>, before: u64, emit: &mut Emit<'_, E>) -> Result<u64, E> {
+    let from = reader.bytes_taken();
+    let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(name), before + read - from));
+    match reader.decoders().cloned() {
+        Some(decoders) => read_blocks(reader, &decoders, FOLLOWED_MAX, Pace::Stored, &mut progress, emit)?,
+        None => read_records(reader, FOLLOWED_MAX, Pace::Stored, &mut progress, emit)?,
+    }
+    let read = reader.bytes_taken() - from;
+    // What there was is told, however long it is until there is more.
+    if read > 0 {
+        emit(progress(from + read), Pace::Live)?;
+    }
+    Ok(read)
+}
+
+/// Reads every source to its end.
+fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Emit<'_, E>) -> Result<(), E> {
     let mut bytes = 0;
     for (at, source) in sources.iter().enumerate() {
         let (name, opened) = open(opener, source);
@@ -78,8 +155,8 @@ pub(crate) fn read_all<E>(
             Ok(mut reader) => {
                 let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(&name), bytes + read));
                 match reader.decoders().cloned() {
-                    Some(decoders) => read_blocks(&mut *reader, &decoders, pace, &mut progress, emit)?,
-                    None => read_records(&mut *reader, pace, &mut progress, emit)?,
+                    Some(decoders) => read_blocks(&mut *reader, &decoders, u64::MAX, pace, &mut progress, emit)?,
+                    None => read_records(&mut *reader, u64::MAX, pace, &mut progress, emit)?,
                 }
                 emit(progress(reader.bytes_taken()), pace)?;
                 emit(Piece::Step(Step::SourceEnd), pace_behind)?;
@@ -114,19 +191,19 @@ impl SourcePath {
     }
 }
 
-/// Reads one source. `progress` makes a piece of the bytes that were read.
+/// Reads so many records of a source at most. `progress` makes a piece of the bytes that were read.
 fn read_records<E>(
     reader: &mut dyn Reader,
+    records_max: u64,
     pace: Pace,
     progress: &mut impl FnMut(u64) -> Piece,
     emit: &mut Emit<'_, E>,
 ) -> Result<(), E> {
-    let mut records = 0;
-    while let Some(record) = reader.next_record() {
+    for records in 1..=records_max {
+        let Some(record) = reader.next_record() else { break };
         if let Some(event) = emit(Piece::of(record, reader.format()), pace)? {
             reader.recycle(event);
         }
-        records += 1;
         if records % RECORDS_A_STEP == 0 {
             emit(progress(reader.bytes_taken()), pace)?;
         }
@@ -134,15 +211,17 @@ fn read_records<E>(
     Ok(())
 }
 
-/// Reads one source without decoding it.
+/// Reads so many blocks of a source at most, without decoding them.
 fn read_blocks<E>(
     reader: &mut dyn Reader,
     decoders: &Decoders,
+    blocks_max: u64,
     pace: Pace,
     progress: &mut impl FnMut(u64) -> Piece,
     emit: &mut Emit<'_, E>,
 ) -> Result<(), E> {
-    while let Some(block) = reader.next_block() {
+    for _ in 0..blocks_max {
+        let Some(block) = reader.next_block() else { break };
         let piece = match block {
             Ok(block) => Piece::Block(block, decoders.clone()),
             Err(skipped) => Piece::Step(Step::Skipped(skipped)),
@@ -168,6 +247,7 @@ fn reason(error: &OpenError) -> String {
     match error {
         OpenError::Io { cause, .. } => cause.to_string(),
         OpenError::UnknownFormat { .. } => "in no format that is known; `cresset formats` lists them".into(),
+        OpenError::NotLines { .. } => "no log of lines, and cannot be followed".into(),
         OpenError::Empty { .. } => "empty".into(),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crossbeam_channel::never;
 
 use crate::crew;
 use crate::detections::rows_of;
-use crate::read::{Pace, Step, read_all};
+use crate::read::{Pace, Reading, Step};
 use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
@@ -84,12 +84,18 @@ pub struct Watch {
     options: WatchOptions,
     reloads: Option<Reloads>,
     archive: Option<Writer>,
+    follows_until: Option<Arc<AtomicBool>>,
 }
 
 impl Watch {
     /// Returns a watch that numbers field names in `names`.
     pub fn new(names: Arc<FieldNames>, detector: Detector, options: WatchOptions) -> Self {
-        Self { opener: Opener::new(names), detector, options, reloads: None, archive: None }
+        Self { opener: Opener::new(names), detector, options, reloads: None, archive: None, follows_until: None }
+    }
+
+    /// Follows files as they grow and are rotated, in place of reading each to its end, until it is told that it is enough.
+    pub fn following_until(self, is_enough: Arc<AtomicBool>) -> Self {
+        Self { follows_until: Some(is_enough), ..self }
     }
 
     /// Remembers every event that is looked at.
@@ -115,8 +121,13 @@ impl Watch {
     /// Reads every source to its end. `Err` only where the sink fails.
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
-        let Self { opener, detector, options, reloads, archive } = self;
-        let reloads = reloads.as_ref().map_or_else(never, |reloads| reloads.sets.clone());
+        let Self { opener, detector, options, reloads, archive, follows_until } = self;
+        let reading = Reading {
+            opener: opener.clone(),
+            sources: sources.to_vec(),
+            rules: reloads.as_ref().map_or_else(never, |reloads| reloads.sets.clone()),
+            follows_until: follows_until.clone(),
+        };
         let rules = Arc::clone(detector.rules());
         let matchers: Vec<_> = (0..options.threads.max(1)).map(|_| detector.matcher()).collect();
         let events = AtomicU64::new(0);
@@ -128,7 +139,7 @@ impl Watch {
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
                 let mut worker = Worker::new(&work, matcher);
-                read_all(opener, sources, &reloads, &mut |piece, pace| {
+                reading.run(&mut |piece, pace| {
                     let spare = worker.look(piece, &mut take)?;
                     let bytes_min = if pace == Pace::Live { 0 } else { PACK_BYTES };
                     worker.hand_on_pack(bytes_min, pace, &mut take)?;
@@ -137,7 +148,7 @@ impl Watch {
                 worker.hand_on_pack(0, Pace::Stored, &mut take)?;
                 worker.into_report()
             }
-            Err(matchers) => crew::run(opener, sources, &reloads, rules, matchers, &work, &mut take)?,
+            Err(matchers) => crew::run(reading, rules, matchers, &work, &mut take)?,
         };
         teller.archive_found()?;
         let mut report = teller.report;
@@ -204,15 +215,19 @@ impl Teller<'_> {
     /// Writes what was found to the archive.
     fn archive_found(&mut self) -> io::Result<()> {
         let Self { archive: Some(archive), sink, found, report, .. } = self else { return Ok(()) };
-        if !found.is_empty() {
-            let rows = rows_of(found);
+        for some in found.chunks(FOUND_MAX) {
+            let rows = rows_of(some);
             report.archived_detections += while_full(*sink, || archive.append_rows(&rows))?.new;
-            found.clear();
         }
+        found.clear();
         Ok(())
     }
 
     fn tell(&mut self, event: &Event, matches: Matches) -> io::Result<()> {
+        // However much an event comes to: what it is found in need not be in the archive before.
+        if self.found.len() >= FOUND_MAX {
+            self.archive_found()?;
+        }
         let Self { detector, sink, archive, found, .. } = self;
         let mut result = Ok(());
         detector.tell(event, matches, |detection| {
@@ -227,6 +242,8 @@ impl Teller<'_> {
     }
 }
 
+/// Detections that wait for the archive, and that it gets at once. Each has some kilobytes of values at most.
+const FOUND_MAX: usize = 1024;
 /// Packs for the archive have at least so many bytes, unless what is in them came live.
 const PACK_BYTES: usize = 1 << 18;
 /// Time between two tries while the archive is full.

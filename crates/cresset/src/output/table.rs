@@ -51,21 +51,13 @@ impl<'o> TableOutput<'o> {
         let style = self.style;
         let kind = group.kind.filter(|kind| *kind != "rule");
         let techniques = group.techniques.iter().map(String::as_str);
-        let about: Vec<&str> = kind.into_iter().chain(techniques).chain(group.tactics.iter().copied()).collect();
-        let count = if group.count == 1 { String::new() } else { format!("  {} times", group.count) };
-        writeln!(
-            self.out,
-            "{} {}{}  {}",
-            style.level(group.level),
-            style.bold(escape::terminal(name)),
-            count,
-            style.dim(about.join(" · "))
-        )?;
+        let about = kind.into_iter().chain(techniques).chain(group.tactics.iter().copied());
+        write_heading(self.out, style, group.level, name, group.count, about)?;
         if self.group_by == GroupBy::Host {
             self.write_others(group)?;
         }
         for example in &group.examples {
-            self.write_example(example)?;
+            write_example(self.out, style, example)?;
         }
         let hidden = group.count.saturating_sub(group.examples.len() as u64);
         if hidden > 0 && !group.examples.is_empty() {
@@ -81,31 +73,6 @@ impl<'o> TableOutput<'o> {
             writeln!(self.out, "    {} {count:>6} × {}", self.style.level(*level), escape::terminal(title))?;
         }
         Ok(())
-    }
-
-    fn write_example(&mut self, detection: &Detection) -> io::Result<()> {
-        let style = self.style;
-        let time = match detection.time {
-            EventTime::Known(time) => time.to_string(),
-            EventTime::Unknown(_) => "time unknown".into(),
-        };
-        let who = [("host", &detection.host), ("user", &detection.user), ("process", &detection.process)];
-        let who: String = who
-            .into_iter()
-            .filter_map(|(word, value)| Some(format!("  {word} {}", shown(value.as_deref()?))))
-            .collect();
-        writeln!(self.out, "    {time}{who}")?;
-        for matched in detection.matched.iter().take(SHOWN_FIELDS_MAX) {
-            let value = matched.value.as_deref().map_or_else(|| "(none)".into(), shown);
-            writeln!(
-                self.out,
-                "      {} {}",
-                style.dim(format_args!("{}:", shown(&matched.field))),
-                style.matched(value)
-            )?;
-        }
-        let place = format!("{} record {}", shown(&detection.source.name), detection.record);
-        writeln!(self.out, "      {}", style.dim(place))
     }
 }
 
@@ -178,6 +145,38 @@ impl Group {
             self.examples.push(detection.clone());
         }
     }
+}
+
+/// Writes what was found, and how often.
+pub(super) fn write_heading<'a>(
+    out: &mut dyn Write,
+    style: Style,
+    level: Level,
+    name: &str,
+    count: u64,
+    about: impl Iterator<Item = &'a str>,
+) -> io::Result<()> {
+    let count = if count == 1 { String::new() } else { format!("  {count} times") };
+    let about = style.dim(about.collect::<Vec<_>>().join(" · "));
+    writeln!(out, "{} {}{count}  {about}", style.level(level), style.bold(escape::terminal(name)))
+}
+
+/// Writes one detection: when, where, who, and what fitted.
+pub(super) fn write_example(out: &mut dyn Write, style: Style, detection: &Detection) -> io::Result<()> {
+    let time = match detection.time {
+        EventTime::Known(time) => time.to_string(),
+        EventTime::Unknown(_) => "time unknown".into(),
+    };
+    let who = [("host", &detection.host), ("user", &detection.user), ("process", &detection.process)];
+    let who: String =
+        who.into_iter().filter_map(|(word, value)| Some(format!("  {word} {}", shown(value.as_deref()?)))).collect();
+    writeln!(out, "    {time}{who}")?;
+    for matched in detection.matched.iter().take(SHOWN_FIELDS_MAX) {
+        let value = matched.value.as_deref().map_or_else(|| "(none)".into(), shown);
+        writeln!(out, "      {} {}", style.dim(format_args!("{}:", shown(&matched.field))), style.matched(value))?;
+    }
+    let place = format!("{} record {}", shown(&detection.source.name), detection.record);
+    writeln!(out, "      {}", style.dim(place))
 }
 
 /// A value for one line: escaped, and cut where it is long.

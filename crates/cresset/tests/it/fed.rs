@@ -79,7 +79,13 @@ impl Fed {
     /// Sends it SIGHUP.
     #[cfg(unix)]
     pub(crate) fn hang_up(&self) {
-        let kill = format!("kill -HUP {}", self.child.id());
+        self.signal("HUP");
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 

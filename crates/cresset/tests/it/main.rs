@@ -6,6 +6,8 @@ mod budget;
 mod corpus;
 mod coverage;
 mod fed;
+#[cfg(unix)]
+mod follow;
 mod indicators;
 mod licences;
 mod output;

@@ -1,0 +1,331 @@
+//! A file that grows and is rotated: its whole lines as they come, from the beginning on.
+//!
+//! A line counts once its end is there. A file that was renamed is read on for [`RENAMED_FOR`], then its last line counts without an end
+//! too; meanwhile the one that has the name now is read from its beginning. One that has become shorter (`copytruncate`) is read from
+//! its beginning again.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::lines::LINE_BYTES_MAX;
+use crate::opener::{OpenError, Opener};
+use crate::reader::Reader;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1 << 16;
+
+/// How long a file that was renamed is read on: who writes to it learns of that a moment later.
+const RENAMED_FOR: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
+
+/// A name whose file is followed, whichever it is.
+pub struct Followed {
+    opener: Opener,
+    path: PathBuf,
+    /// Those that had the name and are not read to their end yet; last the one that has it.
+    files: Vec<Growing>,
+    was_open: bool,
+    /// The file of this name that cannot be followed: it is not tried again.
+    refused: Option<FileIdentity>,
+}
+
+/// A file that is read as it grows.
+struct Growing {
+    reader: Box<dyn Reader>,
+    file: FileIdentity,
+    /// Since when it has another name.
+    renamed: Option<Instant>,
+    /// Whether nothing is added any more: what there is is all.
+    is_over: Arc<AtomicBool>,
+}
+
+/// What tells a file from another of its name.
+pub(crate) type FileIdentity = (u64, u64);
+
+impl Followed {
+    /// Follows the file that has a name, now or later.
+    pub fn new(opener: &Opener, path: &Path) -> Self {
+        Self { opener: opener.clone(), path: path.to_owned(), files: Vec::new(), was_open: false, refused: None }
+    }
+
+    /// Returns the name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether any file of this name was read.
+    pub fn was_open(&self) -> bool {
+        self.was_open
+    }
+
+    /// Returns readers, each of which gives what has come since it was asked last, and then nothing more for now: of files that had
+    /// the name, and of the one that has it once there is a whole line in it. An error is told once.
+    pub fn poll(&mut self) -> Result<impl Iterator<Item = &mut (dyn Reader + 'static)>, OpenError> {
+        // Those were read to their end the last time.
+        self.files.retain(|file| !file.is_over.load(Ordering::Relaxed));
+        let now = fs::metadata(&self.path).ok();
+        for file in &mut self.files {
+            file.look(now.as_ref());
+        }
+        let is_open =
+            self.files.last().is_some_and(|last| last.renamed.is_none() && !last.is_over.load(Ordering::Relaxed));
+        if let Some(now) = now.filter(|_| !is_open)
+            && self.refused != Some(identity_of(&now))
+        {
+            let opened = self.open();
+            self.files.extend(opened.inspect_err(|_| self.refused = Some(identity_of(&now)))?);
+        }
+        self.was_open |= !self.files.is_empty();
+        Ok(self.files.iter_mut().map(|file| &mut *file.reader))
+    }
+
+    fn open(&self) -> Result<Option<Growing>, OpenError> {
+        let io_error = |cause| OpenError::Io { name: self.path.display().to_string(), cause };
+        let file = match File::open(&self.path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(io_error)?,
+        };
+        let metadata = file.metadata().map_err(io_error)?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let taken = Arc::new(AtomicU64::new(0));
+        let lines =
+            WholeLines { file, bytes: Vec::new(), given: 0, taken: Arc::clone(&taken), is_over: Arc::clone(&is_over) };
+        let reader = self.opener.open_growing(&self.path, &metadata, lines, taken)?;
+        Ok(reader.map(|reader| Growing { reader, file: identity_of(&metadata), renamed: None, is_over }))
+    }
+}
+
+impl Growing {
+    /// Notes what has become of the file, by what has its name now.
+    fn look(&mut self, now: Option<&Metadata>) {
+        // A name that leads nowhere is about to lead to the next file.
+        let Some(now) = now else { return };
+        let is_renamed = identity_of(now) != self.file;
+        let is_cut = !is_renamed && now.len() < self.reader.bytes_taken();
+        let renamed = is_renamed.then(|| *self.renamed.get_or_insert_with(Instant::now));
+        let is_left = renamed.is_some_and(|since| since.elapsed() >= RENAMED_FOR);
+        self.is_over.store(is_cut || is_left, Ordering::Relaxed);
+    }
+}
+
+/// Returns what tells a file from another of its name: device and inode.
+#[cfg(unix)]
+pub(crate) fn identity_of(metadata: &Metadata) -> FileIdentity {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn identity_of(metadata: &Metadata) -> FileIdentity {
+    let created = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    (0, created.map_or(0, |since| since.as_nanos() as u64))
+}
+
+/// What of a file is whole lines; all of it where nothing is added any more.
+pub(crate) struct WholeLines {
+    file: File,
+    bytes: Vec<u8>,
+    given: usize,
+    /// Bytes that were taken of the file.
+    taken: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl WholeLines {
+    /// Reads on; `false` where there is nothing more for now.
+    fn read_on(&mut self) -> io::Result<bool> {
+        self.bytes.drain(..self.given);
+        self.given = 0;
+        let before = self.bytes.len();
+        self.bytes.resize(before + READ_BYTES, 0);
+        let read = self.file.read(&mut self.bytes[before..]);
+        self.bytes.truncate(before + read.as_ref().copied().unwrap_or(0));
+        Ok(read? > 0)
+    }
+}
+
+impl BufRead for WholeLines {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        loop {
+            let left = &self.bytes[self.given..];
+            let whole = memchr::memrchr(b'\n', left).map_or(0, |end| end + 1);
+            // A line that is too long is told by the reader.
+            let length = if left.len() > LINE_BYTES_MAX { left.len() } else { whole };
+            if length > 0 {
+                return Ok(&self.bytes[self.given..self.given + length]);
+            }
+            // Asked before the file is: else what is added between the two would be taken for a last line.
+            let is_over = self.is_over.load(Ordering::Relaxed);
+            if !self.read_on()? {
+                return Ok(if is_over { &self.bytes } else { &[] });
+            }
+        }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.given += bytes;
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl Read for WholeLines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::thread;
+
+    use super::*;
+    use crate::reader::Record;
+
+    /// A log in a folder, and what follows it.
+    struct Log {
+        folder: tempfile::TempDir,
+        followed: Followed,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let followed = Followed::new(&Opener::new(Arc::default()), &folder.path().join("a.log"));
+            Self { folder, followed }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn add(&self, text: &str) {
+            let file = fs::OpenOptions::new().create(true).append(true).open(self.path("a.log"));
+            file.and_then(|mut file| file.write_all(text.as_bytes())).expect("room");
+        }
+
+        /// Returns the number and the value of each record that has come.
+        fn poll(&mut self) -> Vec<String> {
+            let mut records = Vec::new();
+            for reader in self.followed.poll().expect("a log of lines") {
+                while let Some(record) = reader.next_record() {
+                    records.push(match record {
+                        Record::Event(event) => {
+                            format!("{} {}", event.origin().record, event.text("n").expect("a field"))
+                        }
+                        Record::Skipped(skipped) => skipped.reason,
+                    });
+                }
+            }
+            records
+        }
+    }
+
+    fn lines(numbers: std::ops::Range<u32>) -> String {
+        numbers.map(|number| format!("{{\"n\":{number}}}\n")).collect()
+    }
+
+    #[test]
+    fn whole_lines_are_read_as_they_come() {
+        let mut log = Log::new();
+        assert_eq!(log.poll(), [""; 0]);
+        log.add("");
+        assert_eq!(log.poll(), [""; 0]);
+        log.add(&lines(0..2));
+        log.add("{\"n\":");
+        assert_eq!(log.poll(), ["1 0", "2 1"]);
+        assert_eq!(log.poll(), [""; 0]);
+        log.add("2");
+        assert_eq!(log.poll(), [""; 0]);
+        log.add("}\n{\"n\":3}\n");
+        assert_eq!(log.poll(), ["3 2", "4 3"]);
+        assert!(log.followed.was_open());
+    }
+
+    #[test]
+    fn a_log_that_is_renamed_is_read_to_its_end_and_the_next_from_its_beginning() {
+        let mut log = Log::new();
+        log.add(&lines(0..2));
+        assert_eq!(log.poll(), ["1 0", "2 1"]);
+        let old = fs::OpenOptions::new().append(true).open(log.path("a.log")).expect("a file");
+        fs::rename(log.path("a.log"), log.path("a.log.1")).expect("a file");
+        // Whoever writes to it knows nothing of that yet, and there is no next one.
+        (&old).write_all(b"{\"n\":2}\n").expect("room");
+        assert_eq!(log.poll(), ["3 2"]);
+        log.add(&lines(10..11));
+        (&old).write_all(b"{\"n\":3}\n{\"n\":4}").expect("room");
+        assert_eq!(log.poll(), ["4 3", "1 10"]);
+        log.add(&lines(11..12));
+        thread::sleep(RENAMED_FOR);
+        assert_eq!(log.poll(), ["5 4", "2 11"]);
+        (&old).write_all(b"\n{\"n\":5}\n").expect("room");
+        log.add(&lines(12..13));
+        assert_eq!(log.poll(), ["3 12"]);
+        assert_eq!(log.followed.files.len(), 1);
+    }
+
+    #[test]
+    fn a_log_that_is_cut_to_nothing_is_read_anew() {
+        let mut log = Log::new();
+        log.add(&lines(0..3));
+        assert_eq!(log.poll().len(), 3);
+        fs::File::create(log.path("a.log")).expect("a file");
+        log.add(&lines(7..8));
+        // The look at the old length, and the next.
+        let mut records = log.poll();
+        records.extend(log.poll());
+        assert_eq!(records, ["1 7"]);
+    }
+
+    #[test]
+    fn a_record_has_one_identity_however_long_the_log_was_when_it_was_read() {
+        let mut log = Log::new();
+        log.add(&lines(0..1));
+        let mut ids = Vec::new();
+        for (more, polled_anew) in [(0..0, false), (1..100, true)] {
+            log.add(&lines(more));
+            if polled_anew {
+                log.followed = Followed::new(&Opener::new(Arc::default()), &log.path("a.log"));
+            }
+            let mut readers = log.followed.poll().expect("a log");
+            let reader = readers.next().expect("it is open");
+            let Some(Record::Event(event)) = reader.next_record() else { panic!("an event") };
+            ids.push(event.id());
+        }
+        let Ok(mut reader) = Opener::new(Arc::default()).open_file(&log.path("a.log")) else { panic!("a log") };
+        let Some(Record::Event(event)) = reader.next_record() else { panic!("an event") };
+        ids.push(event.id());
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    }
+
+    #[test]
+    fn what_is_no_log_of_lines_is_refused_once_until_it_is_another() {
+        let mut log = Log::new();
+        log.add("{\n\"n\": 1\n}\n");
+        assert!(matches!(log.followed.poll().map(Iterator::count), Err(OpenError::NotLines { .. })));
+        assert_eq!(log.poll(), [""; 0]);
+        fs::rename(log.path("a.log"), log.path("a.log.1")).expect("a file");
+        log.add(&"no format at all\n".repeat(20));
+        assert!(matches!(log.followed.poll().map(Iterator::count), Err(OpenError::UnknownFormat { .. })));
+        fs::rename(log.path("a.log"), log.path("a.log.2")).expect("a file");
+        log.add(&lines(0..1));
+        assert_eq!(log.poll(), ["1 0"]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_told_and_the_next_ones_are_read() {
+        let mut log = Log::new();
+        log.add(&lines(0..1));
+        log.add(&"x".repeat(LINE_BYTES_MAX + READ_BYTES));
+        log.add(&format!("\n{}", lines(1..2)));
+        let records = log.poll();
+        assert_eq!(records.first().map(String::as_str), Some("1 0"));
+        assert!(records[1].contains("the longest that is read"), "{records:?}");
+        assert!(records.last().is_some_and(|last| last.ends_with(" 1")), "{records:?}");
+    }
+}
