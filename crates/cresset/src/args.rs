@@ -114,7 +114,8 @@ pub(crate) struct WatchArgs {
     /// Leave out events from this time on
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) until: Option<Timestamp>,
-    /// Keep in this file what correlations remember, so that a window stays open from one run to the next
+    /// Keep in this file what correlations remember, so that a window stays open from one run to the next; with --follow also how
+    /// far the files were read, every five seconds
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Remember every event in the archive in this folder, which is made where there is none; what it has already is

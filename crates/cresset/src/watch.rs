@@ -14,9 +14,9 @@ use std::sync::Arc;
 use cresset_archive::ArchiveError;
 use cresset_detect::{Detection, Detector, Dropped, IndicatorSet, Warnings};
 use cresset_event::FieldNames;
-use cresset_ingest::Skipped;
+use cresset_ingest::{Position, Skipped};
 use cresset_pipeline::{
-    Progress, Reloaded, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_feeds, find_sources,
+    Following, Progress, Reloaded, Sink, SourcePath, Unreadable, Watch, WatchOptions, find_feeds, find_sources,
 };
 
 use crate::Outcome;
@@ -61,11 +61,11 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
     let style = Style::new(args.color.wanted_on(&io::stdout()));
     let options = WatchOptions { since_inclusive: args.since, until_exclusive: args.until, threads: threads(&args) };
     let mut detector = Detector::new(set, Arc::new(indicators));
+    let mut positions = Vec::new();
     if let Some(path) = &args.state {
         leave_state(path, &mut sources);
-        if !state::load(path, &mut detector, &mut err)? {
-            return Ok(Outcome::Failed);
-        }
+        let Some(kept) = state::load(path, &mut detector, &mut err)? else { return Ok(Outcome::Failed) };
+        positions = kept;
     }
     let mut watch = Watch::new(Arc::clone(&names), detector, options);
     if let Some(folder) = &args.archive {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
 
     if args.follow {
         match stop::asked_for() {
-            Ok(is_enough) => watch = watch.following_until(is_enough),
+            Ok(is_enough) => watch = watch.following(Following { is_enough, positions }),
             Err(error) => {
                 writeln!(err, "cresset: cannot listen for signals: {error}")?;
                 return Ok(Outcome::Failed);
@@ -88,6 +88,8 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         summary: Summary::default(),
         bar: Bar::new(total_bytes(&sources).filter(|_| !args.follow)),
         level_min: args.min_level,
+        state: args.state.as_deref(),
+        positions: Vec::new(),
     };
     if let Some(reloader) = reloader {
         let bar = sink.bar.clone();
@@ -103,7 +105,7 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         sink.unreadable(failed)?;
     }
     let ran = watch.run(&sources, &mut sink);
-    let Reporting { output, summary, bar, .. } = sink;
+    let Reporting { output, summary, bar, positions, .. } = sink;
     bar.finish();
     let is_archived = watch.take_archive().map_or(Ok(true), |writer| archive::close(writer, &mut err))?;
     let is_found = args.fail_level.is_some_and(|least| summary.worst().is_some_and(|worst| worst >= least));
@@ -122,7 +124,8 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
         finished => finished?,
     }
     // Last of all: a run whose findings could not be told can be repeated from the same state.
-    let is_kept = args.state.as_ref().map_or(Ok(true), |path| state::save(path, watch.detector(), &mut err))?;
+    let is_kept =
+        args.state.as_ref().map_or(Ok(true), |path| state::save(path, watch.detector(), &positions, &mut err))?;
     Ok(match () {
         () if !is_kept || !is_archived => Outcome::Failed,
         () if args.strict && report.has_unread() => Outcome::Failed,
@@ -224,6 +227,9 @@ struct Reporting<'o> {
     summary: Summary,
     bar: Bar,
     level_min: Option<cresset_detect::Level>,
+    state: Option<&'o Path>,
+    /// How far files that are followed were read.
+    positions: Vec<Position>,
 }
 
 impl Reporting<'_> {
@@ -266,6 +272,12 @@ impl Sink for Reporting<'_> {
         // As with what is reloaded.
         let error = error.with_causes();
         let _ = self.tell(&format!("archive: {error}; the watch waits until there is room"));
+    }
+
+    fn mark(&mut self, detector: &Detector, positions: Vec<Position>) -> io::Result<()> {
+        self.positions = positions;
+        // What cannot be kept now is tried again; at the end it counts.
+        self.state.map_or(Ok(()), |path| state::save(path, detector, &self.positions, &mut io::stderr()).map(drop))
     }
 
     fn forgotten(&mut self, dropped: &Dropped) {

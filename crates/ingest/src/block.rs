@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cresset_event::{Event, EventTime, LogSource, Origin, Source, Timestamp};
 
-use crate::reader::{Decoder, Decoders, Reader, Record, Skipped};
+use crate::reader::{Decoder, Decoders, LinePlace, Reader, Record, Skipped};
 
 /// Bytes of a source that were read and not decoded yet.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ pub(crate) trait Blocks: Send {
 
     /// Returns how many bytes of the source were taken so far.
     fn bytes_taken(&self) -> u64;
+
+    /// Returns the place behind what was given, where that is lines.
+    fn place(&self) -> Option<LinePlace> {
+        None
+    }
 }
 
 /// Reads a source whose records can be decoded apart from the reading.
@@ -130,6 +135,10 @@ impl<B: Blocks> BlockReader<B> {
 }
 
 impl<B: Blocks> Reader for BlockReader<B> {
+    fn place(&self) -> Option<LinePlace> {
+        self.blocks.place()
+    }
+
     fn next_record(&mut self) -> Option<Record> {
         let decoder = self.decoder.get_or_insert_with(|| self.decoders.decoder());
         loop {

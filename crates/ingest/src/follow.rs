@@ -5,15 +5,17 @@
 //! its beginning again.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use cresset_event::SourceIdentity;
+
 use crate::lines::LINE_BYTES_MAX;
 use crate::opener::{OpenError, Opener};
-use crate::reader::Reader;
+use crate::reader::{LinePlace, Reader};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1 << 16;
@@ -32,9 +34,21 @@ pub struct Followed {
     refused: Option<FileIdentity>,
 }
 
+/// How far a file was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The name that it had.
+    pub path: PathBuf,
+    /// Which file that was.
+    pub file: SourceIdentity,
+    /// The place in it.
+    pub place: LinePlace,
+}
+
 /// A file that is read as it grows.
 struct Growing {
     reader: Box<dyn Reader>,
+    identity: SourceIdentity,
     file: FileIdentity,
     /// Since when it has another name.
     renamed: Option<Instant>,
@@ -75,26 +89,51 @@ impl Followed {
         if let Some(now) = now.filter(|_| !is_open)
             && self.refused != Some(identity_of(&now))
         {
-            let opened = self.open();
+            let opened = self.open(&self.path, None);
             self.files.extend(opened.inspect_err(|_| self.refused = Some(identity_of(&now)))?);
         }
         self.was_open |= !self.files.is_empty();
         Ok(self.files.iter_mut().map(|file| &mut *file.reader))
     }
 
-    fn open(&self) -> Result<Option<Growing>, OpenError> {
-        let io_error = |cause| OpenError::Io { name: self.path.display().to_string(), cause };
-        let file = match File::open(&self.path) {
+    /// Goes on where a file of this name was read to, under whatever name it lies in its folder now; `false` where it is not there any
+    /// more, or was cut since.
+    pub fn go_on_from(&mut self, position: &Position) -> bool {
+        if let Ok(Some(file)) = self.open(&self.path, Some(position)) {
+            self.files.push(file);
+            return true;
+        }
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let others = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let renamed =
+            others.filter(|path| path.is_file()).find_map(|path| self.open(&path, Some(position)).ok().flatten());
+        let file = renamed.map(|file| Growing { renamed: Some(Instant::now()), ..file });
+        let is_there = file.is_some();
+        self.files.extend(file);
+        is_there
+    }
+
+    /// Returns how far each file that has or had the name was read.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        let read = self.files.iter().filter(|file| !file.is_over.load(Ordering::Relaxed));
+        read.filter_map(|file| {
+            Some(Position { path: self.path.clone(), file: file.identity, place: file.reader.place()? })
+        })
+    }
+
+    fn open(&self, path: &Path, from: Option<&Position>) -> Result<Option<Growing>, OpenError> {
+        let io_error = |cause| OpenError::Io { name: path.display().to_string(), cause };
+        let file = match File::open(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(io_error)?,
         };
         let metadata = file.metadata().map_err(io_error)?;
         let is_over = Arc::new(AtomicBool::new(false));
-        let taken = Arc::new(AtomicU64::new(0));
         let lines =
-            WholeLines { file, bytes: Vec::new(), given: 0, taken: Arc::clone(&taken), is_over: Arc::clone(&is_over) };
-        let reader = self.opener.open_growing(&self.path, &metadata, lines, taken)?;
-        Ok(reader.map(|reader| Growing { reader, file: identity_of(&metadata), renamed: None, is_over }))
+            WholeLines { file, bytes: Vec::new(), given: 0, taken: Arc::default(), is_over: Arc::clone(&is_over) };
+        let opened = self.opener.open_growing(path, &metadata, lines, from)?;
+        let file = identity_of(&metadata);
+        Ok(opened.map(|(reader, identity)| Growing { reader, identity, file, renamed: None, is_over }))
     }
 }
 
@@ -135,6 +174,20 @@ pub(crate) struct WholeLines {
 }
 
 impl WholeLines {
+    /// Returns what counts the bytes that were taken.
+    pub(crate) fn taken(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.taken)
+    }
+
+    /// Goes to a place between two lines.
+    pub(crate) fn go_to(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(bytes))?;
+        self.bytes.clear();
+        self.given = 0;
+        self.taken.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Reads on; `false` where there is nothing more for now.
     fn read_on(&mut self) -> io::Result<bool> {
         self.bytes.drain(..self.given);

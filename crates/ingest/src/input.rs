@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cresset_event::{Source, Timestamp};
 
+use crate::reader::LinePlace;
+
 /// Bytes to read, unpacked already.
 pub(crate) struct Input {
     pub(crate) source: Arc<Source>,
@@ -14,6 +16,8 @@ pub(crate) struct Input {
     pub(crate) taken: Arc<AtomicU64>,
     /// When the source was last written, where it is a file: the year of times that have none.
     pub(crate) modified: Option<Timestamp>,
+    /// Where in the source they begin.
+    pub(crate) begins_at: LinePlace,
     /// Whether there may be more behind the end.
     pub(crate) grows: bool,
 }

@@ -38,9 +38,9 @@ mod zeek;
 mod zeek_tsv;
 
 pub use block::Block;
-pub use follow::Followed;
+pub use follow::{Followed, Position};
 pub use format::FormatInfo;
 #[cfg(any(test, fuzzing))]
 pub use json::check_json_readers_agree;
 pub use opener::{OpenError, Opener};
-pub use reader::{Decoder, Decoders, Reader, Record, Skipped};
+pub use reader::{Decoder, Decoders, LinePlace, Reader, Record, Skipped};

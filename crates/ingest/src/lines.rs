@@ -11,7 +11,7 @@ use cresset_event::{Event, EventBuilder, EventTime, FieldNames, LogSource, Origi
 
 use crate::block::{Block, Blocks, Place, Whence, inner};
 use crate::input::Input;
-use crate::reader::{Reader, Record, Skipped};
+use crate::reader::{LinePlace, Reader, Record, Skipped};
 
 /// Longest line that is read. A PowerShell script block as JSON has at most about 200 KiB.
 pub(crate) const LINE_BYTES_MAX: usize = 4 << 20;
@@ -85,6 +85,10 @@ impl<F: LineFormat> LineReader<F> {
 }
 
 impl<F: LineFormat> Reader for LineReader<F> {
+    fn place(&self) -> Option<LinePlace> {
+        Some(self.lines.place())
+    }
+
     fn next_record(&mut self) -> Option<Record> {
         loop {
             match self.lines.next_line()? {
@@ -137,7 +141,13 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
         let whence = Whence::new(Arc::clone(&input.source));
-        Self { input, whence, bytes: Vec::new(), number: 0, offset: 0, buffered: 0, ended: false }
+        let LinePlace { lines, bytes } = input.begins_at;
+        Self { input, whence, bytes: Vec::new(), number: lines, offset: bytes, buffered: 0, ended: false }
+    }
+
+    /// Returns the place behind what was given.
+    pub(crate) fn place(&self) -> LinePlace {
+        LinePlace { lines: self.number, bytes: self.offset }
     }
 
     /// Returns where its records are from.
@@ -259,6 +269,10 @@ impl Lines {
 }
 
 impl Blocks for Lines {
+    fn place(&self) -> Option<LinePlace> {
+        Some(self.place())
+    }
+
     /// Gives the next line, with all whole lines behind it that are there without waiting.
     fn next_block(&mut self) -> Option<Result<Block, Skipped>> {
         let at = match self.fill()? {

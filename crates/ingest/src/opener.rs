@@ -11,13 +11,13 @@ use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
 use crate::block::BlockReader;
 use crate::compressed::{HEAD_BYTES, unpack};
-use crate::follow::{WholeLines, identity_of};
+use crate::follow::{Position, WholeLines, identity_of};
 use crate::format::{self, FormatInfo};
 use crate::input::Input;
 use crate::json_lines::{Framing, JsonStreamReader};
 use crate::lines::{LineReader, Lines};
 use crate::live::Live;
-use crate::reader::{Decoders, Reader};
+use crate::reader::{Decoders, LinePlace, Reader};
 use crate::taxonomy::Taxonomy;
 use crate::{access_log, evtx, json_lines, syslog, utf16, zeek_tsv};
 
@@ -25,6 +25,9 @@ use crate::{access_log, evtx, json_lines, syslog, utf16, zeek_tsv};
 const IDENTITY_BYTES: usize = 256;
 /// Lines by which a format has to be told of a file that grows; of fewer it may be told later.
 const GROWING_LINES: usize = 10;
+
+/// A reader of a file that grows, and which file that is.
+pub(crate) type Growable = (Box<dyn Reader>, SourceIdentity);
 
 /// Why a source could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -157,33 +160,50 @@ impl Opener {
             return Err(OpenError::UnknownFormat { name, quote: quote(&head) });
         };
         let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
-        let input = Input { source: Arc::new(source), bytes, taken, modified, grows: false };
+        let input =
+            Input { source: Arc::new(source), bytes, taken, modified, begins_at: LinePlace::default(), grows: false };
         self.reader(told, input).map_err(|cause| OpenError::Io { name, cause })
     }
 
-    /// Opens a file that grows; `None` where its format cannot be told yet.
+    /// Opens a file that grows, from its beginning or from a place between two lines; `None` where its format cannot be told
+    /// yet, or where it is another file than was meant.
     pub(crate) fn open_growing(
         &self,
         path: &Path,
         metadata: &Metadata,
         mut lines: WholeLines,
-        taken: Arc<AtomicU64>,
-    ) -> Result<Option<Box<dyn Reader>>, OpenError> {
+        from: Option<&Position>,
+    ) -> Result<Option<Growable>, OpenError> {
         let name = path.display().to_string();
         let io_error = |cause| OpenError::Io { name: name.clone(), cause };
         let mut head = Vec::new();
         (&mut lines).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(io_error)?;
+        let identity = file_identity(metadata, &head);
+        if from.is_some_and(|from| from.file != identity || from.place.bytes > metadata.len()) {
+            return Ok(None);
+        }
         let told = match tell(&head) {
             Some(Told::Evtx | Told::Json(Framing::Stream)) => return Err(OpenError::NotLines { name }),
             None if memchr::memchr_iter(b'\n', &head).count() < GROWING_LINES => return Ok(None),
             None => return Err(OpenError::UnknownFormat { name, quote: quote(&head) }),
             Some(told) => told,
         };
-        let source = Arc::new(Source { name: name.clone(), identity: file_identity(metadata, &head) });
+        let source = Arc::new(Source { name: name.clone(), identity });
+        let mut begins_at = LinePlace::default();
+        if let Some(Position { place, .. }) = from {
+            // What is before it was read. A header says what all lines are.
+            let header = if matches!(told, Told::ZeekTsv) { zeek_tsv::header_len(&head) } else { 0 };
+            head.truncate(header.min(usize::try_from(place.bytes).unwrap_or(usize::MAX)));
+            let lines_before = memchr::memchr_iter(b'\n', &head).count() as u64;
+            begins_at = LinePlace { lines: place.lines - lines_before, bytes: place.bytes - head.len() as u64 };
+            lines.go_to(place.bytes).map_err(io_error)?;
+        }
+        let taken = lines.taken();
         let bytes = Box::new(Cursor::new(head).chain(lines));
         // Lines without a year are of that in which they come.
-        let input = Input { source, bytes, taken, modified: None, grows: true };
-        self.reader(told, input).map(Some).map_err(io_error)
+        let input = Input { source, bytes, taken, modified: None, begins_at, grows: true };
+        let reader = self.reader(told, input).map_err(io_error)?;
+        Ok(Some((reader, identity)))
     }
 
     fn reader(&self, told: Told, input: Input) -> io::Result<Box<dyn Reader>> {

@@ -26,6 +26,11 @@ pub trait Reader: Send {
         None
     }
 
+    /// Returns how far it is, where its records are lines: everything before that was given.
+    fn place(&self) -> Option<LinePlace> {
+        None
+    }
+
     /// Takes an event back that nobody needs any more, so that its memory is used again.
     fn recycle(&mut self, event: Event);
 
@@ -34,6 +39,15 @@ pub trait Reader: Send {
 
     /// Returns how many bytes of the source, as it lies on disk, were taken so far: for progress.
     fn bytes_taken(&self) -> u64;
+}
+
+/// A place between two lines of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinePlace {
+    /// Lines before it.
+    pub lines: u64,
+    /// Bytes before it.
+    pub bytes: u64,
 }
 
 /// Decodes blocks that readers have read, on any thread.

@@ -29,6 +29,12 @@ pub(crate) fn is(head: &[u8]) -> bool {
     head.starts_with(b"#separator ") || header.any(|line| line.starts_with(b"#fields\t"))
 }
 
+/// Returns how many bytes the lines have that a log begins with and that say what all others are.
+pub(crate) fn header_len(head: &[u8]) -> usize {
+    let lines = head.split_inclusive(|byte| *byte == b'\n');
+    lines.take_while(|line| line.starts_with(b"#") || line.trim_ascii().is_empty()).map(<[u8]>::len).sum()
+}
+
 /// Reads the lines of one log.
 pub(crate) struct ZeekTsv {
     taxonomy: Arc<Taxonomy>,

@@ -19,6 +19,7 @@ pub use detections::{DETECTIONS, detection_columns};
 pub use hunt::{Hunt, HuntDone, HuntProgress, HuntReport, Hunting, ResumeError};
 pub use joined::hunt_joined;
 pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};
+pub use read::Following;
 pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};
 pub use sources::{SourcePath, find_sources};

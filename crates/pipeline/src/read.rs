@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cresset_archive::Pack;
 use cresset_detect::{Matches, RuleSet};
 use cresset_event::Event;
-use cresset_ingest::{Block, Decoders, Followed, OpenError, Opener, Reader, Record, Skipped};
+use cresset_ingest::{Block, Decoders, Followed, OpenError, Opener, Position, Reader, Record, Skipped};
 use crossbeam_channel::Receiver;
 
 use crate::report::Unreadable;
@@ -18,8 +18,11 @@ use crate::sources::SourcePath;
 
 /// Time between two looks at files that are followed, where there was nothing new in any.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// Records or blocks that are read of one file before the next is looked at.
-const FOLLOWED_MAX: u64 = 1024;
+/// How often it is told how far files were read, where there was anything.
+const MARK_EVERY: Duration = Duration::from_secs(5);
+/// Records, or blocks, that are read of one file before the next is looked at.
+const FOLLOWED_RECORDS_MAX: u64 = 1024;
+const FOLLOWED_BLOCKS_MAX: u64 = 16;
 /// Records between two looks at the progress: often enough for the eye, too seldom to cost.
 const RECORDS_A_STEP: u64 = 512;
 
@@ -45,6 +48,10 @@ pub(crate) enum Step {
     Progress(Arc<str>, u64),
     /// Events for the archive.
     Pack(Pack, Pace),
+    /// There is nothing more for now.
+    AllForNow,
+    /// How far each file that is followed was read.
+    Mark(Vec<Position>),
     /// A source was read to its end.
     SourceEnd,
     /// The rules for all that follows.
@@ -68,8 +75,17 @@ pub(crate) struct Reading {
     pub(crate) sources: Vec<SourcePath>,
     /// Rules that arrive hold from the next record or block on.
     pub(crate) rules: Receiver<Arc<RuleSet>>,
-    /// Follows files until this says that it is enough.
-    pub(crate) follows_until: Option<Arc<AtomicBool>>,
+    /// Follows files in place of reading each to its end.
+    pub(crate) following: Option<Following>,
+}
+
+/// How files are followed.
+#[derive(Debug, Clone)]
+pub struct Following {
+    /// Says that it is enough.
+    pub is_enough: Arc<AtomicBool>,
+    /// Where to go on, as an earlier watch said.
+    pub positions: Vec<Position>,
 }
 
 impl Reading {
@@ -82,8 +98,8 @@ impl Reading {
             }
             emit(piece, pace)
         };
-        match &self.follows_until {
-            Some(is_enough) => follow_all(&self.opener, &self.sources, is_enough, emit),
+        match &self.following {
+            Some(following) => follow_all(&self.opener, &self.sources, following, emit),
             None => read_all(&self.opener, &self.sources, emit),
         }
     }
@@ -93,15 +109,22 @@ impl Reading {
 fn follow_all<E>(
     opener: &Opener,
     sources: &[SourcePath],
-    is_enough: &AtomicBool,
+    following: &Following,
     emit: &mut Emit<'_, E>,
 ) -> Result<(), E> {
     let files = sources.iter().filter_map(|source| match source {
         SourcePath::File(path, _) => Some(Followed::new(opener, path)),
         SourcePath::Stdin => None,
     });
-    let (mut files, mut bytes): (Vec<Followed>, u64) = (files.collect(), 0);
-    while !is_enough.load(Ordering::Relaxed) {
+    let mut files: Vec<Followed> = files.collect();
+    for position in &following.positions {
+        if let Some(file) = files.iter_mut().find(|file| file.path() == position.path) {
+            // What is gone, or was cut meanwhile, is read from the beginning of what is there.
+            file.go_on_from(position);
+        }
+    }
+    let (mut bytes, mut marked, mut marked_at) = (0, 0, Instant::now());
+    while !following.is_enough.load(Ordering::Relaxed) {
         let before = bytes;
         for file in &mut files {
             let name: Arc<str> = file.path().display().to_string().into();
@@ -117,28 +140,40 @@ fn follow_all<E>(
                 }
             }
         }
+        if bytes > marked && marked_at.elapsed() >= MARK_EVERY {
+            emit(mark(&files), Pace::Live)?;
+            (marked, marked_at) = (bytes, Instant::now());
+        }
         if bytes == before {
             thread::sleep(LOOK_PAUSE);
         }
     }
+    emit(mark(&files), Pace::Live)?;
     files
         .iter()
         .filter(|file| file.was_open())
         .try_for_each(|_| emit(Piece::Step(Step::SourceEnd), Pace::Live).map(drop))
 }
 
+fn mark(files: &[Followed]) -> Piece {
+    Piece::Step(Step::Mark(files.iter().flat_map(Followed::positions).collect()))
+}
+
 /// Reads what has come since of a file, and returns how many bytes that is. `before` are those of all files so far.
 fn read_on<E>(reader: &mut dyn Reader, name: &Arc<str>, before: u64, emit: &mut Emit<'_, E>) -> Result<u64, E> {
-    let from = reader.bytes_taken();
-    let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(name), before + read - from));
+    // What was read ahead to tell its format was not given yet.
+    let given = |reader: &dyn Reader| reader.place().map_or(0, |place| place.bytes);
+    let from = given(reader);
+    let mut progress = |_| Piece::Step(Step::Progress(Arc::clone(name), before));
     match reader.decoders().cloned() {
-        Some(decoders) => read_blocks(reader, &decoders, FOLLOWED_MAX, Pace::Stored, &mut progress, emit)?,
-        None => read_records(reader, FOLLOWED_MAX, Pace::Stored, &mut progress, emit)?,
+        Some(decoders) => read_blocks(reader, &decoders, FOLLOWED_BLOCKS_MAX, Pace::Stored, &mut progress, emit)?,
+        None => read_records(reader, FOLLOWED_RECORDS_MAX, Pace::Stored, &mut progress, emit)?,
     }
-    let read = reader.bytes_taken() - from;
-    // What there was is told, however long it is until there is more.
+    let read = given(reader) - from;
+    // What there was is told and safe, however long it is until there is more.
     if read > 0 {
-        emit(progress(from + read), Pace::Live)?;
+        emit(Piece::Step(Step::Progress(Arc::clone(name), before + read)), Pace::Live)?;
+        emit(Piece::Step(Step::AllForNow), Pace::Live)?;
     }
     Ok(read)
 }

@@ -4,19 +4,19 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cresset_archive::{ArchiveError, Pack, Writer};
 use cresset_detect::{Detection, Detector, Dropped, EventMatcher, Matches};
 use cresset_event::{Event, FieldNames, Timestamp};
-use cresset_ingest::{Opener, Skipped};
+use cresset_ingest::{Opener, Position, Skipped};
 use crossbeam_channel::never;
 
 use crate::crew;
 use crate::detections::rows_of;
-use crate::read::{Pace, Reading, Step};
+use crate::read::{Following, Pace, Reading, Step};
 use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
@@ -35,6 +35,12 @@ pub trait Sink {
 
     /// Takes note of how far the watch is.
     fn progress(&mut self, progress: &Progress<'_>);
+
+    /// Takes how far files that are followed were read: all before was told, and is in the archive where there is one. The detector
+    /// remembers what was before as well.
+    fn mark(&mut self, _: &Detector, _: Vec<Position>) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Takes note that the archive is full; the watch waits until there is room.
     fn archive_is_full(&mut self, _: &ArchiveError) {}
@@ -84,18 +90,18 @@ pub struct Watch {
     options: WatchOptions,
     reloads: Option<Reloads>,
     archive: Option<Writer>,
-    follows_until: Option<Arc<AtomicBool>>,
+    following: Option<Following>,
 }
 
 impl Watch {
     /// Returns a watch that numbers field names in `names`.
     pub fn new(names: Arc<FieldNames>, detector: Detector, options: WatchOptions) -> Self {
-        Self { opener: Opener::new(names), detector, options, reloads: None, archive: None, follows_until: None }
+        Self { opener: Opener::new(names), detector, options, reloads: None, archive: None, following: None }
     }
 
-    /// Follows files as they grow and are rotated, in place of reading each to its end, until it is told that it is enough.
-    pub fn following_until(self, is_enough: Arc<AtomicBool>) -> Self {
-        Self { follows_until: Some(is_enough), ..self }
+    /// Follows files as they grow and are rotated, in place of reading each to its end.
+    pub fn following(self, following: Following) -> Self {
+        Self { following: Some(following), ..self }
     }
 
     /// Remembers every event that is looked at.
@@ -121,12 +127,12 @@ impl Watch {
     /// Reads every source to its end. `Err` only where the sink fails.
     pub fn run(&mut self, sources: &[SourcePath], sink: &mut dyn Sink) -> io::Result<Report> {
         let began = Instant::now();
-        let Self { opener, detector, options, reloads, archive, follows_until } = self;
+        let Self { opener, detector, options, reloads, archive, following } = self;
         let reading = Reading {
             opener: opener.clone(),
             sources: sources.to_vec(),
             rules: reloads.as_ref().map_or_else(never, |reloads| reloads.sets.clone()),
-            follows_until: follows_until.clone(),
+            following: following.clone(),
         };
         let rules = Arc::clone(detector.rules());
         let matchers: Vec<_> = (0..options.threads.max(1)).map(|_| detector.matcher()).collect();
@@ -193,6 +199,11 @@ impl Teller<'_> {
                 sink.progress(&Progress { source: &source, bytes, events });
             }
             Step::Pack(pack, pace) => self.archive(&pack, pace)?,
+            Step::AllForNow => self.settle()?,
+            Step::Mark(positions) => {
+                self.settle()?;
+                self.sink.mark(self.detector, positions)?;
+            }
             Step::SourceEnd => report.sources += 1,
             Step::Rules(rules) => {
                 self.detector.change_rules(&rules).iter().for_each(|dropped| sink.forgotten(dropped));
@@ -210,6 +221,13 @@ impl Teller<'_> {
         self.archive_found()?;
         let Self { archive: Some(archive), sink, .. } = self else { return Ok(()) };
         if pace == Pace::Live { while_full(*sink, || archive.commit()) } else { Ok(()) }
+    }
+
+    /// Brings all that the archive was given to the disk.
+    fn settle(&mut self) -> io::Result<()> {
+        self.archive_found()?;
+        let Self { archive: Some(archive), sink, .. } = self else { return Ok(()) };
+        while_full(*sink, || archive.commit())
     }
 
     /// Writes what was found to the archive.

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::fed::Fed;
+use crate::state::{RULES, log};
 use crate::{RULE, Run};
 
 /// Adds a line to a log that the rule finds something in, or nothing.
@@ -20,7 +21,8 @@ fn add(run: &Run, log: &str, command: &str) {
 fn check_archived(run: &Run, events: u64) {
     let are_there = (0..600).any(|_| {
         let stats = run.cresset(&["archive", "stats", "past", "-o", "json"]);
-        let stats: serde_json::Value = serde_json::from_str(&stats.out).expect("JSON");
+        // There may be no archive yet.
+        let stats: serde_json::Value = serde_json::from_str(&stats.out).unwrap_or_default();
         thread::sleep(Duration::from_millis(10));
         stats["events"] == events
     });
@@ -54,6 +56,44 @@ fn what_is_added_is_found_at_once_through_rotations_until_a_signal() {
         // Read again, as a whole, nothing is new.
         let ran = run.cresset(&["watch", "a.log", "a.log.1", "b.log", "--archive", "past", "-o", "jsonl"]);
         assert!(ran.err.contains("0 events and 0 detections archived; 6 were there already"), "{}", ran.err);
+    }
+}
+
+/// Adds failed logins at these times.
+fn add_failed(run: &Run, file: &str, times: &[&str]) {
+    let file = OpenOptions::new().create(true).append(true).open(run.path().join(file));
+    file.and_then(|mut file| file.write_all(log(times).as_bytes())).expect("room");
+}
+
+#[test]
+fn a_watch_that_was_killed_goes_on_where_it_had_read_to_also_after_a_rotation() {
+    let watch = ["--follow", "a.log", "--state", "state", "--archive", "past"];
+    for signal in ["KILL", "TERM"] {
+        let run = Run::new(&[("rules/r.yml", RULES)]);
+        add_failed(&run, "a.log", &["23T23:57:00", "23T23:58:00", "23T23:59:00"]);
+        let fed = Fed::start(&run, &watch);
+        check_archived(&run, 3);
+        let is_kept = || fs::metadata(run.path().join("state")).is_ok();
+        // Every few seconds; at a signal at once.
+        while signal == "KILL" && !is_kept() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        fed.signal(signal);
+        assert_eq!(fed.ended().success(), signal == "TERM");
+        assert!(is_kept());
+        // While nobody looks.
+        add_failed(&run, "a.log", &["24T00:01:00"]);
+        fs::rename(run.path().join("a.log"), run.path().join("a.log.1")).expect("a file");
+        add_failed(&run, "a.log", &["24T02:00:00"]);
+        let fed = Fed::start(&run, &watch);
+        fed.wait_for("remember 1 group with 3 events of earlier runs");
+        fed.check_found("Guessing");
+        check_archived(&run, 5);
+        fed.signal("TERM");
+        // What was read before was not read again.
+        fed.wait_for("1 detection in 2 events of 1 source");
+        fed.wait_for("2 events and 1 detection archived");
+        assert!(fed.ended().success());
     }
 }
 

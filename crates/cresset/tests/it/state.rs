@@ -4,12 +4,12 @@ use std::fs;
 
 use crate::{Ran, Run};
 
-const RULES: &str = "title: Failed\nname: failed\nlogsource: {product: linux, service: sshd}\ndetection:\n  \
+pub(crate) const RULES: &str = "title: Failed\nname: failed\nlogsource: {product: linux, service: sshd}\ndetection:\n  \
     s: {action: failed_password}\n  condition: s\nlevel: low\n---\ntitle: Guessing\nname: guessing\ncorrelation:\n  \
     type: event_count\n  rules: [failed]\n  group-by: [src_ip]\n  timespan: 10m\n  condition: {gte: 4}\nlevel: high\n";
 
 /// Failed logins at these times, which are minutes around midnight.
-fn log(times: &[&str]) -> String {
+pub(crate) fn log(times: &[&str]) -> String {
     let line = |time: &&str| {
         format!("2026-11-{time}+00:00 host sshd[1]: Failed password for anna from 192.0.2.1 port 5 ssh2\n")
     };
