@@ -59,7 +59,7 @@ impl fmt::Debug for EventId {
 pub enum SourceIdentity {
     /// The records number themselves (channel, computer, record number): the same wherever the file lies.
     Numbered,
-    /// A file, told by a digest of its device, inode and first bytes; a record by its offset in it.
+    /// A file, told by a digest of its device, inode and how it begins; a record by its offset in it.
     File([u8; 32]),
     /// A stream that cannot be read again, told by when its reading began: at least once, never merged.
     Stream {
@@ -69,7 +69,7 @@ pub enum SourceIdentity {
 }
 
 impl SourceIdentity {
-    /// Returns the identity of a file with this device, inode and first bytes.
+    /// Returns the identity of a file with this device and inode, and with what tells it from others that had them.
     pub fn of_file(device: u64, inode: u64, first_bytes: &[u8]) -> Self {
         let mut digest = IdDigest::new("file");
         digest.part(&device.to_le_bytes());

@@ -8,7 +8,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cresset_event::SourceIdentity;
@@ -52,8 +52,31 @@ struct Growing {
     file: FileIdentity,
     /// Since when it has another name.
     renamed: Option<Instant>,
-    /// Whether nothing is added any more: what there is is all.
-    is_over: Arc<AtomicBool>,
+    /// What is still to come of it.
+    future: Arc<Future>,
+    /// How far it was when nothing was to come any more, the last time that was asked.
+    last_place: Option<LinePlace>,
+}
+
+/// What is still to come of a file.
+#[derive(Debug, Default)]
+struct Future(AtomicU8);
+
+/// More may be added.
+const GROWS: u8 = 0;
+/// Nothing is added any more: what there is is all.
+const OVER: u8 = 1;
+/// What was not read yet is gone, and other things are in its place.
+const CUT: u8 = 2;
+
+impl Future {
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, future: u8) {
+        self.0.store(future, Ordering::Relaxed);
+    }
 }
 
 /// What tells a file from another of its name.
@@ -78,14 +101,12 @@ impl Followed {
     /// Returns readers, each of which gives what has come since it was asked last, and then nothing more for now: of files that had
     /// the name, and of the one that has it once there is a whole line in it. An error is told once.
     pub fn poll(&mut self) -> Result<impl Iterator<Item = &mut (dyn Reader + 'static)>, OpenError> {
-        // Those were read to their end the last time.
-        self.files.retain(|file| !file.is_over.load(Ordering::Relaxed));
+        self.files.retain_mut(|file| !file.is_done());
         let now = fs::metadata(&self.path).ok();
         for file in &mut self.files {
             file.look(now.as_ref());
         }
-        let is_open =
-            self.files.last().is_some_and(|last| last.renamed.is_none() && !last.is_over.load(Ordering::Relaxed));
+        let is_open = self.files.last().is_some_and(|last| last.renamed.is_none() && last.future.get() == GROWS);
         if let Some(now) = now.filter(|_| !is_open)
             && self.refused != Some(identity_of(&now))
         {
@@ -115,7 +136,7 @@ impl Followed {
 
     /// Returns how far each file that has or had the name was read.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
-        let read = self.files.iter().filter(|file| !file.is_over.load(Ordering::Relaxed));
+        let read = self.files.iter().filter(|file| file.future.get() != CUT);
         read.filter_map(|file| {
             Some(Position { path: self.path.clone(), file: file.identity, place: file.reader.place()? })
         })
@@ -128,12 +149,12 @@ impl Followed {
             file => file.map_err(io_error)?,
         };
         let metadata = file.metadata().map_err(io_error)?;
-        let is_over = Arc::new(AtomicBool::new(false));
+        let future = Arc::new(Future::default());
         let lines =
-            WholeLines { file, bytes: Vec::new(), given: 0, taken: Arc::default(), is_over: Arc::clone(&is_over) };
+            WholeLines { file, bytes: Vec::new(), given: 0, taken: Arc::default(), future: Arc::clone(&future) };
         let opened = self.opener.open_growing(path, &metadata, lines, from)?;
         let file = identity_of(&metadata);
-        Ok(opened.map(|(reader, identity)| Growing { reader, identity, file, renamed: None, is_over }))
+        Ok(opened.map(|(reader, identity)| Growing { reader, identity, file, renamed: None, future, last_place: None }))
     }
 }
 
@@ -146,7 +167,20 @@ impl Growing {
         let is_cut = !is_renamed && now.len() < self.reader.bytes_taken();
         let renamed = is_renamed.then(|| *self.renamed.get_or_insert_with(Instant::now));
         let is_left = renamed.is_some_and(|since| since.elapsed() >= RENAMED_FOR);
-        self.is_over.store(is_cut || is_left, Ordering::Relaxed);
+        if is_cut {
+            self.future.set(CUT);
+        } else if is_left && self.future.get() == GROWS {
+            self.future.set(OVER);
+        }
+    }
+
+    /// Returns whether all of it was given: nothing is to come, and nothing has come since this was asked last.
+    fn is_done(&mut self) -> bool {
+        if self.future.get() == GROWS {
+            return false;
+        }
+        let place = self.reader.place();
+        self.last_place.replace(place.unwrap_or_default()) == place
     }
 }
 
@@ -170,7 +204,7 @@ pub(crate) struct WholeLines {
     given: usize,
     /// Bytes that were taken of the file.
     taken: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
+    future: Arc<Future>,
 }
 
 impl WholeLines {
@@ -211,9 +245,9 @@ impl BufRead for WholeLines {
                 return Ok(&self.bytes[self.given..self.given + length]);
             }
             // Asked before the file is: else what is added between the two would be taken for a last line.
-            let is_over = self.is_over.load(Ordering::Relaxed);
-            if !self.read_on()? {
-                return Ok(if is_over { &self.bytes } else { &[] });
+            let future = self.future.get();
+            if future == CUT || !self.read_on()? {
+                return Ok(if future == OVER { &self.bytes[self.given..] } else { &[] });
             }
         }
     }
@@ -318,7 +352,32 @@ mod tests {
         assert_eq!(log.poll(), ["5 4", "2 11"]);
         (&old).write_all(b"\n{\"n\":5}\n").expect("room");
         log.add(&lines(12..13));
-        assert_eq!(log.poll(), ["3 12"]);
+        // Behind a blank line; it is let go of once it is quiet.
+        assert_eq!(log.poll(), ["7 5", "3 12"]);
+        assert_eq!((log.poll(), log.poll()), (Vec::new(), Vec::new()));
+        assert_eq!(log.followed.files.len(), 1);
+    }
+
+    #[test]
+    fn a_log_that_was_renamed_long_ago_is_given_to_its_end_however_little_is_taken_at_once() {
+        let line = |number: u32| format!("2026-11-24T07:00:00+00:00 host app: {number}");
+        let mut log = Log::new();
+        log.add(&(0..19).map(|number| line(number) + "\n").collect::<String>());
+        log.add(&line(19));
+        assert_eq!(log.followed.poll().expect("a log").count(), 1);
+        fs::rename(log.path("a.log"), log.path("a.log.1")).expect("a file");
+        log.add("{\"message\":\"next\"}\n");
+        let mut given = Vec::new();
+        for _ in 0..30 {
+            thread::sleep(RENAMED_FOR / 10);
+            for reader in log.followed.poll().expect("a log") {
+                if let Some(Record::Event(event)) = reader.next_record() {
+                    given.push(event.text("message").expect("a field").into_owned());
+                }
+            }
+        }
+        given.retain(|message| message != "next");
+        assert_eq!(given, (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
         assert_eq!(log.followed.files.len(), 1);
     }
 
