@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use cresset_event::SourceIdentity;
 
@@ -27,7 +27,7 @@ const RENAMED_FOR: Duration = if cfg!(test) { Duration::from_millis(100) } else 
 pub struct Followed {
     opener: Opener,
     path: PathBuf,
-    /// Those that had the name and are not read to their end yet; last the one that has it.
+    /// The one that has it, and those that had it and are not read to their end yet.
     files: Vec<Growing>,
     was_open: bool,
     /// The file of this name that cannot be followed: it is not tried again.
@@ -79,8 +79,14 @@ impl Future {
     }
 }
 
-/// What tells a file from another of its name.
-pub(crate) type FileIdentity = (u64, u64);
+/// What tells a file from another: an inode is given to the next once its file is gone, so that also counts when it was made, in
+/// nanoseconds since 1970; 0 where that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) born_nanos: u64,
+}
 
 impl Followed {
     /// Follows the file that has a name, now or later.
@@ -106,12 +112,12 @@ impl Followed {
         for file in &mut self.files {
             file.look(now.as_ref());
         }
-        let is_open = self.files.last().is_some_and(|last| last.renamed.is_none() && last.future.get() == GROWS);
+        let is_open = self.files.iter().any(|file| file.renamed.is_none() && file.future.get() == GROWS);
         if let Some(now) = now.filter(|_| !is_open)
-            && self.refused != Some(identity_of(&now))
+            && self.refused != Some(FileIdentity::of(&now))
         {
             let opened = self.open(&self.path, None);
-            self.files.extend(opened.inspect_err(|_| self.refused = Some(identity_of(&now)))?);
+            self.files.extend(opened.inspect_err(|_| self.refused = Some(FileIdentity::of(&now)))?);
         }
         self.was_open |= !self.files.is_empty();
         Ok(self.files.iter_mut().map(|file| &mut *file.reader))
@@ -144,16 +150,21 @@ impl Followed {
 
     fn open(&self, path: &Path, from: Option<&Position>) -> Result<Option<Growing>, OpenError> {
         let io_error = |cause| OpenError::Io { name: path.display().to_string(), cause };
-        let file = match File::open(path) {
+        let metadata = match fs::metadata(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(io_error)?,
+            metadata => metadata.map_err(io_error)?,
         };
+        // Opening a pipe would wait for whoever writes to it.
+        if !metadata.is_file() {
+            return Err(OpenError::NotLines { name: path.display().to_string() });
+        }
+        let file = File::open(path).map_err(io_error)?;
         let metadata = file.metadata().map_err(io_error)?;
         let future = Arc::new(Future::default());
         let lines =
             WholeLines { file, bytes: Vec::new(), given: 0, taken: Arc::default(), future: Arc::clone(&future) };
         let opened = self.opener.open_growing(path, &metadata, lines, from)?;
-        let file = identity_of(&metadata);
+        let file = FileIdentity::of(&metadata);
         Ok(opened.map(|(reader, identity)| Growing { reader, identity, file, renamed: None, future, last_place: None }))
     }
 }
@@ -163,10 +174,10 @@ impl Growing {
     fn look(&mut self, now: Option<&Metadata>) {
         // A name that leads nowhere is about to lead to the next file.
         let Some(now) = now else { return };
-        let is_renamed = identity_of(now) != self.file;
+        let is_renamed = FileIdentity::of(now) != self.file;
         let is_cut = !is_renamed && now.len() < self.reader.bytes_taken();
-        let renamed = is_renamed.then(|| *self.renamed.get_or_insert_with(Instant::now));
-        let is_left = renamed.is_some_and(|since| since.elapsed() >= RENAMED_FOR);
+        self.renamed = is_renamed.then(|| self.renamed.unwrap_or_else(Instant::now));
+        let is_left = self.renamed.is_some_and(|since| since.elapsed() >= RENAMED_FOR);
         if is_cut {
             self.future.set(CUT);
         } else if is_left && self.future.get() == GROWS {
@@ -184,17 +195,24 @@ impl Growing {
     }
 }
 
-/// Returns what tells a file from another of its name: device and inode.
+impl FileIdentity {
+    /// Returns that of a file.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let (device, inode) = device_and_inode(metadata);
+        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self { device, inode, born_nanos: born.map_or(0, |since| since.as_nanos() as u64) }
+    }
+}
+
 #[cfg(unix)]
-pub(crate) fn identity_of(metadata: &Metadata) -> FileIdentity {
+fn device_and_inode(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
 #[cfg(not(unix))]
-pub(crate) fn identity_of(metadata: &Metadata) -> FileIdentity {
-    let created = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    (0, created.map_or(0, |since| since.as_nanos() as u64))
+fn device_and_inode(_: &Metadata) -> (u64, u64) {
+    (0, 0)
 }
 
 /// What of a file is whole lines; all of it where nothing is added any more.
@@ -359,6 +377,21 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_gets_its_name_back_is_read_on() {
+        let mut log = Log::new();
+        log.add(&lines(0..1));
+        assert_eq!(log.poll(), ["1 0"]);
+        let (name, other) = (log.path("a.log"), log.path("b.log"));
+        fs::rename(&name, &other).expect("a file");
+        log.add(&lines(5..6));
+        assert_eq!(log.poll(), ["1 5"]);
+        fs::rename(&other, &name).expect("a file");
+        assert_eq!(log.poll(), [""; 0]);
+        log.add(&lines(1..2));
+        assert_eq!(log.poll(), ["2 1"]);
+    }
+
+    #[test]
     fn a_log_that_was_renamed_long_ago_is_given_to_its_end_however_little_is_taken_at_once() {
         let line = |number: u32| format!("2026-11-24T07:00:00+00:00 host app: {number}");
         let mut log = Log::new();
@@ -418,6 +451,9 @@ mod tests {
     #[test]
     fn what_is_no_log_of_lines_is_refused_once_until_it_is_another() {
         let mut log = Log::new();
+        fs::create_dir(log.path("a.log")).expect("room");
+        assert!(matches!(log.followed.poll().map(Iterator::count), Err(OpenError::NotLines { .. })));
+        fs::remove_dir(log.path("a.log")).expect("it is empty");
         log.add("{\n\"n\": 1\n}\n");
         assert!(matches!(log.followed.poll().map(Iterator::count), Err(OpenError::NotLines { .. })));
         assert_eq!(log.poll(), [""; 0]);

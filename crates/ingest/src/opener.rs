@@ -11,7 +11,7 @@ use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
 use crate::block::BlockReader;
 use crate::compressed::{HEAD_BYTES, unpack};
-use crate::follow::{Position, WholeLines, identity_of};
+use crate::follow::{FileIdentity, Position, WholeLines};
 use crate::format::{self, FormatInfo};
 use crate::input::Input;
 use crate::json_lines::{Framing, JsonStreamReader};
@@ -295,10 +295,9 @@ fn stream_source(name: &str) -> Source {
 fn file_identity(metadata: &Metadata, first: &[u8]) -> SourceIdentity {
     let first = &first[..first.len().min(IDENTITY_BYTES)];
     let line = memchr::memchr(b'\n', first).map_or(first, |end| &first[..end]);
-    // An inode is given to another file once its own is gone, and logs begin alike.
-    let born = metadata.created().ok().and_then(timestamp_of).map_or(0, Timestamp::as_nanos);
-    let (device, file) = identity_of(metadata);
-    SourceIdentity::of_file(device, file, &[&born.to_le_bytes()[..], line].concat())
+    // Logs begin alike.
+    let FileIdentity { device, inode, born_nanos } = FileIdentity::of(metadata);
+    SourceIdentity::of_file(device, inode, &[&born_nanos.to_le_bytes()[..], line].concat())
 }
 
 fn timestamp_of(time: std::time::SystemTime) -> Option<Timestamp> {
