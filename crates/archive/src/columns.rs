@@ -17,6 +17,7 @@ use arrow_schema::{Field, Schema};
 use cresset_event::Value;
 
 use crate::pack::{PackedField, PackedOrigin, PackedValue};
+use crate::table_rows::ID_BYTES;
 
 /// Most fields that have a column of their own in one file, the most frequent ones. Sysmon has about 130.
 pub(crate) const FIELD_COLUMNS_MAX: usize = 512;
@@ -171,9 +172,6 @@ struct Columns<'p> {
     shapes: Shapes,
     rest: ListBuilder<StringBuilder>,
 }
-
-/// Bytes of an id.
-const ID_BYTES: i32 = 16;
 
 impl<'p> Columns<'p> {
     fn new(names: &[&'p str], raw: StringBuilder) -> Self {

@@ -19,7 +19,7 @@ pub const EVENTS: &str = "events";
 /// The folder of all other tables.
 pub(crate) const TABLES: &str = "tables";
 /// Bytes of an id.
-const ID_BYTES: i32 = 16;
+pub(crate) const ID_BYTES: i32 = 16;
 
 /// Rows of a table beside that of events.
 #[derive(Debug, Clone, PartialEq)]

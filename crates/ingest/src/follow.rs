@@ -123,21 +123,18 @@ impl Followed {
         Ok(self.files.iter_mut().map(|file| &mut *file.reader))
     }
 
-    /// Goes on where a file of this name was read to, under whatever name it lies in its folder now; `false` where it is not there any
-    /// more, or was cut since.
-    pub fn go_on_from(&mut self, position: &Position) -> bool {
+    /// Goes on where a file of this name was read to, under whatever name it lies in its folder now. One that is not there any more,
+    /// or was cut since, is left: what has the name is read from its beginning.
+    pub fn go_on_from(&mut self, position: &Position) {
         if let Ok(Some(file)) = self.open(&self.path, Some(position)) {
             self.files.push(file);
-            return true;
+            return;
         }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let others = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let renamed =
             others.filter(|path| path.is_file()).find_map(|path| self.open(&path, Some(position)).ok().flatten());
-        let file = renamed.map(|file| Growing { renamed: Some(Instant::now()), ..file });
-        let is_there = file.is_some();
-        self.files.extend(file);
-        is_there
+        self.files.extend(renamed.map(|file| Growing { renamed: Some(Instant::now()), ..file }));
     }
 
     /// Returns how far each file that has or had the name was read.

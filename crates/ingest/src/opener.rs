@@ -195,7 +195,9 @@ impl Opener {
             let header = if matches!(told, Told::ZeekTsv) { zeek_tsv::header_len(&head) } else { 0 };
             head.truncate(header.min(usize::try_from(place.bytes).unwrap_or(usize::MAX)));
             let lines_before = memchr::memchr_iter(b'\n', &head).count() as u64;
-            begins_at = LinePlace { lines: place.lines - lines_before, bytes: place.bytes - head.len() as u64 };
+            // Fewer lines than the header has were never read up to here.
+            let Some(lines_of_rest) = place.lines.checked_sub(lines_before) else { return Ok(None) };
+            begins_at = LinePlace { lines: lines_of_rest, bytes: place.bytes - head.len() as u64 };
             lines.go_to(place.bytes).map_err(io_error)?;
         }
         let taken = lines.taken();

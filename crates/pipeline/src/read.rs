@@ -20,9 +20,8 @@ use crate::sources::SourcePath;
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
 /// How often it is told how far files were read, where there was anything.
 const MARK_EVERY: Duration = Duration::from_secs(5);
-/// Records, or blocks, that are read of one file before the next is looked at.
-const FOLLOWED_RECORDS_MAX: u64 = 1024;
-const FOLLOWED_BLOCKS_MAX: u64 = 16;
+/// What is read of one file that is followed before the next is looked at.
+const FOLLOWED_MOST: Most = Most { records: 1024, blocks: 16 };
 /// Records between two looks at the progress: often enough for the eye, too seldom to cost.
 const RECORDS_A_STEP: u64 = 512;
 
@@ -119,7 +118,6 @@ fn follow_all<E>(
     let mut files: Vec<Followed> = files.collect();
     for position in &following.positions {
         if let Some(file) = files.iter_mut().find(|file| file.path() == position.path) {
-            // What is gone, or was cut meanwhile, is read from the beginning of what is there.
             file.go_on_from(position);
         }
     }
@@ -165,10 +163,7 @@ fn read_on<E>(reader: &mut dyn Reader, name: &Arc<str>, before: u64, emit: &mut 
     let given = |reader: &dyn Reader| reader.place().map_or(0, |place| place.bytes);
     let from = given(reader);
     let mut progress = |_| Piece::Step(Step::Progress(Arc::clone(name), before));
-    match reader.decoders().cloned() {
-        Some(decoders) => read_blocks(reader, &decoders, FOLLOWED_BLOCKS_MAX, Pace::Stored, &mut progress, emit)?,
-        None => read_records(reader, FOLLOWED_RECORDS_MAX, Pace::Stored, &mut progress, emit)?,
-    }
+    read_of(reader, FOLLOWED_MOST, Pace::Stored, &mut progress, emit)?;
     let read = given(reader) - from;
     // What there was is told and safe, however long it is until there is more.
     if read > 0 {
@@ -189,10 +184,7 @@ fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Emit<'_, E>) 
         match opened {
             Ok(mut reader) => {
                 let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(&name), bytes + read));
-                match reader.decoders().cloned() {
-                    Some(decoders) => read_blocks(&mut *reader, &decoders, u64::MAX, pace, &mut progress, emit)?,
-                    None => read_records(&mut *reader, u64::MAX, pace, &mut progress, emit)?,
-                }
+                read_of(&mut *reader, Most { records: u64::MAX, blocks: u64::MAX }, pace, &mut progress, emit)?;
                 emit(progress(reader.bytes_taken()), pace)?;
                 emit(Piece::Step(Step::SourceEnd), pace_behind)?;
                 bytes += reader.bytes_taken();
@@ -223,6 +215,27 @@ impl SourcePath {
             Self::File(_, 0) | Self::Stdin => Pace::Live,
             Self::File(..) => Pace::Stored,
         }
+    }
+}
+
+/// How much is read of a source at most, by how it is read.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    records: u64,
+    blocks: u64,
+}
+
+/// Reads of a source what there is, but no more than this. `progress` makes a piece of the bytes that were read.
+fn read_of<E>(
+    reader: &mut dyn Reader,
+    most: Most,
+    pace: Pace,
+    progress: &mut impl FnMut(u64) -> Piece,
+    emit: &mut Emit<'_, E>,
+) -> Result<(), E> {
+    match reader.decoders().cloned() {
+        Some(decoders) => read_blocks(reader, &decoders, most.blocks, pace, progress, emit),
+        None => read_records(reader, most.records, pace, progress, emit),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use cresset_detect::Detection;
 
-use super::table::{write_example, write_heading};
+use super::table::{about, write_example, write_heading};
 use super::{Closing, Output, Style};
 
 /// Shows each detection at once.
@@ -21,10 +21,8 @@ impl<'o> LiveOutput<'o> {
 
 impl Output for LiveOutput<'_> {
     fn detection(&mut self, detection: &Detection) -> io::Result<()> {
-        let kind = Some(detection.kind()).filter(|kind| *kind != "rule");
-        let techniques = detection.techniques().iter().map(String::as_str);
-        let about = kind.into_iter().chain(techniques).chain(detection.tactics().iter().copied());
-        write_heading(self.out, self.style, detection.level(), &detection.title(), 1, about)?;
+        let about = about(Some(detection.kind()), detection.techniques(), detection.tactics());
+        write_heading(self.out, self.style, detection.level(), &detection.title(), 1, &about)?;
         write_example(self.out, self.style, detection)?;
         writeln!(self.out)?;
         self.out.flush()

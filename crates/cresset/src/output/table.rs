@@ -49,10 +49,8 @@ impl<'o> TableOutput<'o> {
 
     fn write_group(&mut self, name: &str, group: &Group) -> io::Result<()> {
         let style = self.style;
-        let kind = group.kind.filter(|kind| *kind != "rule");
-        let techniques = group.techniques.iter().map(String::as_str);
-        let about = kind.into_iter().chain(techniques).chain(group.tactics.iter().copied());
-        write_heading(self.out, style, group.level, name, group.count, about)?;
+        let about = about(group.kind, &group.techniques, &group.tactics);
+        write_heading(self.out, style, group.level, name, group.count, &about)?;
         if self.group_by == GroupBy::Host {
             self.write_others(group)?;
         }
@@ -147,18 +145,25 @@ impl Group {
     }
 }
 
-/// Writes what was found, and how often.
-pub(super) fn write_heading<'a>(
+/// Returns what is said of a title: what found it where that is no rule, and what it means in ATT&CK.
+pub(super) fn about(kind: Option<&str>, techniques: &[String], tactics: &[&str]) -> String {
+    let kind = kind.filter(|kind| *kind != "rule");
+    let techniques = techniques.iter().map(String::as_str);
+    kind.into_iter().chain(techniques).chain(tactics.iter().copied()).collect::<Vec<_>>().join(" · ")
+}
+
+/// Writes what was found, how often, and what is said of it.
+pub(super) fn write_heading(
     out: &mut dyn Write,
     style: Style,
     level: Level,
     name: &str,
     count: u64,
-    about: impl Iterator<Item = &'a str>,
+    about: &str,
 ) -> io::Result<()> {
     let count = if count == 1 { String::new() } else { format!("  {count} times") };
-    let about = style.dim(about.collect::<Vec<_>>().join(" · "));
-    writeln!(out, "{} {}{count}  {about}", style.level(level), style.bold(escape::terminal(name)))
+    let (name, about) = (style.bold(escape::terminal(name)), style.dim(about));
+    writeln!(out, "{} {name}{count}  {about}", style.level(level))
 }
 
 /// Writes one detection: when, where, who, and what fitted.
