@@ -76,7 +76,10 @@ pub(crate) fn run(args: Box<WatchArgs>, out: &mut dyn Write) -> io::Result<Outco
 
     if args.follow {
         match stop::asked_for() {
-            Ok(is_enough) => watch = watch.following(Following { is_enough, positions }),
+            Ok(is_enough) => {
+                let find = new_files(&args);
+                watch = watch.following(Following { positions, find, ..Following::new(is_enough) });
+            }
             Err(error) => {
                 writeln!(err, "cresset: cannot listen for signals: {error}")?;
                 return Ok(Outcome::Failed);
@@ -159,6 +162,21 @@ fn leave_own_output(sources: &mut Vec<SourcePath>, err: &mut dyn Write) -> io::R
 #[cfg(not(unix))]
 fn leave_own_output(_: &mut Vec<SourcePath>, _: &mut dyn Write) -> io::Result<()> {
     Ok(())
+}
+
+/// Returns what finds the logs that are to be followed again, as [`run`] found them.
+fn new_files(args: &WatchArgs) -> Arc<dyn Fn() -> Vec<SourcePath> + Send + Sync> {
+    let (logs, state, folder) = (args.logs.clone(), args.state.clone(), args.archive.clone());
+    Arc::new(move || {
+        let (mut sources, _) = find_sources(&logs);
+        // What cannot be told apart from the output is not to be read.
+        if leave_own_output(&mut sources, &mut io::sink()).is_err() {
+            return Vec::new();
+        }
+        state.iter().for_each(|state| leave_state(state, &mut sources));
+        folder.iter().for_each(|folder| archive::leave_own_files(folder, &mut sources));
+        sources
+    })
 }
 
 /// Leaves out the file of `--state`, where it lies among the logs.

@@ -327,6 +327,17 @@ impl Event {
                 digest.part(&self.origin.offset.to_le_bytes());
                 digest
             }
+            SourceIdentity::Request(request) => {
+                let mut digest = IdDigest::new("request");
+                digest.part(request);
+                digest
+            }
+            SourceIdentity::Keyed(space) => {
+                let mut digest = IdDigest::new("keyed");
+                digest.part(space);
+                digest.part(&self.origin.offset.to_le_bytes());
+                digest
+            }
             SourceIdentity::Stream { began_nanos } => {
                 let mut digest = IdDigest::new("stream");
                 digest.part(&began_nanos.to_le_bytes());
@@ -334,7 +345,9 @@ impl Event {
                 digest
             }
         };
-        digest.part(&self.origin.record.to_le_bytes());
+        if !matches!(self.origin.source.identity, SourceIdentity::Keyed(_)) {
+            digest.part(&self.origin.record.to_le_bytes());
+        }
         digest.part(self.raw().as_bytes());
         if self.raw_len == 0 {
             for field in self.fields() {

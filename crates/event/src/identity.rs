@@ -61,6 +61,13 @@ pub enum SourceIdentity {
     Numbered,
     /// A file, told by a digest of its device, inode and how it begins; a record by its offset in it.
     File([u8; 32]),
+    /// A request that may be sent again, told by a digest of its sender and the key that the sender gave it; a record by its
+    /// number in it.
+    Request([u8; 32]),
+    /// Records that the sender has given keys, told by a digest of the sender and of what the keys are unique in; a record by
+    /// 64 bits of its key, in place of an offset, wherever it stands. (Content goes into the id as well: what has the same
+    /// bits and is not the same is another event.)
+    Keyed([u8; 32]),
     /// A stream that cannot be read again, told by when its reading began: at least once, never merged.
     Stream {
         /// Nanoseconds since 1970 at which the reading began.
@@ -77,6 +84,28 @@ impl SourceIdentity {
         digest.part(first_bytes);
         Self::File(digest.0.finalize().into())
     }
+
+    /// Returns the identity of a request of this sender with this key of its own (`Idempotency-Key`).
+    pub fn of_request(sender: &str, key: &str) -> Self {
+        Self::Request(digest_of("request", &[sender, key]))
+    }
+
+    /// Returns the identity of records whose keys are unique in this space of this sender.
+    pub fn of_keyed(sender: &str, space: &str) -> Self {
+        Self::Keyed(digest_of("keyed", &[sender, space]))
+    }
+
+    /// Returns what of a record's key goes into its place.
+    pub fn key_bits(key: &str) -> u64 {
+        let digest = digest_of("key", &[key]);
+        u64::from_le_bytes(digest[..8].try_into().expect("eight of them"))
+    }
+}
+
+fn digest_of(kind: &str, parts: &[&str]) -> [u8; 32] {
+    let mut digest = IdDigest::new(kind);
+    parts.iter().for_each(|part| digest.part(part.as_bytes()));
+    digest.0.finalize().into()
 }
 
 /// A digest over parts, each with its length before it, so that `ab`+`c` differs from `a`+`bc`.

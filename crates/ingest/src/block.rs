@@ -35,6 +35,8 @@ pub(crate) struct Place {
 pub(crate) struct Whence {
     pub(crate) source: Arc<Source>,
     pub(crate) arrived: Timestamp,
+    /// What stands for the offsets of records that have keys, by number; empty where they have none.
+    pub(crate) keys: Arc<[u64]>,
 }
 
 /// Cuts a source into blocks.
@@ -109,7 +111,7 @@ pub(crate) fn inner(line: &[u8], number: u64) -> Range<usize> {
 
 impl Whence {
     pub(crate) fn new(source: Arc<Source>) -> Self {
-        Self { source, arrived: Timestamp::now() }
+        Self { source, arrived: Timestamp::now(), keys: Arc::default() }
     }
 
     /// Notes that what is read from now on arrives now.
@@ -123,7 +125,9 @@ impl Whence {
 
     pub(crate) fn origin(&self, at: Place, time: EventTime, log_source: Arc<LogSource>) -> Origin {
         let (source, arrived) = (Arc::clone(&self.source), self.arrived);
-        Origin { source, record: at.number, offset: at.offset, log_source, time, arrived }
+        let key = usize::try_from(at.number).ok().and_then(|number| self.keys.get(number.wrapping_sub(1)));
+        let offset = key.copied().unwrap_or(at.offset);
+        Origin { source, record: at.number, offset, log_source, time, arrived }
     }
 }
 

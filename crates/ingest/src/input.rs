@@ -20,6 +20,23 @@ pub(crate) struct Input {
     pub(crate) begins_at: LinePlace,
     /// Whether there may be more behind the end.
     pub(crate) grows: bool,
+    /// What stands for the offsets of lines that have keys; empty where they have none.
+    pub(crate) keys: Arc<[u64]>,
+}
+
+impl Input {
+    /// Returns an input that is there as a whole, and of which nothing more is known.
+    pub(crate) fn new(source: Source, bytes: Box<dyn BufRead + Send>) -> Self {
+        Self {
+            source: Arc::new(source),
+            bytes,
+            taken: Arc::default(),
+            modified: None,
+            begins_at: LinePlace::default(),
+            grows: false,
+            keys: Arc::default(),
+        }
+    }
 }
 
 /// Counts what passes through it.

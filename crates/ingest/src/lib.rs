@@ -42,5 +42,5 @@ pub use follow::{Followed, Position};
 pub use format::FormatInfo;
 #[cfg(any(test, fuzzing))]
 pub use json::check_json_readers_agree;
-pub use opener::{OpenError, Opener};
+pub use opener::{Content, OpenError, Opener};
 pub use reader::{Decoder, Decoders, LinePlace, Reader, Record, Skipped};

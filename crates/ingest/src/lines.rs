@@ -140,7 +140,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(input: Input) -> Self {
-        let whence = Whence::new(Arc::clone(&input.source));
+        let whence = Whence { keys: Arc::clone(&input.keys), ..Whence::new(Arc::clone(&input.source)) };
         let LinePlace { lines, bytes } = input.begins_at;
         Self { input, whence, bytes: Vec::new(), number: lines, offset: bytes, buffered: 0, ended: false }
     }

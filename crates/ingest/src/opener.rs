@@ -63,6 +63,22 @@ pub enum OpenError {
     },
 }
 
+/// Records as they were delivered.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In any format, which is told by how they begin; compressed or not.
+    Any(Vec<u8>),
+    /// A JSON object a line.
+    JsonLines {
+        /// The lines.
+        bytes: Vec<u8>,
+        /// What of each line's key goes into its identity ([`SourceIdentity::key_bits`]); empty where lines have no keys.
+        keys: Vec<u64>,
+    },
+    /// A syslog message a line, or any other log of lines as syslog carries it.
+    Syslog(Vec<u8>),
+}
+
 /// Opens sources. Holds what readers share: the table of field names, the taxonomy, and what makes decoders.
 #[derive(Debug, Clone)]
 pub struct Opener {
@@ -129,6 +145,21 @@ impl Opener {
         self.open_stored(stream_source(name), Box::new(Cursor::new(bytes)), None)
     }
 
+    /// Opens what was delivered by whoever has told what it is.
+    pub fn open_delivered(&self, source: Source, content: Content) -> Result<Box<dyn Reader>, OpenError> {
+        let name = source.name.clone();
+        let (told, bytes, keys) = match content {
+            Content::Any(bytes) => return self.open_stored(source, Box::new(Cursor::new(bytes)), None),
+            Content::JsonLines { bytes, keys } => (Told::Json(Framing::Lines), bytes, keys),
+            Content::Syslog(bytes) => (Told::Syslog, bytes, Vec::new()),
+        };
+        if bytes.is_empty() {
+            return Err(OpenError::Empty { name });
+        }
+        let input = Input { keys: keys.into(), ..Input::new(source, Box::new(Cursor::new(bytes))) };
+        self.reader(told, input).map_err(|cause| OpenError::Io { name, cause })
+    }
+
     fn open_stored(
         &self,
         source: Source,
@@ -160,8 +191,7 @@ impl Opener {
             return Err(OpenError::UnknownFormat { name, quote: quote(&head) });
         };
         let bytes: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
-        let input =
-            Input { source: Arc::new(source), bytes, taken, modified, begins_at: LinePlace::default(), grows: false };
+        let input = Input { taken, modified, ..Input::new(source, bytes) };
         self.reader(told, input).map_err(|cause| OpenError::Io { name, cause })
     }
 
@@ -188,7 +218,7 @@ impl Opener {
             None => return Err(OpenError::UnknownFormat { name, quote: quote(&head) }),
             Some(told) => told,
         };
-        let source = Arc::new(Source { name: name.clone(), identity });
+        let source = Source { name: name.clone(), identity };
         let mut begins_at = LinePlace::default();
         if let Some(Position { place, .. }) = from {
             // What is before it was read. A header says what all lines are.
@@ -203,7 +233,7 @@ impl Opener {
         let taken = lines.taken();
         let bytes = Box::new(Cursor::new(head).chain(lines));
         // Lines without a year are of that in which they come.
-        let input = Input { source, bytes, taken, modified: None, begins_at, grows: true };
+        let input = Input { taken, begins_at, grows: true, ..Input::new(source, bytes) };
         let reader = self.reader(told, input).map_err(io_error)?;
         Ok(Some((reader, identity)))
     }

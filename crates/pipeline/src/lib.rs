@@ -5,6 +5,7 @@
 
 mod crew;
 mod detections;
+mod follow;
 mod hunt;
 mod joined;
 mod load;
@@ -16,11 +17,12 @@ mod watch;
 mod worker;
 
 pub use detections::{DETECTIONS, detection_columns};
+pub use follow::{Delivery, Following};
 pub use hunt::{Hunt, HuntDone, HuntProgress, HuntReport, Hunting, ResumeError};
 pub use joined::hunt_joined;
 pub use load::{FeedSource, find_feeds, load_rule_files, load_rules};
-pub use read::Following;
 pub use reload::{Reloaded, Reloader, Reloads};
 pub use report::{Report, Unreadable};
 pub use sources::{SourcePath, find_sources};
 pub use watch::{Progress, Sink, Watch, WatchOptions};
+pub use worker::Seen;

@@ -3,25 +3,18 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use cresset_archive::Pack;
 use cresset_detect::{Matches, RuleSet};
 use cresset_event::Event;
-use cresset_ingest::{Block, Decoders, Followed, OpenError, Opener, Position, Reader, Record, Skipped};
+use cresset_ingest::{Block, Decoders, OpenError, Opener, Position, Reader, Record, Skipped};
 use crossbeam_channel::Receiver;
 
+use crate::follow::{Follower, Following, Settling};
 use crate::report::Unreadable;
 use crate::sources::SourcePath;
+use crate::worker::Seen;
 
-/// Time between two looks at files that are followed, where there was nothing new in any.
-const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// How often it is told how far files were read, where there was anything.
-const MARK_EVERY: Duration = Duration::from_secs(5);
-/// What is read of one file that is followed before the next is looked at.
-const FOLLOWED_MOST: Most = Most { records: 1024, blocks: 16 };
 /// Records between two looks at the progress: often enough for the eye, too seldom to cost.
 const RECORDS_A_STEP: u64 = 512;
 
@@ -47,8 +40,12 @@ pub(crate) enum Step {
     Progress(Arc<str>, u64),
     /// Events for the archive.
     Pack(Pack, Pace),
-    /// There is nothing more for now.
-    AllForNow,
+    /// How many events of a source were matched since this was said last.
+    Seen(Seen),
+    /// A delivery was read, all of it.
+    Delivered(u64),
+    /// There is nothing more for now: what was read is to be settled.
+    AllForNow(Settling),
     /// How far each file that is followed was read.
     Mark(Vec<Position>),
     /// A source was read to its end.
@@ -78,15 +75,6 @@ pub(crate) struct Reading {
     pub(crate) following: Option<Following>,
 }
 
-/// How files are followed.
-#[derive(Debug, Clone)]
-pub struct Following {
-    /// Says that it is enough.
-    pub is_enough: Arc<AtomicBool>,
-    /// Where to go on, as an earlier watch said.
-    pub positions: Vec<Position>,
-}
-
 impl Reading {
     /// Reads every source to its end, or follows it.
     pub(crate) fn run<E>(&self, emit: &mut Emit<'_, E>) -> Result<(), E> {
@@ -98,79 +86,10 @@ impl Reading {
             emit(piece, pace)
         };
         match &self.following {
-            Some(following) => follow_all(&self.opener, &self.sources, following, emit),
+            Some(following) => Follower::new(&self.opener, &self.sources, following).run(emit),
             None => read_all(&self.opener, &self.sources, emit),
         }
     }
-}
-
-/// Reads what is added to files, until it is enough.
-fn follow_all<E>(
-    opener: &Opener,
-    sources: &[SourcePath],
-    following: &Following,
-    emit: &mut Emit<'_, E>,
-) -> Result<(), E> {
-    let files = sources.iter().filter_map(|source| match source {
-        SourcePath::File(path, _) => Some(Followed::new(opener, path)),
-        SourcePath::Stdin => None,
-    });
-    let mut files: Vec<Followed> = files.collect();
-    for position in &following.positions {
-        if let Some(file) = files.iter_mut().find(|file| file.path() == position.path) {
-            file.go_on_from(position);
-        }
-    }
-    let (mut bytes, mut marked, mut marked_at) = (0, 0, Instant::now());
-    while !following.is_enough.load(Ordering::Relaxed) {
-        let before = bytes;
-        for file in &mut files {
-            let name: Arc<str> = file.path().display().to_string().into();
-            match file.poll() {
-                Ok(readers) => {
-                    for reader in readers {
-                        bytes += read_on(reader, &name, bytes, emit)?;
-                    }
-                }
-                Err(error) => {
-                    let unreadable = Unreadable { source: name.to_string(), reason: reason(&error) };
-                    emit(Piece::Step(Step::Unreadable(unreadable)), Pace::Live)?;
-                }
-            }
-        }
-        if bytes > marked && marked_at.elapsed() >= MARK_EVERY {
-            emit(mark(&files), Pace::Live)?;
-            (marked, marked_at) = (bytes, Instant::now());
-        }
-        if bytes == before {
-            thread::sleep(LOOK_PAUSE);
-        }
-    }
-    emit(mark(&files), Pace::Live)?;
-    files
-        .iter()
-        .filter(|file| file.was_open())
-        .try_for_each(|_| emit(Piece::Step(Step::SourceEnd), Pace::Live).map(drop))
-}
-
-fn mark(files: &[Followed]) -> Piece {
-    Piece::Step(Step::Mark(files.iter().flat_map(Followed::positions).collect()))
-}
-
-/// Reads what has come since of a file, and returns how many bytes that is. `before` are those of all files so far.
-fn read_on<E>(reader: &mut dyn Reader, name: &Arc<str>, before: u64, emit: &mut Emit<'_, E>) -> Result<u64, E> {
-    // What was read ahead to tell its format was not given yet.
-    let given = |reader: &dyn Reader| reader.place().map_or(0, |place| place.bytes);
-    let from = given(reader);
-    let mut progress = |_| Piece::Step(Step::Progress(Arc::clone(name), before));
-    read_of(reader, FOLLOWED_MOST, Pace::Stored, &mut progress, emit)?;
-    let read = given(reader) - from;
-    // What there was is told and safe, however long it is until there is more.
-    if read > 0 {
-        emit(Piece::Step(Step::Progress(Arc::clone(name), before + read)), Pace::Live)?;
-        emit(Piece::Step(Step::AllForNow), Pace::Live)?;
-    }
-    Ok(read)
 }
 
 /// Reads every source to its end.
@@ -184,7 +103,7 @@ fn read_all<E>(opener: &Opener, sources: &[SourcePath], emit: &mut Emit<'_, E>) 
         match opened {
             Ok(mut reader) => {
                 let mut progress = |read: u64| Piece::Step(Step::Progress(Arc::clone(&name), bytes + read));
-                read_of(&mut *reader, Most { records: u64::MAX, blocks: u64::MAX }, pace, &mut progress, emit)?;
+                read_of(&mut *reader, Most::ALL, pace, &mut progress, emit)?;
                 emit(progress(reader.bytes_taken()), pace)?;
                 emit(Piece::Step(Step::SourceEnd), pace_behind)?;
                 bytes += reader.bytes_taken();
@@ -220,13 +139,17 @@ impl SourcePath {
 
 /// How much is read of a source at most, by how it is read.
 #[derive(Debug, Clone, Copy)]
-struct Most {
-    records: u64,
-    blocks: u64,
+pub(crate) struct Most {
+    pub(crate) records: u64,
+    pub(crate) blocks: u64,
+}
+
+impl Most {
+    pub(crate) const ALL: Self = Self { records: u64::MAX, blocks: u64::MAX };
 }
 
 /// Reads of a source what there is, but no more than this. `progress` makes a piece of the bytes that were read.
-fn read_of<E>(
+pub(crate) fn read_of<E>(
     reader: &mut dyn Reader,
     most: Most,
     pace: Pace,
@@ -291,7 +214,7 @@ impl Piece {
 }
 
 /// An error with its cause, for a person.
-fn reason(error: &OpenError) -> String {
+pub(crate) fn reason(error: &OpenError) -> String {
     match error {
         OpenError::Io { cause, .. } => cause.to_string(),
         OpenError::UnknownFormat { .. } => "in no format that is known; `cresset formats` lists them".into(),

@@ -16,11 +16,12 @@ use crossbeam_channel::never;
 
 use crate::crew;
 use crate::detections::rows_of;
-use crate::read::{Following, Pace, Reading, Step};
+use crate::follow::Following;
+use crate::read::{Pace, Reading, Step};
 use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
 use crate::sources::SourcePath;
-use crate::worker::{Work, Worker};
+use crate::worker::{Seen, Work, Worker};
 
 /// Where everything goes that a watch finds. The watch ends where it cannot be taken any more.
 pub trait Sink {
@@ -36,8 +37,19 @@ pub trait Sink {
     /// Takes note of how far the watch is.
     fn progress(&mut self, progress: &Progress<'_>);
 
-    /// Takes how far files that are followed were read: all before was told, and is in the archive where there is one. The detector
-    /// remembers what was before as well.
+    /// Takes note of how many events were matched.
+    fn seen(&mut self, _: &Seen) {}
+
+    /// Takes note that a delivery was read: all that there is to tell of it was told.
+    fn delivered(&mut self, _: u64) {}
+
+    /// Takes note that all that was told is settled: it is in the archive, where there is one, and on its disk.
+    fn settled(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes how far files that are followed were read: all before was told, and is settled. The detector remembers what was
+    /// before as well.
     fn mark(&mut self, _: &Detector, _: Vec<Position>) -> io::Result<()> {
         Ok(())
     }
@@ -199,7 +211,12 @@ impl Teller<'_> {
                 sink.progress(&Progress { source: &source, bytes, events });
             }
             Step::Pack(pack, pace) => self.archive(&pack, pace)?,
-            Step::AllForNow => self.settle()?,
+            Step::Seen(seen) => sink.seen(&seen),
+            Step::Delivered(number) => sink.delivered(number),
+            Step::AllForNow(_settling) => {
+                self.settle()?;
+                self.sink.settled()?;
+            }
             Step::Mark(positions) => {
                 self.settle()?;
                 self.sink.mark(self.detector, positions)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cresset_archive::{Keep, Packer};
 use cresset_detect::{EventMatcher, RuleSet};
-use cresset_event::Event;
+use cresset_event::{Event, Origin, Source, Timestamp};
 use cresset_ingest::{Block, Decoder, Decoders, Record};
 
 use crate::read::{Pace, Piece, Step};
@@ -34,17 +34,31 @@ pub(crate) struct Worker<'w> {
     decoder: Option<(Decoders, Box<dyn Decoder>)>,
     /// What packs events for the archive, where there is one.
     packer: Option<Packer>,
+    /// What of a source was matched and is still to be told.
+    seen: Option<Seen>,
     report: Report,
+}
+
+/// How many events of a source were matched.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The source.
+    pub source: Arc<Source>,
+    /// How many.
+    pub events: u64,
+    /// The latest time that any of them says it happened.
+    pub latest: Option<Timestamp>,
 }
 
 impl<'w> Worker<'w> {
     pub(crate) fn new(work: &'w Work<'w>, matcher: EventMatcher) -> Self {
         let packer = work.keep.map(Packer::new);
-        Self { work, matcher, decoder: None, packer, report: Report::default() }
+        Self { work, matcher, decoder: None, packer, seen: None, report: Report::default() }
     }
 
     /// Passes on what is packed for the archive, where it has so many bytes.
     pub(crate) fn hand_on_pack(&mut self, bytes_min: usize, pace: Pace, take: &mut Take<'_>) -> io::Result<()> {
+        self.tell_seen(take)?;
         match &mut self.packer {
             Some(packer) if !packer.is_empty() && packer.byte_len() >= bytes_min => {
                 take(Step::Pack(packer.take(), pace)).map(drop)
@@ -63,6 +77,7 @@ impl<'w> Worker<'w> {
                 if let Step::Rules(rules) = &step {
                     self.change_rules(rules);
                 }
+                self.tell_seen(take)?;
                 take(step)
             }
         };
@@ -86,11 +101,27 @@ impl<'w> Worker<'w> {
             return Ok(Some(event));
         }
         self.report.add(format, &event);
+        self.see(&event, take)?;
         if let Some(packer) = &mut self.packer {
             packer.add(&event);
         }
         let matches = self.matcher.matches(&event);
         if matches.is_empty() { Ok(Some(event)) } else { take(Step::Found(event, matches)) }
+    }
+
+    fn see(&mut self, event: &Event, take: &mut Take<'_>) -> io::Result<()> {
+        let Origin { source, time, .. } = event.origin();
+        if !self.seen.as_ref().is_some_and(|seen| Arc::ptr_eq(&seen.source, source)) {
+            self.tell_seen(take)?;
+        }
+        let seen = self.seen.get_or_insert_with(|| Seen { source: Arc::clone(source), events: 0, latest: None });
+        seen.events += 1;
+        seen.latest = seen.latest.max(time.known());
+        Ok(())
+    }
+
+    fn tell_seen(&mut self, take: &mut Take<'_>) -> io::Result<()> {
+        self.seen.take().map_or(Ok(()), |seen| take(Step::Seen(seen)).map(drop))
     }
 
     fn decode(&mut self, mut block: Block, decoders: &Decoders, take: &mut Take<'_>) -> io::Result<()> {

@@ -59,6 +59,23 @@ fn what_is_added_is_found_at_once_through_rotations_until_a_signal() {
     }
 }
 
+#[test]
+fn what_is_new_in_a_folder_is_followed_as_well() {
+    let run = Run::new(&[("rules/r.yml", RULE)]);
+    fs::create_dir(run.path().join("logs")).expect("room");
+    add(&run, "logs/a.log", "whoami");
+    let fed = Fed::start(&run, &["--follow", "logs", "--state", "logs/state", "--archive", "logs/past"]);
+    fed.check_found("Whoami");
+    add(&run, "logs/b.log", "whoami");
+    fed.check_found("Whoami");
+    add(&run, "logs/b.log", "whoami");
+    fed.check_found("Whoami");
+    fed.signal("TERM");
+    // Its own files, which are in there as well, were not read.
+    fed.wait_for("3 events and 3 detections archived");
+    assert_eq!(fed.ended().code(), Some(0));
+}
+
 /// Adds failed logins at these times.
 fn add_failed(run: &Run, file: &str, times: &[&str]) {
     let file = OpenOptions::new().create(true).append(true).open(run.path().join(file));
