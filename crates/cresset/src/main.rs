@@ -8,7 +8,6 @@ mod formats;
 mod hunt;
 mod output;
 mod watch;
-mod whole_file;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -45,6 +45,15 @@ pub struct Delivery {
     pub content: Content,
 }
 
+/// A delivery that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The number that it came with.
+    pub number: u64,
+    /// Why none of it could be read, for a person; `None` where that is not so.
+    pub refused: Option<String>,
+}
+
 /// How files are followed, and where deliveries come from.
 #[derive(Clone)]
 pub struct Following {
@@ -175,21 +184,22 @@ impl<'f> Follower<'f> {
     fn read_delivery<E>(&mut self, delivery: Delivery, emit: &mut Emit<'_, E>) -> Result<(), E> {
         let Delivery { number, source, content } = delivery;
         let name: Arc<str> = source.name.as_str().into();
-        match self.opener.open_delivered(source, content) {
+        let refused = match self.opener.open_delivered(source, content) {
             Ok(mut reader) => {
                 let before = self.bytes;
                 let mut progress = |read| Piece::Step(Step::Progress(Arc::clone(&name), before + read));
                 read_of(&mut *reader, Most::ALL, Pace::Stored, &mut progress, emit)?;
                 self.bytes += reader.bytes_taken();
+                None
             }
-            Err(OpenError::Empty { .. }) => {}
-            Err(error) => drop(emit(unreadable(&name, &error), Pace::Stored)?),
-        }
+            Err(OpenError::Empty { .. }) => None,
+            Err(error) => Some(reason(&error)),
+        };
         // It was, if only as an effort.
         self.bytes += 1;
         self.last = name;
         self.is_unsettled = true;
-        emit(Piece::Step(Step::Delivered(number)), Pace::Stored).map(drop)
+        emit(Piece::Step(Step::Delivered(Delivered { number, refused })), Pace::Stored).map(drop)
     }
 
     fn look_at_files<E>(&mut self, emit: &mut Emit<'_, E>) -> Result<(), E> {
@@ -203,7 +213,10 @@ impl<'f> Follower<'f> {
                     }
                     self.last = name;
                 }
-                Err(error) => drop(emit(unreadable(&name, &error), Pace::Live)?),
+                Err(error) => {
+                    let unreadable = Unreadable { source: name.to_string(), reason: reason(&error) };
+                    emit(Piece::Step(Step::Unreadable(unreadable)), Pace::Live)?;
+                }
             }
         }
         self.is_unsettled |= self.bytes > before;
@@ -259,8 +272,4 @@ fn read_on<E>(reader: &mut dyn Reader, name: &Arc<str>, before: u64, emit: &mut 
         emit(Piece::Step(Step::Progress(Arc::clone(name), before + read)), Pace::Stored)?;
     }
     Ok(read)
-}
-
-fn unreadable(name: &str, error: &OpenError) -> Piece {
-    Piece::Step(Step::Unreadable(Unreadable { source: name.into(), reason: reason(error) }))
 }

@@ -10,7 +10,7 @@ use cresset_event::Event;
 use cresset_ingest::{Block, Decoders, OpenError, Opener, Position, Reader, Record, Skipped};
 use crossbeam_channel::Receiver;
 
-use crate::follow::{Follower, Following, Settling};
+use crate::follow::{Delivered, Follower, Following, Settling};
 use crate::report::Unreadable;
 use crate::sources::SourcePath;
 use crate::worker::Seen;
@@ -43,7 +43,7 @@ pub(crate) enum Step {
     /// How many events of a source were matched since this was said last.
     Seen(Seen),
     /// A delivery was read, all of it.
-    Delivered(u64),
+    Delivered(Delivered),
     /// There is nothing more for now: what was read is to be settled.
     AllForNow(Settling),
     /// How far each file that is followed was read.

@@ -16,7 +16,7 @@ use crossbeam_channel::never;
 
 use crate::crew;
 use crate::detections::rows_of;
-use crate::follow::Following;
+use crate::follow::{Delivered, Following};
 use crate::read::{Pace, Reading, Step};
 use crate::reload::Reloads;
 use crate::report::{Report, Unreadable};
@@ -41,7 +41,7 @@ pub trait Sink {
     fn seen(&mut self, _: &Seen) {}
 
     /// Takes note that a delivery was read: all that there is to tell of it was told.
-    fn delivered(&mut self, _: u64) {}
+    fn delivered(&mut self, _: Delivered) {}
 
     /// Takes note that all that was told is settled: it is in the archive, where there is one, and on its disk.
     fn settled(&mut self) -> io::Result<()> {
@@ -212,7 +212,7 @@ impl Teller<'_> {
             }
             Step::Pack(pack, pace) => self.archive(&pack, pace)?,
             Step::Seen(seen) => sink.seen(&seen),
-            Step::Delivered(number) => sink.delivered(number),
+            Step::Delivered(delivered) => sink.delivered(delivered),
             Step::AllForNow(_settling) => {
                 self.settle()?;
                 self.sink.settled()?;

@@ -24,7 +24,7 @@ use crate::escape;
 use crate::output::Style;
 use crate::output::rows::counted;
 use crate::watch::{Bar, total_bytes};
-use crate::whole_file::{self, Readers};
+use cresset_pipeline::whole_file::{self, Readers};
 
 /// What was found out, for either output.
 struct Findings<'r> {

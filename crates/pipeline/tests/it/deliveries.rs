@@ -10,7 +10,7 @@ use cresset_archive::{Archive, Writer, WriterOptions};
 use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, RuleSources, Warnings};
 use cresset_event::{FieldNames, Source, SourceIdentity};
 use cresset_ingest::{Content, Skipped};
-use cresset_pipeline::{Delivery, Following, Progress, Seen, Sink, Unreadable, Watch, WatchOptions};
+use cresset_pipeline::{Delivered, Delivery, Following, Progress, Seen, Sink, Unreadable, Watch, WatchOptions};
 use crossbeam_channel::bounded;
 
 const RULE: &str = "title: Whoami\nlogsource: {}\ndetection:\n  s: {cmd: whoami}\n  condition: s\n";
@@ -46,9 +46,10 @@ impl Sink for Heard {
         self.words.push(format!("seen {} {}", seen.source.name, seen.events));
     }
 
-    fn delivered(&mut self, number: u64) {
+    fn delivered(&mut self, delivered: Delivered) {
         self.delivered += 1;
-        self.words.push(format!("delivered {number}"));
+        let refused = if delivered.refused.is_some() { ", refused" } else { "" };
+        self.words.push(format!("delivered {}{refused}", delivered.number));
     }
 
     fn settled(&mut self) -> io::Result<()> {
@@ -112,8 +113,7 @@ fn each_is_told_in_order_and_settled_behind_that() {
             "found 1",
             "skipped 3",
             "delivered 0",
-            "unreadable request",
-            "delivered 1",
+            "delivered 1, refused",
             "delivered 2",
             "found 1",
             "delivered 3",

@@ -16,7 +16,7 @@ use super::Hits;
 use crate::Outcome;
 use crate::args::HuntArgs;
 use crate::escape;
-use crate::whole_file::{self, Readers};
+use cresset_pipeline::whole_file::{self, Readers};
 
 /// The version of the file.
 const FORMAT: u32 = 1;

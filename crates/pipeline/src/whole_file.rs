@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Who may read a file that is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Readers {
+pub enum Readers {
     /// Its owner alone.
     Owner,
     /// Whom the process's mask lets.
@@ -14,7 +14,7 @@ pub(crate) enum Readers {
 }
 
 /// Puts `bytes` in the place of the file at `path`, by way of a file beside it.
-pub(crate) fn write(path: &Path, readers: Readers, bytes: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, readers: Readers, bytes: &[u8]) -> io::Result<()> {
     // A link stays a link: what it leads to is written.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
