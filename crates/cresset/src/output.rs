@@ -4,7 +4,6 @@ mod closing;
 mod csv;
 mod jsonl;
 mod live;
-mod record;
 pub(crate) mod rows;
 mod style;
 mod summary;

@@ -2,9 +2,8 @@
 
 use std::io::{self, Write};
 
-use cresset_detect::Detection;
+use cresset_detect::{Detection, DetectionRecord};
 
-use super::record::DetectionRecord;
 use super::{Closing, Output};
 use crate::escape;
 

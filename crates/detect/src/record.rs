@@ -4,53 +4,81 @@
 
 use std::borrow::Cow;
 
-use cresset_detect::{Cause, Detection};
 use cresset_event::EventTime;
 use serde::Serialize;
+
+use crate::detection::{Cause, Detection};
 
 /// The version of the schema.
 const SCHEMA_VERSION: u32 = 1;
 
-#[derive(Serialize)]
-pub(super) struct DetectionRecord<'d> {
-    pub(super) schema_version: u32,
-    pub(super) kind: &'static str,
-    pub(super) time: Option<String>,
-    pub(super) time_unknown: Option<String>,
-    pub(super) arrived: String,
-    pub(super) level: &'static str,
-    pub(super) title: Cow<'d, str>,
-    pub(super) id: Option<Cow<'d, str>>,
-    pub(super) author: Option<&'d str>,
-    pub(super) references: &'d [String],
-    pub(super) techniques: &'d [String],
-    pub(super) tactics: &'d [&'static str],
-    pub(super) host: Option<&'d str>,
-    pub(super) user: Option<&'d str>,
-    pub(super) process: Option<&'d str>,
-    pub(super) matched: Vec<MatchedRecord<'d>>,
-    pub(super) source: &'d str,
-    pub(super) record: u64,
-    pub(super) event_id: String,
-    pub(super) log_source: LogSourceRecord<'d>,
-    pub(super) correlation: Option<CorrelationRecord<'d>>,
+/// A detection as programs get it.
+#[derive(Debug, Serialize)]
+pub struct DetectionRecord<'d> {
+    /// The version of the schema.
+    pub schema_version: u32,
+    /// `rule`, `correlation` or `indicator`.
+    pub kind: &'static str,
+    /// When the event says it happened (RFC 3339); `null` where that cannot be read.
+    pub time: Option<String>,
+    /// Why the time cannot be read.
+    pub time_unknown: Option<String>,
+    /// When it was read.
+    pub arrived: String,
+    /// Sigma's word for how much it matters.
+    pub level: &'static str,
+    /// The title of the rule, or the name of the indicator.
+    pub title: Cow<'d, str>,
+    /// The id of the rule or indicator.
+    pub id: Option<Cow<'d, str>>,
+    /// Who made it.
+    pub author: Option<&'d str>,
+    /// Where to read more.
+    pub references: &'d [String],
+    /// ATT&CK techniques.
+    pub techniques: &'d [String],
+    /// ATT&CK tactics, by name.
+    pub tactics: &'d [&'static str],
+    /// The machine.
+    pub host: Option<&'d str>,
+    /// The account.
+    pub user: Option<&'d str>,
+    /// The program.
+    pub process: Option<&'d str>,
+    /// What fitted.
+    pub matched: Vec<MatchedRecord<'d>>,
+    /// Where it was read.
+    pub source: &'d str,
+    /// The number of the record in it.
+    pub record: u64,
+    /// The event's id.
+    pub event_id: String,
+    /// What the event is.
+    pub log_source: LogSourceRecord<'d>,
+    /// What only a correlation has.
+    pub correlation: Option<CorrelationRecord<'d>>,
 }
 
-#[derive(Serialize)]
-pub(super) struct MatchedRecord<'d> {
-    pub(super) field: &'d str,
-    pub(super) value: Option<&'d str>,
+/// A field and the value in it that fitted.
+#[derive(Debug, Serialize)]
+pub struct MatchedRecord<'d> {
+    /// The field.
+    pub field: &'d str,
+    /// The value; `null` where the rule asks that there is none.
+    pub value: Option<&'d str>,
 }
 
-#[derive(Serialize)]
-pub(super) struct LogSourceRecord<'d> {
+/// What the event is, in the words of the Sigma taxonomy.
+#[derive(Debug, Serialize)]
+pub struct LogSourceRecord<'d> {
     product: Option<&'d str>,
     service: Option<&'d str>,
     categories: &'d [String],
 }
 
-#[derive(Serialize)]
-pub(super) struct CorrelationRecord<'d> {
+/// What only the detection of a correlation has.
+#[derive(Debug, Serialize)]
+pub struct CorrelationRecord<'d> {
     group: Vec<GroupValue<'d>>,
     value: f64,
     events: u64,
@@ -58,14 +86,15 @@ pub(super) struct CorrelationRecord<'d> {
     last: String,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct GroupValue<'d> {
     field: &'d str,
     value: &'d str,
 }
 
 impl<'d> DetectionRecord<'d> {
-    pub(super) fn new(detection: &'d Detection) -> Self {
+    /// Returns the record of a detection.
+    pub fn new(detection: &'d Detection) -> Self {
         let (time, time_unknown) = match detection.time {
             EventTime::Known(time) => (Some(time.to_string()), None),
             EventTime::Unknown(reason) => (None, Some(reason.to_string())),
