@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use cresset_event::{
-    Event, EventId, EventTime, IdDigest, Indicator, LogSource, Origin, Source, Subject, Timestamp, write_uuid,
+    Event, EventId, EventTime, IdDigest, Indicator, LogSource, ObservableKind, ObservableKinds, Origin, RawObservable,
+    Source, Subject, Timestamp, push_observed, write_uuid,
 };
 
 use crate::level::Level;
@@ -15,6 +16,18 @@ use crate::rule::Rule;
 const VALUE_BYTES_MAX: usize = 2048;
 /// Longest name of a host, an account or a program that is kept. Windows allows paths of 32 KiB; people's have 300 bytes.
 const SUBJECT_BYTES_MAX: usize = 512;
+/// Most observables that are kept. A process event of Sysmon has five; a script block can hold thousands, of which the first
+/// tell as much.
+const OBSERVABLES_MAX: usize = 32;
+/// Longest observable that is kept. A longer one is left out, for a part of it would be another value.
+const OBSERVABLE_BYTES_MAX: usize = 2048;
+/// What two events can have in common that is not of one machine alone: names of files and accounts mean another thing on
+/// each, and registry keys and programs are everywhere.
+const OBSERVED_KINDS: ObservableKinds = ObservableKinds::ALL
+    .without(ObservableKind::FileName)
+    .without(ObservableKind::RegistryKey)
+    .without(ObservableKind::User)
+    .without(ObservableKind::Process);
 
 /// One finding: a rule, a correlation or an indicator that fits what was read.
 #[derive(Debug, Clone)]
@@ -41,6 +54,9 @@ pub struct Detection {
     pub process: Option<String>,
     /// The fields and values that fitted.
     pub matched: Vec<Matched>,
+    /// The addresses, domains, URLs, hashes and e-mail addresses of the event, each once, in the order of its fields; the
+    /// first 32 of them. Shared by all that was found in the event.
+    pub observables: Arc<[Observed]>,
 }
 
 /// The identity of a detection: the same cause over the same event has the same one. Shown as a UUID of version 8 (RFC 9562).
@@ -48,9 +64,19 @@ pub struct Detection {
 pub struct DetectionId([u8; 16]);
 
 impl DetectionId {
+    /// Returns the id of these 16 bytes, as [`DetectionId::as_bytes`] gave them.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the 16 bytes of the UUID.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    /// Reads an id as it is shown, and in no other form.
+    pub fn parse(text: &str) -> Option<Self> {
+        EventId::parse(text).map(|id| Self(*id.as_bytes()))
     }
 }
 
@@ -105,6 +131,41 @@ impl Matched {
     }
 }
 
+/// A value of the event in the form that indicators have: addresses in their shortest form, domains and hashes in lower case,
+/// all spellings of a URL alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Observed {
+    /// Its type.
+    pub kind: ObservableKind,
+    /// Its value.
+    pub value: String,
+}
+
+impl Observed {
+    /// Returns the observables of an event that detections keep.
+    pub(crate) fn all_of(event: &Event) -> Arc<[Self]> {
+        let mut all: Vec<Self> = Vec::new();
+        event.visit_raw_observables(OBSERVED_KINDS, |observable| {
+            if all.len() < OBSERVABLES_MAX
+                && let Some(observed) = Self::of(&observable)
+                && !all.contains(&observed)
+            {
+                all.push(observed);
+            }
+        });
+        all.into()
+    }
+
+    fn of(RawObservable { kind, text, address, .. }: &RawObservable<'_>) -> Option<Self> {
+        if let Some(address) = address {
+            return Some(Self { kind: *kind, value: address.to_string() });
+        }
+        let mut value = String::new();
+        let is_one = text.len() <= OBSERVABLE_BYTES_MAX && push_observed(*kind, text, &mut value);
+        is_one.then_some(Self { kind: *kind, value })
+    }
+}
+
 /// Copies so much of a value and no more.
 fn cut(value: &str, bytes_max: usize) -> String {
     if value.len() <= bytes_max {
@@ -117,16 +178,28 @@ fn cut(value: &str, bytes_max: usize) -> String {
     format!("{}…", &value[..end])
 }
 
+/// What all detections of one event have in common and is not cheap to work out.
+pub(crate) struct Known {
+    id: EventId,
+    observables: Arc<[Observed]>,
+}
+
+impl Known {
+    pub(crate) fn of(event: &Event) -> Self {
+        Self { id: event.id(), observables: Observed::all_of(event) }
+    }
+}
+
 impl Detection {
-    /// Returns a detection. `id` is the event's: it is worked out once, however much an event comes to.
-    pub(crate) fn new(cause: Cause, event: &Event, id: EventId, matched: Vec<Matched>) -> Self {
+    /// Returns a detection. What is known of the event is worked out once, however much it comes to.
+    pub(crate) fn new(cause: Cause, event: &Event, known: &Known, matched: Vec<Matched>) -> Self {
         let Origin { source, record, log_source, time, arrived, .. } = event.origin();
         let subject = |subject| event.subject(subject).map(|text| cut(&text, SUBJECT_BYTES_MAX));
         Self {
             cause,
             time: *time,
             arrived: *arrived,
-            event: id,
+            event: known.id,
             source: Arc::clone(source),
             record: *record,
             log_source: Arc::clone(log_source),
@@ -134,6 +207,7 @@ impl Detection {
             user: subject(Subject::User),
             process: subject(Subject::Process),
             matched,
+            observables: Arc::clone(&known.observables),
         }
     }
 

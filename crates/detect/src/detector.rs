@@ -7,10 +7,10 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cresset_event::{Event, EventId, FieldId};
+use cresset_event::{Event, FieldId};
 
 use crate::correlation::{CorrelationStats, Dropped, Fired, Memory, Restored, Snapshot, SnapshotError};
-use crate::detection::{Cause, Detection, Matched};
+use crate::detection::{Cause, Detection, Known, Matched};
 use crate::indicators::{IndicatorMatch, IndicatorSet, LookUpScratch};
 use crate::rules::{MatchScratch, RuleMatches, RuleSet};
 
@@ -86,15 +86,15 @@ impl Detector {
     /// Passes what comes of an event to `found`, given what fits it. Events come in the order in which they were read.
     pub fn tell(&mut self, event: &Event, matches: Matches, mut found: impl FnMut(Detection)) {
         let mut fired = Vec::new();
-        let id = OnceCell::new();
-        let id = || *id.get_or_init(|| event.id());
+        let known = OnceCell::new();
+        let known = || known.get_or_init(|| Known::of(event));
         let rules = matches.rules;
         // Those that matched this event may not have known yet that the rule was stopped.
         for fit in rules.fitting.into_iter().filter(|fit| !self.matcher.rules.is_stopped(fit.key)) {
             self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
             if fit.reports {
                 let matched = self.rules().explain(event, &fit.reasons);
-                found(Detection::new(Cause::Rule(fit.rule), event, id(), matched));
+                found(Detection::new(Cause::Rule(fit.rule), event, known(), matched));
             }
         }
         rules.gave_up.into_iter().for_each(|key| self.matcher.rules.overrun(key));
@@ -102,11 +102,11 @@ impl Detector {
             let name = |field: Option<FieldId>| field.map_or("unknown".into(), |id| event.names().name(id));
             let all = std::iter::once((found_by.field, found_by.value)).chain(found_by.also);
             let matched = all.map(|(field, value)| Matched::new(&*name(field), Some(&value))).collect();
-            found(Detection::new(Cause::Indicator(found_by.indicator), event, id(), matched));
+            found(Detection::new(Cause::Indicator(found_by.indicator), event, known(), matched));
         }
         for fired in fired {
             if self.rules().correlation_reports(fired.correlation) {
-                found(self.correlated(fired, event, id()));
+                found(self.correlated(fired, event, known()));
             }
         }
     }
@@ -145,7 +145,7 @@ impl Detector {
         self.memory.restore(self.matcher.rules.correlations(), snapshot)
     }
 
-    fn correlated(&self, fired: Fired, event: &Event, id: EventId) -> Detection {
+    fn correlated(&self, fired: Fired, event: &Event, known: &Known) -> Detection {
         let matched = fired.group.iter().map(|(field, value)| Matched::new(field.clone(), Some(value))).collect();
         let cause = Cause::Correlation {
             rule: Arc::clone(self.rules().correlations().rule(fired.correlation)),
@@ -155,6 +155,6 @@ impl Detector {
             first: fired.window.first,
             last: fired.window.last,
         };
-        Detection::new(cause, event, id, matched)
+        Detection::new(cause, event, known, matched)
     }
 }

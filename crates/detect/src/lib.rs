@@ -51,7 +51,7 @@ mod warning_list;
 pub use attack::TACTICS;
 pub use budget::{OVERRUNS_MAX, Overrun};
 pub use correlation::{CorrelationStats, DropReason, Dropped, Restored, Snapshot, SnapshotError};
-pub use detection::{Cause, Detection, DetectionId, Matched};
+pub use detection::{Cause, Detection, DetectionId, Matched, Observed};
 pub use detector::{Detector, EventMatcher, Matches};
 pub use engine::OneOf;
 pub use explain::{Explained, RuleExplained};

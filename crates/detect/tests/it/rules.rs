@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use cresset_detect::DetectionId;
 use cresset_event::Matcher;
 
-use crate::{check_detects, compile, refused};
+use crate::{check_detects, compile, detect, refused};
 
 fn rule(detection: &str) -> String {
     format!("title: R\nid: r\nlogsource: {{product: linux}}\ndetection:\n{detection}\n")
@@ -183,5 +184,39 @@ fn values_that_an_event_must_have_are_known_where_their_fields_say_what_they_hol
         "  a: {User: bob}\n  condition: not a",
     ] {
         check_needs(nothing_is_known, None);
+    }
+}
+
+#[test]
+fn a_detection_carries_what_its_event_may_have_in_common_with_others() {
+    let fields = "CommandLine=whoami http://Evil.example:80/;DestinationIp=::ffff:203.0.113.9;QueryName=EVIL.example.;\
+                  Image=C:\\a\\whoami.exe;User=CORP\\alice;md5=D41D8CD98F00B204E9800998ECF8427E;src_ip=203.0.113.9";
+    let rule = "title: X\nlogsource: {}\ndetection: {s: {CommandLine|contains: whoami}, condition: s}\n";
+    let (found, _) = detect(rule, &[(1, fields)]);
+    let seen: Vec<&str> = found[0].observables.iter().map(|seen| seen.value.as_str()).collect();
+    assert_eq!(
+        seen,
+        ["http://evil.example", "evil.example", "203.0.113.9", "d41d8cd98f00b204e9800998ecf8427e"],
+        "each once, in normal form; no file names, accounts and programs"
+    );
+}
+
+#[test]
+fn of_a_thousand_observables_the_first_are_kept() {
+    let many: Vec<String> = (0..1000).map(|i| format!("203.0.{}.{}", i / 250, i % 250)).collect();
+    let rule = "title: X\nlogsource: {}\ndetection: {s: {a: b}, condition: s}\n";
+    let (found, _) = detect(rule, &[(1, &format!("a=b;src_ip={}", many.join(",")))]);
+    assert_eq!(found[0].observables.len(), 32);
+    assert_eq!(found[0].observables[31].value, "203.0.0.31");
+}
+
+#[test]
+fn the_id_of_a_detection_is_read_as_it_is_shown_and_in_no_other_form() {
+    let rule = "title: X\nlogsource: {}\ndetection: {s: {a: b}, condition: s}\n";
+    let id = detect(rule, &[(1, "a=b")]).0[0].id();
+    assert_eq!(DetectionId::parse(&id.to_string()), Some(id));
+    assert_eq!(DetectionId::from_bytes(*id.as_bytes()), id);
+    for text in ["", "0", &id.to_string().to_uppercase(), &format!("{id} "), &id.to_string().replace('-', "")] {
+        assert_eq!(DetectionId::parse(text), None, "{text:?}");
     }
 }
