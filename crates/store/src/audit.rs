@@ -188,7 +188,8 @@ pub(crate) async fn append(
         hash: String::new(),
     };
     row.hash = row.own_hash();
-    let insert = "insert into audit (seq, at, actor, act, object, detail, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)";
+    let insert =
+        "insert into audit (seq, at, actor, act, object, detail, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)";
     let sql = Sql::new(insert).number(crate::sql::as_number(row.seq)).time(row.at).text(&row.actor).text(&row.act);
     sql.text(&row.object).text(&row.detail).text(&row.previous).text(&row.hash).run(&mut **transaction).await?;
     Ok(())

@@ -21,7 +21,8 @@ impl Store {
             return Err(StoreError::conflict(format!("`{}` is there already: name a new file", path.display())));
         }
         let partial = Partial::make(path)?;
-        let text = partial.0.to_str().ok_or_else(|| StoreError::conflict("the file's name is not UTF-8: name another"))?;
+        let text =
+            partial.0.to_str().ok_or_else(|| StoreError::conflict("the file's name is not UTF-8: name another"))?;
         let mut connection = self.database().connect().await?;
         Sql::new("vacuum into ?").text(text).run(&mut connection).await?;
         connection.close().await?;

@@ -10,8 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::any::{AnyConnection, AnyPool, AnyPoolOptions};
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
 
 use crate::error::StoreError;
 
@@ -95,6 +95,14 @@ impl Database {
         match self {
             Self::Sqlite(_) => "begin immediate",
             Self::Postgres(_) => "begin",
+        }
+    }
+
+    /// Returns the statement that begins a transaction whose queries all see one moment.
+    pub(crate) fn begin_reading(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "begin",
+            Self::Postgres(_) => "begin isolation level repeatable read",
         }
     }
 

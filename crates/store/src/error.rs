@@ -46,7 +46,9 @@ pub enum StoreError {
     #[error("the store is busy: try again")]
     Busy(#[source] sqlx::Error),
     /// It was written by a newer version of this program.
-    #[error("the store has schema {found}, and this program knows {known}: use the version that wrote it, or a newer one")]
+    #[error(
+        "the store has schema {found}, and this program knows {known}: use the version that wrote it, or a newer one"
+    )]
     Newer {
         /// The schema that it has.
         found: i64,

@@ -4,8 +4,7 @@
 //! down, so that a program that is killed leaves one version or the next. A newer schema is refused, for what this program
 //! would write into it nobody promised. `tests/it/migrations.rs` brings a database of each older version up.
 
-use sqlx::any::AnyPool;
-use sqlx::{Any, Connection, Transaction};
+use sqlx::{Any, AnyPool, Connection, Transaction};
 
 use crate::database::Database;
 use crate::error::StoreError;

@@ -60,7 +60,7 @@ impl Store {
         request: &Request,
         answer: impl FnOnce(&Acted) -> Answer,
     ) -> Result<Answer, StoreError> {
-        let mut writing = self.write(1).await?;
+        let mut writing = self.write(act.rows()).await?;
         if let Some(earlier) = earlier_answer(&mut writing, by, request).await? {
             return Ok(earlier);
         }
@@ -81,7 +81,7 @@ fn look_up(by: &By, request: &Request) -> Sql {
 }
 
 async fn earlier_answer(writing: &mut Writing<'_>, by: &By, request: &Request) -> Result<Option<Answer>, StoreError> {
-    let row = look_up(by, request).row(&mut *writing.transaction).await?;
+    let row = writing.row(look_up(by, request)).await?;
     row.map(|row| answer_of(&row, request)).transpose()
 }
 

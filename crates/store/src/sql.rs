@@ -94,8 +94,10 @@ impl Sql {
         self
     }
 
-    pub(crate) fn add_bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.add(bytes.to_vec());
+    /// Asks how SQLite would run the query.
+    #[cfg(test)]
+    pub(crate) fn explained(mut self) -> Self {
+        self.text.insert_str(0, "explain query plan ");
         self
     }
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use cresset_event::Timestamp;
-use sqlx::any::AnyPool;
-use sqlx::{Any, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Transaction};
 
 use crate::audit::Detail;
 use crate::database::{Database, StoreOptions};
@@ -66,6 +66,11 @@ impl Store {
         &self.inner.readers
     }
 
+    /// Begins to read what is there at one moment.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(self.inner.readers.begin_with(self.inner.database.begin_reading()).await?)
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.inner.database
     }
@@ -101,6 +106,11 @@ impl Writing<'_> {
     /// Runs a query and returns how many rows it changed.
     pub(crate) async fn run(&mut self, sql: Sql) -> Result<u64, StoreError> {
         sql.run(&mut *self.transaction).await
+    }
+
+    /// Runs a query and returns its first row, if it has one.
+    pub(crate) async fn row(&mut self, sql: Sql) -> Result<Option<AnyRow>, StoreError> {
+        sql.row(&mut *self.transaction).await
     }
 
     /// Brings all of it to the disk, or nothing.

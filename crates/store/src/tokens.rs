@@ -210,7 +210,7 @@ impl Store {
         let mut writing = self.write(0).await?;
         let taken = "select 1 as one from first_run where used is not null or expires > ? \
                      union all select 1 from tokens where role = 'administrator' limit 1";
-        if Sql::new(taken).time(now).row(&mut *writing.transaction).await?.is_some() {
+        if writing.row(Sql::new(taken).time(now)).await?.is_some() {
             return Ok(None);
         }
         let made = secret()?;
@@ -225,11 +225,16 @@ impl Store {
 
     /// Issues the first administrator's token to whoever has the link, once. `None` where the link is another, was used, or is
     /// too old.
-    pub async fn use_first_run(&self, presented: &str, name: &str, now: Timestamp) -> Result<Option<Issued>, StoreError> {
+    pub async fn use_first_run(
+        &self,
+        presented: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<Issued>, StoreError> {
         let Some(its_secret) = presented.strip_prefix(FIRST_RUN_PREFIX) else { return Ok(None) };
         let mut writing = self.write(0).await?;
         let open = Sql::new("select secret_sha256 from first_run where used is null and expires > ?").time(now);
-        let Some(row) = open.row(&mut *writing.transaction).await? else { return Ok(None) };
+        let Some(row) = writing.row(open).await? else { return Ok(None) };
         if !is_secret(its_secret, &row.text("secret_sha256")?) {
             return Ok(None);
         }
