@@ -69,6 +69,13 @@ impl Database {
         }
     }
 
+    /// Connects once, to tell at once what is wrong: a pool would try again until its time is over.
+    pub(crate) async fn check(&self, options: &StoreOptions) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(self.settings(options))).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     /// Opens the connection that writes.
     pub(crate) async fn writer(&self, options: &StoreOptions) -> Result<AnyPool, StoreError> {
         self.pool(1, self.settings(options)).await

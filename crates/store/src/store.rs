@@ -48,6 +48,7 @@ impl Store {
         sqlx::any::install_default_drivers();
         let database = Database::parse(address)?;
         database.make()?;
+        database.check(&options).await?;
         let writer = database.writer(&options).await?;
         migrate(&database, &writer).await?;
         let salt = audit_salt(&writer).await?;

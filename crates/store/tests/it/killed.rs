@@ -19,7 +19,7 @@ const ADDRESS: &str = "CRESSET_TEST_KILLED_STORE";
 /// Detections a batch.
 const BATCH: u64 = 40;
 
-/// The program that is killed: it records for ever, and says how many detections are on the disk.
+/// The program that is killed: it records for ever, and says how many detections and notes are on the disk.
 #[test]
 #[ignore = "started by the test below"]
 fn records_until_it_is_killed() {
@@ -27,15 +27,16 @@ fn records_until_it_is_killed() {
     block_on(async {
         let store = Store::open(&address, StoreOptions::default()).await.expect("a store");
         record(&store, 0..0, 0..1).await;
-        let begin = stored(&store).await;
-        println!("recorded {begin}");
+        let (begin, mut notes) = (stored(&store).await, store.audit_head().await.expect("read").count);
+        println!("acknowledged {begin} {notes}");
         for begin in (begin..).step_by(BATCH as usize) {
             let detections = (begin..begin + BATCH).map(detection).collect();
             let marks = vec![("log".into(), (begin + BATCH).to_le_bytes().into())];
             store.record(&Batch { detections, marks, ..Batch::default() }).await.expect("room");
             let note = Act::Note { incident: incident(0).id, text: begin.to_string() };
             store.act(&analyst(0), &note).await.expect("room");
-            println!("recorded {}", begin + BATCH);
+            notes += 1;
+            println!("acknowledged {} {notes}", begin + BATCH);
         }
     });
 }
@@ -71,28 +72,34 @@ async fn what_was_acknowledged_outlives_a_kill(place: Place) {
         let out = BufReader::new(child.stdout.take().expect("a pipe"));
         let heard = thread::spawn(move || {
             let said = out.lines().map_while(Result::ok);
-            let counts = said.filter_map(|line| line.strip_prefix("recorded ")?.parse::<u64>().ok());
-            counts.last().unwrap_or(0)
+            said.filter_map(|line| acknowledged(&line)).last().unwrap_or_default()
         });
         // Different moments: while it opens, while it writes.
         thread::sleep(Duration::from_millis(60 + kill * 97 % 500));
         child.kill().expect("it runs");
         child.wait().expect("it ended");
-        let acknowledged = heard.join().expect("it listens");
-        check_outlived(&place, acknowledged, kill).await;
+        let heard = heard.join().expect("it listens");
+        place.others_are_gone().await;
+        check_outlived(&place, heard, kill).await;
     }
 }
 
-async fn check_outlived(place: &Place, acknowledged: u64, kill: u64) {
+/// Reads how many detections and notes are on the disk; a line that was cut off tells nothing.
+fn acknowledged(line: &str) -> Option<(u64, u64)> {
+    let (detections, notes) = line.strip_prefix("acknowledged ")?.split_once(' ')?;
+    Some((detections.parse().ok()?, notes.parse().ok()?))
+}
+
+async fn check_outlived(place: &Place, (detections, notes): (u64, u64), kill: u64) {
     let store = place.open().await;
     let there = stored(&store).await;
-    assert!(there >= acknowledged && there % BATCH == 0, "{there} of {acknowledged} detections, kill {kill}");
+    assert!(there >= detections && there % BATCH == 0, "{there} of {detections} detections, kill {kill}");
     // How far the log was read is of the same moment as what was found in it.
     let marks = store.marks().await.expect("read");
     assert_eq!(marks.first().map_or(0, |(_, read)| u64::from_le_bytes(read[..].try_into().expect("8"))), there);
     let AuditCheck::Whole(head) = store.audit_verify(None).await.expect("read") else {
         panic!("the chain, kill {kill}")
     };
-    assert!(head.count >= acknowledged / BATCH, "{} notes, {acknowledged} detections, kill {kill}", head.count);
+    assert!(head.count >= notes, "{} of {notes} notes, kill {kill}", head.count);
     store.close().await;
 }

@@ -91,7 +91,7 @@ async fn all_incidents(
 }
 
 fn owner_of(number: usize) -> Option<String> {
-    (number.is_multiple_of(5)).then(|| format!("officer{}", number % 3))
+    number.is_multiple_of(5).then(|| format!("officer{}", number % 3))
 }
 
 fn incident_fits(filter: &IncidentFilter, incident: &Incident, owner: Option<&str>) -> bool {

