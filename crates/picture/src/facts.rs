@@ -13,6 +13,9 @@ use crate::text;
 /// arrived: else it would be linked with what has not happened yet.
 const AHEAD_NANOS_MAX: i64 = 5 * 60 * 1_000_000_000;
 
+/// Most observables that are looked at; as many as a detection has.
+pub(crate) const OBSERVABLES_MAX: usize = 32;
+
 /// What is known of a detection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {

@@ -26,6 +26,14 @@ impl IncidentId {
         Self(digest.finish())
     }
 
+    /// Returns another id for an incident that begins with this detection, where others are in use.
+    pub(crate) fn again(founder: DetectionId, time: u64) -> Self {
+        let mut digest = IdDigest::new("incident again");
+        digest.part(founder.as_bytes());
+        digest.part(&time.to_le_bytes());
+        Self(digest.finish())
+    }
+
     /// Returns the id of these 16 bytes, as [`IncidentId::as_bytes`] gave them.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
@@ -171,6 +179,8 @@ pub struct Incident {
     pub rules_more: u64,
     /// How far it has been worked.
     pub state: State,
-    /// Closed incidents that its detections have something in common with.
+    /// Closed incidents that its detections have something in common with, the first by id.
     pub follows: Vec<IncidentId>,
+    /// How many of those are not listed.
+    pub follows_more: u64,
 }
