@@ -1,0 +1,51 @@
+//! What a watch finds, on the disk: 10,000 detections in batches of 1,000, each its own transaction.
+//!
+//!     cargo bench -p cresset-store --bench record
+
+#[path = "../tests/it/samples.rs"]
+mod samples;
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cresset_store::{Batch, Store, StoreOptions};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+
+const DETECTIONS: u64 = 10_000;
+const BATCH: u64 = 1_000;
+
+fn batches(first: u64) -> Vec<Batch> {
+    let batch = |begin: u64| {
+        let detections = (begin..begin + BATCH).map(samples::detection).collect();
+        let incidents = (begin..begin + BATCH / 100).map(samples::incident).collect();
+        Batch { detections, incidents, ..Batch::default() }
+    };
+    (first..first + DETECTIONS).step_by(BATCH as usize).map(batch).collect()
+}
+
+fn record(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("sqlite:{}", folder.path().join("records.db").display());
+    let store = runtime.block_on(Store::open(&address, StoreOptions::default())).expect("a store");
+    let next = AtomicU64::new(0);
+    let mut group = criterion.benchmark_group("record");
+    group.throughput(Throughput::Elements(DETECTIONS)).sample_size(10);
+    group.bench_function("10000_detections", |bencher| {
+        bencher.iter_batched(
+            || batches(next.fetch_add(DETECTIONS, Ordering::Relaxed)),
+            |batches| {
+                runtime.block_on(async {
+                    for batch in &batches {
+                        black_box(store.record(batch).await.expect("recorded"));
+                    }
+                });
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, record);
+criterion_main!(benches);

@@ -1,0 +1,104 @@
+//! Reading back what a picture is made of, in the order in which it was made: detections, and what people did to it.
+
+use cresset_detect::DetectionId;
+use cresset_picture::{Facts, IncidentId, State};
+use serde::Deserialize;
+use sqlx::any::AnyRow;
+
+use crate::error::StoreError;
+use crate::sql::{Columns, Sql, as_number};
+use crate::store::Store;
+
+/// Most rows of one step: some tens of megabytes.
+pub const REPLAY_ROWS_MAX: usize = 10_000;
+
+/// Something that a picture took in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Its place: the next step goes on behind it.
+    pub seq: u64,
+    /// What.
+    pub what: Told,
+}
+
+/// What a picture was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A detection; it was kept out of the picture where an exclusion or a silence withheld it.
+    Detection {
+        /// What the picture needs of it.
+        facts: Box<Facts>,
+        /// Whether it was withheld.
+        withheld: bool,
+    },
+    /// A person made two incidents one.
+    Merge {
+        /// The one that stayed.
+        into: IncidentId,
+        /// The one that went up in it.
+        from: IncidentId,
+    },
+    /// A person took detections out of an incident.
+    Split {
+        /// The incident.
+        from: IncidentId,
+        /// They.
+        detections: Vec<DetectionId>,
+    },
+    /// A person moved an incident on.
+    State {
+        /// The incident.
+        incident: IncidentId,
+        /// Its new state.
+        state: State,
+    },
+}
+
+impl Store {
+    /// Returns what the picture was told behind a place (0 is the beginning), in order, at most so much; nothing more is there once
+    /// it is empty. What is told meanwhile comes behind.
+    pub async fn replay(&self, after_seq: u64, limit: usize) -> Result<Vec<Replayed>, StoreError> {
+        // One query sees one moment: two could miss what is committed between them.
+        let sql = Sql::new(
+            "select seq, facts as told, '' as act, '' as incident, case when withheld_by is null then 0 else 1 end as withheld \
+             from detections where seq > ? \
+             union all select seq, detail, act, incident, 0 from history where replayed = 1 and seq > ? \
+             order by 1 limit ?",
+        );
+        let after = as_number(after_seq);
+        let limit = limit.clamp(1, REPLAY_ROWS_MAX) as i64;
+        let rows = sql.number(after).number(after).number(limit).rows(self.readers()).await?;
+        rows.iter().map(|row| Ok(Replayed { seq: row.count("seq")?, what: told_of(row)? })).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct MergeDetail {
+    from: IncidentId,
+}
+
+#[derive(Deserialize)]
+struct SplitDetail {
+    detections: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct StateDetail {
+    state: State,
+}
+
+fn told_of(row: &AnyRow) -> Result<Told, StoreError> {
+    let incident = || row.parsed("incident", IncidentId::parse);
+    match row.text("act")?.as_str() {
+        "" => Ok(Told::Detection { facts: row.json("told")?, withheld: row.number("withheld")? != 0 }),
+        "merge" => Ok(Told::Merge { into: incident()?, from: row.json::<MergeDetail>("told")?.from }),
+        "split" => {
+            let ids = row.json::<SplitDetail>("told")?.detections;
+            let detections = ids.iter().map(|id| DetectionId::parse(id)).collect::<Option<_>>();
+            let detections = detections.ok_or_else(|| StoreError::damaged("a split of what are no detections"))?;
+            Ok(Told::Split { from: incident()?, detections })
+        }
+        "set_state" => Ok(Told::State { incident: incident()?, state: row.json::<StateDetail>("told")?.state }),
+        other => Err(StoreError::damaged(format!("history tells of `{other}`"))),
+    }
+}

@@ -1,0 +1,115 @@
+//! Tokens let in whoever holds them while they hold, and nobody else.
+
+use cresset_event::Timestamp;
+use cresset_store::{NewToken, Role, StoreError};
+
+use crate::{Place, analyst, at, both};
+
+both!(
+    a_token_lets_in_whoever_has_its_secret,
+    a_token_ends,
+    last_used_is_written_once_a_minute,
+    the_first_administrator_comes_in_once,
+    secrets_are_not_kept,
+);
+
+fn new_token(expires: Option<Timestamp>) -> NewToken {
+    NewToken {
+        name: "Ana's laptop".into(),
+        role: Role::WatchOfficer,
+        scopes: vec!["incidents".into(), "detections:read".into()],
+        member: Some("NL".into()),
+        nationality: Some("NLD".into()),
+        clearances: vec!["NS".into()],
+        expires,
+    }
+}
+
+async fn a_token_lets_in_whoever_has_its_secret(place: Place) {
+    let store = place.open().await;
+    let issued = store.issue_token(&analyst(0), new_token(None)).await.expect("issued");
+    let other = store.issue_token(&analyst(0), new_token(None)).await.expect("issued");
+    let presented = issued.secret.reveal();
+    let token = store.token_of(presented, at(1)).await.expect("read").expect("it holds");
+    assert_eq!(token, issued.token);
+    assert_eq!((token.issued, &*token.created_by), (new_token(None), "token-ana"));
+    let its_secret = presented.rsplit('_').next().expect("a secret");
+    assert_eq!(its_secret.len(), 64);
+    let last = if presented.ends_with('0') { "1" } else { "0" };
+    let wrong = [
+        format!("{}{last}", &presented[..presented.len() - 1]),
+        presented[..presented.len() - 1].to_owned(),
+        format!("{presented}0"),
+        presented.to_uppercase(),
+        its_secret.to_owned(),
+        format!("cresset_{}_{its_secret}", other.token.id),
+        format!("cresset_{}_", issued.token.id),
+        "cresset__".into(),
+        String::new(),
+    ];
+    for presented in wrong {
+        assert_eq!(store.token_of(&presented, at(1)).await.expect("read"), None, "{presented}");
+    }
+}
+
+async fn a_token_ends(place: Place) {
+    let store = place.open().await;
+    let issued = store.issue_token(&analyst(0), new_token(Some(at(100)))).await.expect("issued");
+    let lasts = |seconds| {
+        let (store, presented) = (store.clone(), issued.secret.reveal().to_owned());
+        async move { store.token_of(&presented, at(seconds)).await.expect("read").is_some() }
+    };
+    assert!(lasts(99).await);
+    assert!(!lasts(100).await);
+    store.revoke_token(&analyst(50), &issued.token.id).await.expect("revoked");
+    assert!(!lasts(99).await);
+    store.revoke_token(&analyst(60), &issued.token.id).await.expect("revoked already");
+    assert_eq!(store.tokens().await.expect("read")[0].revoked, Some(at(50)));
+    let none = store.revoke_token(&analyst(0), "none").await;
+    assert!(matches!(none, Err(StoreError::NotFound { .. })));
+    assert_eq!(store.audit_head().await.expect("read").count, 3);
+}
+
+async fn last_used_is_written_once_a_minute(place: Place) {
+    let store = place.open().await;
+    let issued = store.issue_token(&analyst(0), new_token(None)).await.expect("issued");
+    for (now, last_used) in [(10, 10), (69, 10), (70, 70), (80, 70)] {
+        store.token_of(issued.secret.reveal(), at(now)).await.expect("read").expect("it holds");
+        assert_eq!(store.tokens().await.expect("read")[0].last_used, Some(at(last_used)), "{now}");
+    }
+}
+
+async fn the_first_administrator_comes_in_once(place: Place) {
+    let store = place.open().await;
+    let first = store.first_run_secret(at(0), at(100)).await.expect("made").expect("the first");
+    // Not told twice while it holds; where nobody used it in time there is another.
+    assert!(store.first_run_secret(at(99), at(200)).await.expect("read").is_none());
+    assert!(store.use_first_run(first.reveal(), "root", at(100)).await.expect("read").is_none());
+    let second = store.first_run_secret(at(100), at(200)).await.expect("made").expect("the second");
+    assert_ne!(first, second);
+    for wrong in [first.reveal(), "cresset_first_", ""] {
+        assert!(store.use_first_run(wrong, "root", at(150)).await.expect("read").is_none(), "{wrong}");
+    }
+    let issued = store.use_first_run(second.reveal(), "root", at(150)).await.expect("read").expect("comes in");
+    assert_eq!((issued.token.issued.role, issued.token.issued.clearances.len()), (Role::Administrator, 0));
+    assert!(store.token_of(issued.secret.reveal(), at(151)).await.expect("read").is_some());
+    assert!(store.use_first_run(second.reveal(), "again", at(151)).await.expect("read").is_none());
+    assert!(store.first_run_secret(at(999), at(1999)).await.expect("read").is_none());
+    assert_eq!(store.audit_head().await.expect("read").count, 3);
+}
+
+async fn secrets_are_not_kept(place: Place) {
+    if !place.is_sqlite() {
+        return;
+    }
+    let store = place.open().await;
+    let issued = store.issue_token(&analyst(0), new_token(None)).await.expect("issued");
+    let first = store.first_run_secret(at(0), at(100)).await.expect("made").expect("the first");
+    store.close().await;
+    let kept = std::fs::read(place.file()).expect("read");
+    for secret in [&issued.secret, &first] {
+        let its_secret = secret.reveal().rsplit('_').next().expect("a secret").as_bytes();
+        assert!(!kept.windows(its_secret.len()).any(|part| part == its_secret));
+        assert!(!format!("{secret:?}").contains(std::str::from_utf8(its_secret).expect("hex")));
+    }
+}
