@@ -6,6 +6,8 @@
 //!
 //!     cargo bench -p cresset-picture --bench picture
 
+#![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
+
 use std::hint::black_box;
 
 use cresset_detect::{DetectionId, Level};
@@ -41,6 +43,21 @@ fn adding(criterion: &mut Criterion) {
         bencher.iter(|| (0..MANY).for_each(|number| drop(black_box(detection(number)))));
     });
     group.finish();
+}
+
+/// Says what a million detections take, each with all that is known of its incident.
+fn memory(_: &mut Criterion) {
+    let before = resident_bytes();
+    let mut picture = Picture::new(Assets::new());
+    (0..MANY).for_each(|number| drop(picture.add(&detection(number))));
+    let bytes = resident_bytes().saturating_sub(before);
+    println!("memory: {} MB for {MANY} detections in {} incidents", bytes / 1_000_000, picture.incidents().count());
+}
+
+/// What of the process is in memory, where the system tells.
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or_default() * 4096
 }
 
 fn showing(criterion: &mut Criterion) {
@@ -90,7 +107,7 @@ fn detection(number: u64) -> Facts {
 
 fn seen(address: u64) -> ObservedFact {
     let [a, b, c, d] = u32::try_from(address).unwrap_or(u32::MAX).to_be_bytes();
-    ObservedFact { kind: ObservableKind::Ipv4, value: format!("{a}.{b}.{c}.{d}") }
+    ObservedFact { kind: ObservableKind::Ipv4, value: format!("{a}.{b}.{c}.{d}"), is_ours: false }
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): a number that looks like chance, the same for one seed.
@@ -101,5 +118,5 @@ fn mixed(seed: u64) -> u64 {
     state ^ state >> 31
 }
 
-criterion_group!(benches, adding, showing);
+criterion_group!(benches, memory, adding, showing);
 criterion_main!(benches);
