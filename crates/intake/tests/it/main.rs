@@ -1,6 +1,7 @@
 //! Requests as clients send them, made by hand, and what comes of them. One test vocabulary: [`check_golden`].
 
 mod bulk;
+mod otlp;
 
 use cresset_intake::Answer;
 

@@ -1,0 +1,3 @@
+200 application/x-protobuf
+
+"a record "that" cannot be read

@@ -1,0 +1,1 @@
+200 application/x-protobuf
