@@ -1,6 +1,7 @@
 //! The arguments as they are typed.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,9 +36,68 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ArchiveCommand,
     },
+    Serve(Box<ServeArgs>),
+    /// Work with the configuration of a centre
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// List the log formats that can be read, with an example of each
     Formats,
 }
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Write an example: every setting, with what holds without it
+    Example,
+    /// Say what is wrong with a configuration
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// Run a centre: take logs in, match, remember, and show what it means, around the clock
+///
+/// Without a configuration everything lies in ./cresset-data, and only this machine can reach it. It prints a link by which the
+/// first administrator comes in. It ends in good order on Ctrl-C or SIGTERM.
+#[derive(Debug, Parser)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// The configuration; `cresset config example` writes one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything lies that the centre keeps, in place of what the configuration says
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where it is to listen, in place of what the configuration says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// How to write the log; without it text on a terminal, and JSON elsewhere
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log: Option<LogFormat>,
+}
+
+/// How the log of a centre is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  cresset serve
+      A centre on this machine, in ./cresset-data; rules go into ./cresset-data/rules
+  cresset config example > centre.toml; cresset config check centre.toml; cresset serve --config centre.toml
+      One that is told what to do
+  curl -H \"Authorization: Bearer $TOKEN\" --data-binary @eve.json http://127.0.0.1:8420/api/v1/events
+      Deliver a log to it
+  CRESSET_LOG=debug cresset serve
+      Say more in the log";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ArchiveCommand {

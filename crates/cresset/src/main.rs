@@ -7,6 +7,7 @@ mod escape;
 mod formats;
 mod hunt;
 mod output;
+mod serve;
 mod watch;
 
 use std::io::{self, Write};
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{ArchiveCommand, Args, Command, IndicatorsCommand, RulesCommand};
+use crate::args::{ArchiveCommand, Args, Command, ConfigCommand, IndicatorsCommand, RulesCommand};
 
 /// How a run ended, for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,9 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
         Command::Archive { command: ArchiveCommand::Verify(args) } => archive::verify(&args.folder, out),
         Command::Archive { command: ArchiveCommand::Compact(args) } => archive::compact(&args.folder, out),
         Command::Archive { command: ArchiveCommand::Export(args) } => archive::export(&args, out),
+        Command::Serve(args) => serve::run(&args, out),
+        Command::Config { command: ConfigCommand::Example } => serve::example(out),
+        Command::Config { command: ConfigCommand::Check { file } } => serve::check(&file, out),
         Command::Formats => formats::run(out),
     }
 }

@@ -49,6 +49,9 @@ pub enum PriorityClass {
 }
 
 impl PriorityClass {
+    /// Every class, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::P1, Self::P2, Self::P3, Self::P4];
+
     /// Returns the class of a score. The least scores are those of a detection that is critical, high or medium, on a machine
     /// of normal value.
     pub const fn of(score: u8) -> Self {

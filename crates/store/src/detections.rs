@@ -117,6 +117,13 @@ impl Store {
         Page::of(List::Detections, limit, &rows, DetectionRow::of, keys)
     }
 
+    /// Returns the detections that were stored behind a place, in that order, at most so many: for who listens and was away.
+    pub async fn detections_behind(&self, seq: u64, limit: usize) -> Result<Vec<DetectionRow>, StoreError> {
+        let sql = Sql::new(&format!("select {LISTED} from detections where seq > ? order by seq limit ?"));
+        let rows = sql.number(as_number(seq)).number(limit as i64).rows(self.readers()).await?;
+        rows.iter().map(DetectionRow::of).collect()
+    }
+
     /// Returns all that is kept of a detection.
     pub async fn detection(&self, id: DetectionId) -> Result<StoredDetection, StoreError> {
         let sql = Sql::new("select * from detections where id = ?").text(&id.to_string());

@@ -15,6 +15,8 @@ mod quiet;
 mod reload;
 mod rules_test;
 mod sample;
+#[cfg(unix)]
+mod serve;
 #[cfg(feature = "sql")]
 mod sql;
 mod state;

@@ -1,0 +1,107 @@
+//! Detections: their list, and one of them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use cresset_detect::Level;
+use cresset_event::Timestamp;
+use cresset_store::DetectionFilter;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Asked, Named};
+use super::incidents::{cursor, detection_id, incident_id, limit};
+use super::types::{DetectionFull, DetectionItem, LinkItem, List};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::rights::Right;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// The least level: `informational`, `low`, `medium`, `high` or `critical`.
+    level: Option<String>,
+    /// The incident that they are in.
+    incident: Option<String>,
+    /// The machine.
+    host: Option<String>,
+    /// The id of the rule or indicator.
+    cause: Option<String>,
+    /// Those that were found in the past by a hunt, or those that were not.
+    retro: Option<bool>,
+    /// Those from this moment on (RFC 3339).
+    from: Option<String>,
+    /// Those before this moment (RFC 3339).
+    until: Option<String>,
+    /// What their title has in it.
+    q: Option<String>,
+    /// How many, 1 to 500; 50 where it is not said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// Where to go on: the `next` of the part before.
+    cursor: Option<String>,
+}
+
+impl ListQuery {
+    fn filter(self) -> Result<DetectionFilter, Problem> {
+        Ok(DetectionFilter {
+            level_min: self.level.map(|level| level.parse::<Level>().map_err(Problem::invalid)).transpose()?,
+            incident: self.incident.as_deref().map(incident_id).transpose()?,
+            host: self.host,
+            cause: self.cause,
+            retro: self.retro,
+            from_inclusive: self.from.map(|time| moment("from", &time)).transpose()?,
+            until_exclusive: self.until.map(|time| moment("until", &time)).transpose()?,
+            title: self.q,
+        })
+    }
+}
+
+/// Reads a moment.
+pub(crate) fn moment(field: &str, text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::parse_rfc3339(text).map_err(|_| Problem::invalid(format!("{field}: a moment in RFC 3339, UTC")))
+}
+
+/// Lists detections, the newest first
+#[utoipa::path(get, path = "/api/v1/detections", tag = "detections", params(ListQuery),
+    responses((status = 200, body = List<DetectionItem>)))]
+async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Asked(query): Asked<ListQuery>,
+) -> Result<Json<List<DetectionItem>>, Problem> {
+    caller.must(Right::Read)?;
+    let (cursor, limit) = (cursor(query.cursor.as_ref())?, limit(query.limit)?);
+    let filter = query.filter()?;
+    let page = app.store.detections(&filter, cursor.as_ref(), limit).await.map_err(Problem::of_store)?;
+    let next = page.next.map(|cursor| cursor.to_string());
+    Ok(Json(List { items: page.rows.into_iter().map(DetectionItem::from).collect(), next }))
+}
+
+/// Shows a detection
+#[utoipa::path(get, path = "/api/v1/detections/{id}", tag = "detections",
+    params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, body = DetectionFull)))]
+async fn one(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Json<DetectionFull>, Problem> {
+    caller.must(Right::Read)?;
+    let stored = app.store.detection(detection_id(&id)?).await.map_err(Problem::of_store)?;
+    let record = serde_json::from_str(&stored.detail).map_err(|error| {
+        tracing::error!(%error, id, "the record of a detection cannot be read");
+        Problem::internal()
+    })?;
+    let links = stored.links.iter().map(LinkItem::from).collect();
+    Ok(Json(DetectionFull { detection: stored.row.into(), links, record }))
+}

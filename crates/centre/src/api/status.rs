@@ -1,0 +1,180 @@
+//! How the centre is: an overview, its sources, its health and its figures.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use cresset_event::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::types::{List, SourceItem};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::rights::Right;
+
+/// Of the room for what is taken in less than this part is free: senders are about to be told to wait.
+const NEARLY_FULL: usize = 10;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(sources))
+}
+
+/// How the centre is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Status {
+    /// The version of the program.
+    version: &'static str,
+    /// Since when it runs.
+    #[schema(format = DateTime)]
+    began: String,
+    /// What it says of the time.
+    #[schema(format = DateTime)]
+    now: String,
+    /// Events that were read, of all sources and runs.
+    events: u64,
+    /// Events a second of the last minute.
+    rate: f64,
+    /// Detections since it began.
+    detections: u64,
+    /// Of them those that an exclusion or a silence withheld.
+    withheld: u64,
+    /// Rules that are loaded.
+    rules: u64,
+    /// Indicators that are loaded.
+    indicators: u64,
+    /// Rules that are refused: file, line and reason; the last hundred.
+    rules_refused: Vec<String>,
+    /// Bytes that were taken in and are not on the disk yet.
+    waiting_bytes: u64,
+    /// What is wrong with it; empty where nothing is.
+    troubles: Vec<String>,
+}
+
+impl Status {
+    pub(crate) fn of(app: &App) -> Self {
+        let now = Timestamp::now();
+        let sources = app.sources.all();
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            began: app.began.to_string(),
+            now: now.to_string(),
+            events: sources.iter().map(|source| source.row.events).sum(),
+            rate: sources.iter().map(|source| source.rate_at(now)).sum(),
+            detections: app.desk.detections.load(Ordering::Relaxed),
+            withheld: app.desk.withheld.load(Ordering::Relaxed),
+            rules: app.rules.rules.load(Ordering::Relaxed) as u64,
+            indicators: app.rules.indicators.load(Ordering::Relaxed) as u64,
+            rules_refused: app.rules.refused(),
+            waiting_bytes: waiting_bytes(app) as u64,
+            troubles: troubles(app),
+        }
+    }
+}
+
+fn waiting_bytes(app: &App) -> usize {
+    app.config.intake.waiting_bytes_max.saturating_sub(app.intake.room_bytes())
+}
+
+/// Returns what is wrong with the centre, for people.
+fn troubles(app: &App) -> Vec<String> {
+    let mut troubles = Vec::new();
+    if app.desk.is_stuck.load(Ordering::Relaxed) {
+        troubles.push("the records cannot be written; the log says why".into());
+    }
+    if app.desk.has_watch_failed.load(Ordering::Relaxed) {
+        troubles.push("the watch has ended; the log says why".into());
+    }
+    if app.intake.room_bytes() < app.config.intake.waiting_bytes_max / NEARLY_FULL {
+        troubles.push("more comes in than the disk takes; senders are told to wait".into());
+    }
+    troubles
+}
+
+/// Shows how the centre is
+#[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Status)))]
+async fn status(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Status>, Problem> {
+    caller.must(Right::Read)?;
+    Ok(Json(Status::of(&app)))
+}
+
+/// Lists the sources of logs
+#[utoipa::path(get, path = "/api/v1/sources", tag = "status", responses((status = 200, body = List<SourceItem>)))]
+async fn sources(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<List<SourceItem>>, Problem> {
+    caller.must(Right::Read)?;
+    let now = Timestamp::now();
+    let items = app.sources.all().into_iter().map(|source| SourceItem::new(source, now)).collect();
+    Ok(Json(List { items, next: None }))
+}
+
+/// Whether the process runs: for whoever restarts it.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether it can do its work: for whoever sends it some.
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let troubles = troubles(&app);
+    if troubles.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+}
+
+/// Figures for Prometheus (text format 0.0.4). They name sources, which are values of others: whoever may read may see them.
+pub(crate) async fn metrics(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+    caller.must(Right::Read)?;
+    let mut text = String::new();
+    let status = Status::of(&app);
+    let mut one = |name: &str, kind: &str, help: &str, value: f64| {
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "# HELP cresset_{name} {help}\n# TYPE cresset_{name} {kind}\ncresset_{name} {value}");
+    };
+    one("detections_total", "counter", "Detections since the start.", status.detections as f64);
+    one(
+        "detections_withheld_total",
+        "counter",
+        "Detections that an exclusion or silence withheld.",
+        status.withheld as f64,
+    );
+    one("rules", "gauge", "Rules that are loaded.", status.rules as f64);
+    one("indicators", "gauge", "Indicators that are loaded.", status.indicators as f64);
+    one("intake_waiting_bytes", "gauge", "Bytes taken in that are not on the disk yet.", status.waiting_bytes as f64);
+    one("troubles", "gauge", "Things that are wrong; /readyz names them.", status.troubles.len() as f64);
+    of_sources(&mut text, &app);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
+
+fn of_sources(text: &mut String, app: &App) {
+    let now = Timestamp::now();
+    let sources = app.sources.all();
+    type Figure = fn(&crate::sources::Source, Timestamp) -> Option<f64>;
+    let figures: [(&str, &str, &str, Figure); 5] = [
+        ("source_events_total", "counter", "Events that were read.", |source, _| Some(source.row.events as f64)),
+        ("source_bytes_total", "counter", "Bytes that came.", |source, _| Some(source.row.bytes as f64)),
+        ("source_skipped_total", "counter", "Records that could not be read.", |source, _| {
+            Some(source.row.skipped as f64)
+        }),
+        ("source_lost_total", "counter", "Messages that were lost.", |source, _| Some(source.row.lost as f64)),
+        ("source_silent_seconds", "gauge", "Time since it gave anything.", |source, now| {
+            source.silent_seconds(now).map(|seconds| seconds as f64)
+        }),
+    ];
+    for (name, kind, help, figure) in figures {
+        let _ = writeln!(text, "# HELP cresset_{name} {help}\n# TYPE cresset_{name} {kind}");
+        for source in &sources {
+            if let Some(value) = figure(source, now) {
+                let label = source.row.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                let _ = writeln!(text, "cresset_{name}{{source=\"{label}\"}} {value}");
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What happens, as it happens, as server-sent events (HTML, section 9.2).
+//!
+//! The id of an event is the place of a detection among all that was recorded. A client that comes again with `Last-Event-ID`,
+//! as browsers do by themselves, is given what it missed first, up to a bound; past that it is told to read the lists.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use cresset_store::DetectionRow;
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::types::DetectionItem;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::live::Happened;
+use crate::problem::Problem;
+use crate::rights::Right;
+
+/// Detections that a client is given which it missed.
+const MISSED_MAX: usize = 500;
+/// A connection that is quiet is written to so often, so that neither side takes it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(stream))
+}
+
+/// Tells of detections and incidents as they come
+///
+/// Server-sent events: `detection` and `incident`, each with the JSON of a list's item, and `missed` where the client was too
+/// slow or away for too long: it reads the lists then.
+#[utoipa::path(get, path = "/api/v1/stream", tag = "detections",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+async fn stream(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    caller.must(Right::Read)?;
+    // Listened to before the store is asked: nothing falls between the two.
+    let listener = app.live.listen();
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse::<u64>().ok());
+    let missed = match last {
+        Some(last) => app.store.detections_behind(last, MISSED_MAX + 1).await.map_err(Problem::of_store)?,
+        None => Vec::new(),
+    };
+    let seen = missed.last().map(|row| row.seq).or(last).unwrap_or(0);
+    let live = Listening { listener, stop: app.stop.clone(), seen };
+    let live = stream::unfold(live, Listening::next);
+    let events = stream::iter(first_of(missed)).chain(live);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Returns what a client is told first of what it missed.
+fn first_of(missed: Vec<DetectionRow>) -> Vec<Result<Event, Infallible>> {
+    if missed.len() > MISSED_MAX {
+        let last = missed.last().map_or(0, |row| row.seq);
+        return vec![Ok(Event::default().event("missed").id(last.to_string()).data("{}"))];
+    }
+    let event = |row: DetectionRow| {
+        let (seq, item) = (row.seq, DetectionItem::from(row));
+        let data = serde_json::to_string(&item).expect("texts and numbers");
+        Ok(Event::default().event("detection").id(seq.to_string()).data(data))
+    };
+    missed.into_iter().map(event).collect()
+}
+
+struct Listening {
+    listener: broadcast::Receiver<Happened>,
+    stop: watch::Receiver<bool>,
+    /// What was told up to here.
+    seen: u64,
+}
+
+impl Listening {
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        loop {
+            let happened = tokio::select! {
+                happened = self.listener.recv() => happened,
+                _ = self.stop.wait_for(|stop| *stop) => return None,
+            };
+            match happened {
+                Ok(Happened { seq: Some(seq), .. }) if seq <= self.seen => {}
+                Ok(Happened { event, seq, data }) => {
+                    let told = Event::default().event(event).data(data);
+                    let told = seq.map_or(told.clone(), |seq| told.id(seq.to_string()));
+                    return Some((Ok(told), self));
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    let told = Event::default().event("missed").data(format!("{{\"events\":{missed}}}"));
+                    return Some((Ok(told), self));
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}

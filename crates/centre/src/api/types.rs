@@ -1,0 +1,488 @@
+//! What the API gives and takes, as JSON: one type a thing, closed, and its schema with it.
+//!
+//! Times are texts in RFC 3339, UTC. What is not known is `null`. Lists never carry raw records.
+
+use cresset_event::Timestamp;
+use cresset_picture::{Incident, Link};
+use cresset_store::{DetectionRow, EvidenceRow, HistoryRow, IncidentPage, IncidentRow, NoteRow, TaskRow, Token};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::sources::Source;
+
+/// A part of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List<T: ToSchema> {
+    /// Its items.
+    pub(crate) items: Vec<T>,
+    /// What to send as `cursor` for the next part; `null` behind the last.
+    pub(crate) next: Option<String>,
+}
+
+/// A detection as lists show it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DetectionItem {
+    /// Its id.
+    id: String,
+    /// Its place among all that was recorded; live streams go on from there.
+    seq: u64,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    time: String,
+    /// When it was read.
+    #[schema(format = DateTime)]
+    arrived: String,
+    /// Sigma's word for how much it matters.
+    level: &'static str,
+    /// The title of the rule, or the name of the indicator.
+    title: String,
+    /// The id of the rule or indicator.
+    cause: String,
+    /// `rule`, `correlation` or `indicator`.
+    kind: String,
+    /// The machine.
+    host: Option<String>,
+    /// The account.
+    user: Option<String>,
+    /// The program.
+    process: Option<String>,
+    /// The incident that it is in.
+    incident: Option<String>,
+    /// Whether it was found in the past, by a hunt.
+    retro: bool,
+    /// The exclusion or silence for which it is in no incident.
+    withheld_by: Option<String>,
+}
+
+impl From<DetectionRow> for DetectionItem {
+    fn from(row: DetectionRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            seq: row.seq,
+            time: row.time.to_string(),
+            arrived: row.arrived.to_string(),
+            level: row.level.as_str(),
+            title: row.title,
+            cause: row.cause,
+            kind: row.kind,
+            host: row.host,
+            user: row.user,
+            process: row.process,
+            incident: row.incident.map(|id| id.to_string()),
+            retro: row.retro,
+            withheld_by: row.withheld_by,
+        }
+    }
+}
+
+/// All that is kept of a detection.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DetectionFull {
+    /// What lists show.
+    pub(crate) detection: DetectionItem,
+    /// Why it is in its incident.
+    pub(crate) links: Vec<LinkItem>,
+    /// The record as `docs/detection.schema.json` describes it.
+    #[schema(value_type = Object)]
+    pub(crate) record: Value,
+}
+
+/// Why a detection is in its incident: what it shares with another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkItem {
+    /// `host`, `user`, `process`, `observable`, or `hand` where a person said so.
+    kind: &'static str,
+    /// What they share.
+    value: String,
+    /// How far apart they are, in seconds of event time.
+    gap_seconds: f64,
+    /// The other detection.
+    to: String,
+}
+
+impl From<&Link> for LinkItem {
+    fn from(link: &Link) -> Self {
+        let gap_seconds = link.gap_nanos as f64 / 1e9;
+        Self { kind: link.kind.as_str(), value: link.value.clone(), gap_seconds, to: link.to.to_string() }
+    }
+}
+
+/// An incident as lists show it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IncidentItem {
+    /// Its id.
+    id: String,
+    /// Its title.
+    title: String,
+    /// The highest level of its detections.
+    level: &'static str,
+    /// `P1` to `P4`.
+    priority: String,
+    /// 0 to 100.
+    #[schema(maximum = 100)]
+    score: u8,
+    /// The earliest event.
+    #[schema(format = DateTime)]
+    first: String,
+    /// The latest event.
+    #[schema(format = DateTime)]
+    last: String,
+    /// When its first detection arrived.
+    #[schema(format = DateTime)]
+    aware_at: String,
+    /// How many detections it has.
+    detections: u64,
+    /// `new`, `triage`, `contained`, `eradicated`, `recovered`, or `closed:` and a verdict.
+    state: String,
+    /// Who works on it.
+    owner: Option<String>,
+    /// The incident that it went up in.
+    merged_into: Option<String>,
+}
+
+impl From<IncidentRow> for IncidentItem {
+    fn from(row: IncidentRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            title: row.title,
+            level: row.level.as_str(),
+            priority: row.class.to_string(),
+            score: row.score,
+            first: row.first.to_string(),
+            last: row.last.to_string(),
+            aware_at: row.aware_at.to_string(),
+            detections: row.detections,
+            state: row.state.to_string(),
+            owner: row.owner,
+            merged_into: row.merged_into.map(|id| id.to_string()),
+        }
+    }
+}
+
+/// An incident that is new or has changed, as live streams tell it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IncidentChange {
+    id: String,
+    title: String,
+    level: &'static str,
+    priority: String,
+    score: u8,
+    last: String,
+    detections: u64,
+    state: String,
+    tactics: Vec<String>,
+}
+
+impl From<&Incident> for IncidentChange {
+    fn from(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.to_string(),
+            title: incident.title.clone(),
+            level: incident.level.as_str(),
+            priority: incident.priority.class.to_string(),
+            score: incident.priority.score,
+            last: incident.last.to_string(),
+            detections: incident.detections,
+            state: incident.state.to_string(),
+            tactics: incident.tactics.clone(),
+        }
+    }
+}
+
+/// All that is known of an incident.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IncidentFull {
+    /// What lists show.
+    incident: IncidentItem,
+    /// Why it has its priority: a reason and what it adds to the score.
+    reasons: Vec<Reason>,
+    /// The machines, the most frequent first.
+    hosts: Vec<String>,
+    /// How many machines are not listed.
+    hosts_more: u64,
+    /// The accounts.
+    users: Vec<String>,
+    /// How many accounts are not listed.
+    users_more: u64,
+    /// The ATT&CK tactics, by name.
+    tactics: Vec<String>,
+    /// The ATT&CK techniques.
+    techniques: Vec<String>,
+    /// The rules and indicators, and how many detections each has.
+    rules: Vec<RuleCount>,
+    /// How many rules and indicators are not listed.
+    rules_more: u64,
+    /// Closed incidents that it has something in common with.
+    follows: Vec<String>,
+    /// Incidents that went up in it.
+    merged: Vec<String>,
+    /// What people wrote down; the last thousand.
+    notes: Vec<Note>,
+    /// What is to be done; the last thousand.
+    tasks: Vec<Task>,
+    /// Files; the last thousand.
+    evidence: Vec<Evidence>,
+    /// What happened to it; the last thousand.
+    history: Vec<History>,
+}
+
+/// A reason of a priority.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reason {
+    /// Why.
+    reason: String,
+    /// What it adds to the score.
+    points: i16,
+}
+
+/// A rule or an indicator, and how many detections it has.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleCount {
+    /// Its title.
+    title: String,
+    /// How many.
+    detections: u64,
+}
+
+impl From<IncidentPage> for IncidentFull {
+    fn from(page: IncidentPage) -> Self {
+        let Incident { priority, hosts, users, tactics, techniques, rules, follows, .. } = page.incident;
+        let reason = |(reason, points)| Reason { reason, points };
+        Self {
+            incident: page.row.into(),
+            reasons: priority.reasons.into_iter().map(reason).collect(),
+            hosts,
+            hosts_more: page.incident.hosts_more,
+            users,
+            users_more: page.incident.users_more,
+            tactics,
+            techniques,
+            rules: rules.into_iter().map(|(title, detections)| RuleCount { title, detections }).collect(),
+            rules_more: page.incident.rules_more,
+            follows: follows.iter().map(ToString::to_string).collect(),
+            merged: page.merged.iter().map(ToString::to_string).collect(),
+            notes: page.notes.into_iter().map(Note::from).collect(),
+            tasks: page.tasks.into_iter().map(Task::from).collect(),
+            evidence: page.evidence.into_iter().map(Evidence::from).collect(),
+            history: page.history.into_iter().map(History::from).collect(),
+        }
+    }
+}
+
+/// Something that a person wrote down.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Note {
+    /// Its number.
+    number: u64,
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Who: the id of a token.
+    author: String,
+    /// What.
+    text: String,
+}
+
+impl From<NoteRow> for Note {
+    fn from(row: NoteRow) -> Self {
+        Self { number: row.seq, at: row.at.to_string(), author: row.author, text: row.text }
+    }
+}
+
+/// Something that is to be done.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Task {
+    /// Its number.
+    number: u64,
+    /// When it was added.
+    #[schema(format = DateTime)]
+    at: String,
+    /// By whom.
+    author: String,
+    /// What it is.
+    title: String,
+    /// When it was done.
+    #[schema(format = DateTime)]
+    done_at: Option<String>,
+    /// By whom.
+    done_by: Option<String>,
+}
+
+impl From<TaskRow> for Task {
+    fn from(row: TaskRow) -> Self {
+        let (done_at, done_by) = row.done.map(|(at, by)| (at.to_string(), by)).unzip();
+        Self { number: row.seq, at: row.at.to_string(), author: row.author, title: row.title, done_at, done_by }
+    }
+}
+
+/// A file.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Evidence {
+    /// Its number.
+    number: u64,
+    /// When it was added.
+    #[schema(format = DateTime)]
+    at: String,
+    /// By whom.
+    author: String,
+    /// The SHA-256 of its bytes.
+    sha256: String,
+    /// What it is called.
+    name: String,
+    /// How long it is.
+    bytes: u64,
+}
+
+impl From<EvidenceRow> for Evidence {
+    fn from(row: EvidenceRow) -> Self {
+        let EvidenceRow { seq: number, at, author, sha256, name, bytes } = row;
+        Self { number, at: at.to_string(), author, sha256, name, bytes }
+    }
+}
+
+/// What happened to an incident.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct History {
+    /// Its number.
+    number: u64,
+    /// The incident that it happened to: this one, or one that went up in it.
+    incident: String,
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Who did it; `null` is the centre itself.
+    actor: Option<String>,
+    /// What.
+    act: String,
+    /// The rest.
+    #[schema(value_type = Object)]
+    detail: Value,
+}
+
+impl From<HistoryRow> for History {
+    fn from(row: HistoryRow) -> Self {
+        let HistoryRow { seq, incident, at, actor, act, detail } = row;
+        Self { number: seq, incident: incident.to_string(), at: at.to_string(), actor, act, detail }
+    }
+}
+
+/// A source of logs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SourceItem {
+    /// Its name.
+    name: String,
+    /// `file`, `http`, `bulk`, `otlp`, `syslog-udp`, `syslog-tcp`, `syslog-tls` or `cresset`.
+    kind: String,
+    /// Events that were read.
+    events: u64,
+    /// Bytes that came.
+    bytes: u64,
+    /// Records that could not be read.
+    skipped: u64,
+    /// Messages that were lost before they were read: UDP alone loses any.
+    lost: u64,
+    /// Events a second of the last minute.
+    rate: f64,
+    /// When its latest event says it happened.
+    #[schema(format = DateTime)]
+    last_event: Option<String>,
+    /// For how long it has given nothing; `null` where it never gave anything.
+    silent_seconds: Option<u64>,
+}
+
+impl SourceItem {
+    pub(crate) fn new(source: Source, now: Timestamp) -> Self {
+        let (rate, silent_seconds) = (source.rate_at(now), source.silent_seconds(now));
+        let row = source.row;
+        Self {
+            name: row.name,
+            kind: row.kind,
+            events: row.events,
+            bytes: row.bytes,
+            skipped: row.skipped,
+            lost: row.lost,
+            rate,
+            last_event: row.last_event.map(|time| time.to_string()),
+            silent_seconds,
+        }
+    }
+}
+
+/// A token, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenItem {
+    /// Its id.
+    id: String,
+    /// What people call it.
+    name: String,
+    /// Its role.
+    role: &'static str,
+    /// The rights that it has of those of its role; empty: all of them.
+    scopes: Vec<String>,
+    /// The member whose person it is.
+    member: Option<String>,
+    /// The person's nationality.
+    nationality: Option<String>,
+    /// What the person is cleared for.
+    clearances: Vec<String>,
+    /// When it was issued.
+    #[schema(format = DateTime)]
+    created: String,
+    /// By whom.
+    created_by: String,
+    /// Until when it holds.
+    #[schema(format = DateTime)]
+    expires: Option<String>,
+    /// When it was taken back.
+    #[schema(format = DateTime)]
+    revoked: Option<String>,
+    /// When it was used last, to the minute.
+    #[schema(format = DateTime)]
+    last_used: Option<String>,
+}
+
+impl From<Token> for TokenItem {
+    fn from(token: Token) -> Self {
+        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            id: token.id,
+            name: token.issued.name,
+            role: token.issued.role.as_str(),
+            scopes: token.issued.scopes,
+            member: token.issued.member,
+            nationality: token.issued.nationality,
+            clearances: token.issued.clearances,
+            created: token.created.to_string(),
+            created_by: token.created_by,
+            expires: text(token.issued.expires),
+            revoked: text(token.revoked),
+            last_used: text(token.last_used),
+        }
+    }
+}
+
+/// A number that something was given.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Made {
+    /// The number of the note, task, evidence or history row.
+    pub(crate) number: u64,
+    /// The incident that it was done to: another than was named where that went up in it.
+    pub(crate) incident: Option<String>,
+}

@@ -1,0 +1,352 @@
+//! The desk: the one place where what was found, and what people do, becomes records.
+//!
+//! It takes one thing after another: what a stretch of the watch found, or an order of a person. Each goes through the picture
+//! and into the store in one transaction; only then is it told to those who listen, and a delivery acknowledged. The picture
+//! is never ahead of the store for longer than that: where the store refuses an order, the picture is built anew from it.
+//!
+//! What the watch found is tried again until it is stored. Meanwhile the watch waits, the room of the intake fills, and senders
+//! are told to come again.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use cresset_detect::{Detection, DetectionId, DetectionRecord};
+use cresset_event::Timestamp;
+use cresset_picture::{Facts, IncidentId, Picture, State, Tuning};
+use cresset_pipeline::save_state;
+use cresset_store::{
+    Act, Acted, Batch, By, DetectionRow, Merge, NewDetection, NewTuning, REPLAY_ROWS_MAX, Store, StoreError, Told,
+    TuningKind,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+use tracing::{error, warn};
+
+use crate::api::types::{DetectionItem, IncidentChange};
+use crate::floor::{Found, Part};
+use crate::intake::Waiting;
+use crate::live::Live;
+use crate::problem::Problem;
+use crate::sources::Sources;
+use crate::tuned;
+
+/// Time between two tries to store what was found.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Orders that wait for the desk.
+pub(crate) const ORDERS_MAX: usize = 256;
+
+/// What a person orders.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// An act that the picture has nothing to do with.
+    Beside(Act),
+    /// Moves an incident on.
+    SetState(IncidentId, State),
+    /// Makes two incidents one.
+    Merge {
+        /// The one that stays.
+        into: IncidentId,
+        /// The one that goes up in it.
+        from: IncidentId,
+    },
+    /// Makes an incident of some detections of another.
+    Split(IncidentId, Vec<DetectionId>),
+    /// Adds an exclusion or a silence.
+    AddTuning(NewTuning),
+    /// Takes one back.
+    RemoveTuning(TuningKind, String),
+    /// Puts another list of assets in force, written in this form.
+    SetAssets(String, String),
+}
+
+/// An order, whose it is, and who waits for what came of it.
+pub(crate) struct Ordered {
+    pub(crate) by: By,
+    pub(crate) order: Order,
+    pub(crate) reply: oneshot::Sender<Result<Acted, Problem>>,
+}
+
+/// What the desk says of itself, for health and metrics.
+#[derive(Debug, Default)]
+pub(crate) struct DeskState {
+    /// Whether the last thing that was to be stored could be.
+    pub(crate) is_stuck: AtomicBool,
+    /// Whether the watch has ended of itself.
+    pub(crate) has_watch_failed: AtomicBool,
+    pub(crate) detections: AtomicU64,
+    pub(crate) withheld: AtomicU64,
+}
+
+/// The desk.
+pub(crate) struct Desk {
+    pub(crate) store: Store,
+    pub(crate) picture: Picture,
+    pub(crate) tuning: Tuning,
+    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) live: Live,
+    pub(crate) state: Arc<DeskState>,
+    /// Where it is kept how far files were read, and what correlations remember.
+    pub(crate) state_file: PathBuf,
+}
+
+impl Desk {
+    /// Takes what comes until the watch has ended.
+    pub(crate) async fn run(mut self, mut parts: mpsc::Receiver<Part>, mut orders: mpsc::Receiver<Ordered>) {
+        loop {
+            tokio::select! {
+                part = parts.recv() => match part {
+                    Some(Part::Found(found)) => self.take(found).await,
+                    Some(Part::Mark(positions, snapshot)) => {
+                        // What cannot be kept now is tried again in some seconds.
+                        if let Err(error) = save_state(&self.state_file, &positions, &snapshot) {
+                            warn!(%error, file = %self.state_file.display(), "cannot be written");
+                        }
+                    }
+                    None => break,
+                },
+                Some(ordered) = orders.recv() => {
+                    let done = self.carry_out(&ordered.by, ordered.order).await;
+                    // Who went away does not hear it.
+                    let _ = ordered.reply.send(done);
+                }
+            }
+        }
+        self.waiting.give_up();
+    }
+
+    async fn take(&mut self, found: Found) {
+        let Found { detections, delivered, read } = found;
+        let now = Timestamp::now();
+        read.iter().for_each(|(name, read)| self.sources.add(name, read, now));
+        if !detections.is_empty() {
+            self.record(&detections, now).await;
+        }
+        delivered.into_iter().for_each(|(number, taken)| self.waiting.tell(number, taken));
+    }
+
+    /// Brings detections that are new into the picture and the store, and tells of them.
+    async fn record(&mut self, detections: &[Detection], now: Timestamp) {
+        let fresh = self.fresh(detections).await;
+        if fresh.is_empty() {
+            return;
+        }
+        let mut batch = Batch { at: now, ..Batch::default() };
+        let mut changed = BTreeSet::new();
+        for detection in fresh {
+            let new = self.place(detection, now, &mut changed, &mut batch.merges);
+            batch.detections.push(new);
+        }
+        batch.incidents = changed.iter().filter_map(|id| self.picture.incident(*id)).collect();
+        let store = self.store.clone();
+        let recorded = self.until_stored(|| store.record(&batch)).await;
+        let first = (recorded.last_seq + 1).saturating_sub(batch.detections.len() as u64);
+        for (new, seq) in batch.detections.iter().zip(first..) {
+            self.live.tell("detection", Some(seq), &DetectionItem::from(row_of(new, seq)));
+        }
+        batch.incidents.iter().for_each(|incident| self.live.tell("incident", None, &IncidentChange::from(incident)));
+        self.state.detections.fetch_add(batch.detections.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the detections that are not stored yet, each once.
+    async fn fresh<'d>(&self, detections: &'d [Detection]) -> Vec<&'d Detection> {
+        let ids: Vec<DetectionId> = detections.iter().map(Detection::id).collect();
+        let known = self.until_stored(|| self.store.known(&ids)).await;
+        let mut seen = HashSet::new();
+        let fresh = detections.iter().zip(ids).zip(known);
+        fresh.filter(|((_, id), is_known)| !is_known && seen.insert(*id)).map(|((detection, _), _)| detection).collect()
+    }
+
+    /// Finds the place of a detection in the picture.
+    fn place(
+        &mut self,
+        detection: &Detection,
+        now: Timestamp,
+        changed: &mut BTreeSet<IncidentId>,
+        merges: &mut Vec<Merge>,
+    ) -> NewDetection {
+        let facts = Facts::of(detection);
+        let detail = serde_json::to_string(&DetectionRecord::new(detection)).expect("texts, numbers and lists of them");
+        let (kind, retro) = (detection.kind(), false);
+        if let Some(by) = tuned::withheld_by(&self.tuning, &facts, now) {
+            self.state.withheld.fetch_add(1, Ordering::Relaxed);
+            return NewDetection {
+                facts,
+                kind,
+                retro,
+                incident: None,
+                links: Vec::new(),
+                withheld_by: Some(by),
+                detail,
+            };
+        }
+        let placed = self.picture.add(&facts);
+        if let Some(into) = placed.incident {
+            changed.insert(into);
+            for from in placed.merged {
+                changed.remove(&from);
+                merges.push(Merge { into, from });
+            }
+        }
+        NewDetection { facts, kind, retro, incident: placed.incident, links: placed.links, withheld_by: None, detail }
+    }
+
+    /// Tries until it is done.
+    async fn until_stored<T, F: Future<Output = Result<T, StoreError>>>(&self, mut attempt: impl FnMut() -> F) -> T {
+        loop {
+            match attempt().await {
+                Ok(done) => {
+                    self.state.is_stuck.store(false, Ordering::Relaxed);
+                    return done;
+                }
+                Err(error) => {
+                    if !self.state.is_stuck.swap(true, Ordering::Relaxed) {
+                        error!(
+                            error = cresset_archive::with_causes(&error),
+                            "cannot be stored; it is tried again until it is"
+                        );
+                    }
+                    sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, by: &By, order: Order) -> Result<Acted, Problem> {
+        let (act, is_pictured) = match order {
+            Order::Beside(act) => (act, false),
+            order => (self.picture_act(order)?, true),
+        };
+        match self.store.act(by, &act).await {
+            Ok(acted) => {
+                self.tell_changed(&act, &acted).await;
+                Ok(acted)
+            }
+            Err(error) => {
+                if is_pictured {
+                    self.rebuild().await;
+                }
+                Err(Problem::of_store(error))
+            }
+        }
+    }
+
+    /// Does an order in the picture, and returns the act for the store.
+    fn picture_act(&mut self, order: Order) -> Result<Act, Problem> {
+        let picture = &mut self.picture;
+        let refused = |reason: &dyn std::fmt::Display| Problem::conflict(reason.to_string());
+        let incident = |picture: &Picture, id| {
+            picture.incident(id).map(Box::new).ok_or_else(|| Problem::not_found("incident that is open"))
+        };
+        match order {
+            Order::Beside(act) => Ok(act),
+            Order::SetState(id, state) => {
+                picture.set_state(id, state).map_err(|error| refused(&error))?;
+                Ok(Act::SetState { incident: incident(picture, id)? })
+            }
+            Order::Merge { into, from } => {
+                let merged = picture.merge(into, from).map_err(|error| refused(&error))?;
+                Ok(Act::Merge { into: incident(picture, merged.into)?, from: merged.from })
+            }
+            Order::Split(from, detections) => {
+                let into = picture.split(from, &detections).map_err(|error| refused(&error))?;
+                Ok(Act::Split { from: incident(picture, from)?, into: incident(picture, into)?, detections })
+            }
+            Order::AddTuning(new) => Ok(Act::AddTuning(new)),
+            Order::RemoveTuning(kind, id) => Ok(Act::RemoveTuning { kind, id }),
+            Order::SetAssets(form, text) => {
+                let assets = tuned::assets(&form, &text)?;
+                let changed = picture.set_assets(assets);
+                let changed = changed.into_iter().filter_map(|id| picture.incident(id)).collect();
+                Ok(Act::SetAssets { form, text, changed })
+            }
+        }
+    }
+
+    /// Tells of what an act has changed, and takes over what is to be left out.
+    async fn tell_changed(&mut self, act: &Act, acted: &Acted) {
+        if matches!(act, Act::AddTuning(_) | Act::RemoveTuning { .. }) {
+            match tuned::load(&self.store).await {
+                Ok(tuning) => self.tuning = tuning,
+                Err(error) => error!(error = cresset_archive::with_causes(&error), "exclusions cannot be read"),
+            }
+        }
+        if let Act::SetAssets { changed, .. } = act {
+            changed.iter().for_each(|incident| self.live.tell("incident", None, &IncidentChange::from(incident)));
+        }
+        if let Act::Split { into, .. } = act {
+            self.live.tell("incident", None, &IncidentChange::from(&**into));
+        }
+        if let Some(incident) = acted.incident.and_then(|id| self.picture.incident(id)) {
+            self.live.tell("incident", None, &IncidentChange::from(&incident));
+        }
+    }
+
+    /// Builds the picture anew from the store.
+    async fn rebuild(&mut self) {
+        let store = self.store.clone();
+        self.picture = self.until_stored(|| picture_of(&store)).await;
+    }
+}
+
+/// Builds the picture from the records: the same one that there was when they were written.
+pub(crate) async fn picture_of(store: &Store) -> Result<Picture, StoreError> {
+    let assets = tuned::stored_assets(store).await?;
+    let mut picture = Picture::new(assets);
+    let mut after = 0;
+    loop {
+        let told = store.replay(after, REPLAY_ROWS_MAX).await?;
+        let Some(last) = told.last() else { return Ok(picture) };
+        after = last.seq;
+        for replayed in told {
+            replay(&mut picture, replayed.what);
+        }
+    }
+}
+
+fn replay(picture: &mut Picture, told: Told) {
+    let done = match told {
+        Told::Detection { withheld: true, .. } => Ok(()),
+        Told::Detection { facts, .. } => {
+            picture.add(&facts);
+            Ok(())
+        }
+        Told::Merge { into, from } => picture.merge(into, from).map(drop).map_err(|error| error.to_string()),
+        Told::Split { from, detections } => {
+            picture.split(from, &detections).map(drop).map_err(|error| error.to_string())
+        }
+        Told::State { incident, state } => {
+            picture.set_state(incident, state).map(drop).map_err(|error| error.to_string())
+        }
+    };
+    if let Err(error) = done {
+        // It was possible when it was done.
+        warn!(error, "a person's act cannot be done again; the picture goes on without it");
+    }
+}
+
+/// Returns a detection as lists show it.
+fn row_of(new: &NewDetection, seq: u64) -> DetectionRow {
+    let Facts { id, time, arrived, level, title, cause, host, user, process, .. } = new.facts.clone();
+    let kind = new.kind.to_owned();
+    let (incident, retro, withheld_by) = (new.incident, new.retro, new.withheld_by.clone());
+    DetectionRow {
+        seq,
+        id,
+        time,
+        arrived,
+        level,
+        title,
+        cause,
+        kind,
+        host,
+        user,
+        process,
+        incident,
+        retro,
+        withheld_by,
+    }
+}

@@ -1,0 +1,153 @@
+//! Taking in: what was delivered waits in a bounded queue for the watch, and whoever delivered it for the word that it is on
+//! the disk.
+//!
+//! There is room for so many bytes that are not on the disk yet, whoever brought them. Who finds none is told so at once and
+//! comes again: nothing is queued without a bound, and nothing dropped without a word.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cresset_event::{Source, Timestamp};
+use cresset_ingest::Content;
+use cresset_pipeline::Delivery;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// Deliveries that wait for the watch. What they hold is bounded by bytes; this bounds what they cost beside that.
+const DELIVERIES_MAX: usize = 4096;
+/// Least room that a delivery takes, so that many small ones are bounded as well.
+const DELIVERY_BYTES_MIN: usize = 4096;
+/// Records that could not be read that are told one by one; the rest are counted. As many as a bulk request may have.
+const SKIPPED_KEPT_MAX: usize = 100_000;
+
+/// What became of a delivery.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Events that were read, matched and kept.
+    pub(crate) events: u64,
+    /// Records that could not be read: number and reason.
+    pub(crate) skipped: Vec<(u64, String)>,
+    /// How many more there were.
+    pub(crate) skipped_more: u64,
+    /// Why nothing of it could be read at all.
+    pub(crate) refused: Option<String>,
+}
+
+impl Taken {
+    /// Notes a record that could not be read.
+    pub(crate) fn skip(&mut self, record: u64, reason: String) {
+        if self.skipped.len() < SKIPPED_KEPT_MAX {
+            self.skipped.push((record, reason));
+        } else {
+            self.skipped_more += 1;
+        }
+    }
+}
+
+/// Why a delivery was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotTaken {
+    /// There is no room.
+    #[error("too much is waiting for the disk")]
+    Full,
+    /// The centre is ending, or its watch has failed.
+    #[error("the centre is stopping")]
+    Stopped,
+}
+
+/// Room for a delivery that is on its way.
+#[derive(Debug)]
+pub(crate) struct Room(#[expect(dead_code, reason = "held, and given back when dropped")] OwnedSemaphorePermit);
+
+/// The way in.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    deliveries: Sender<Delivery>,
+    room: Arc<Semaphore>,
+    waiting: Arc<Waiting>,
+    /// The number of the next delivery, and what makes those of this run unlike those of any other.
+    next: AtomicU64,
+    began: Timestamp,
+}
+
+/// Those who wait for their deliveries.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Mutex<HashMap<u64, oneshot::Sender<Taken>>>);
+
+impl Waiting {
+    fn add(&self, number: u64) -> oneshot::Receiver<Taken> {
+        let (tell, told) = oneshot::channel();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, tell);
+        told
+    }
+
+    /// Tells whoever waits for a delivery what became of it.
+    pub(crate) fn tell(&self, number: u64, taken: Taken) {
+        if let Some(tell) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number) {
+            // Who went away does not hear it.
+            let _ = tell.send(taken);
+        }
+    }
+
+    /// Lets all go that wait: there will be no word any more.
+    pub(crate) fn give_up(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Intake {
+    /// Returns a way in with room for so many bytes, what the watch takes deliveries from, and who waits for them.
+    pub(crate) fn new(waiting_bytes_max: usize) -> (Self, Receiver<Delivery>, Arc<Waiting>) {
+        let (deliveries, taken) = bounded(DELIVERIES_MAX);
+        let (room, waiting) = (Arc::new(Semaphore::new(waiting_bytes_max)), Arc::new(Waiting::default()));
+        let intake =
+            Self { deliveries, room, waiting: Arc::clone(&waiting), next: AtomicU64::new(0), began: Timestamp::now() };
+        (intake, taken, waiting)
+    }
+
+    /// Takes room for so many bytes, if there is any.
+    pub(crate) fn room(&self, bytes: usize) -> Result<Room, NotTaken> {
+        let permits = u32::try_from(bytes.max(DELIVERY_BYTES_MIN)).map_err(|_| NotTaken::Full)?;
+        Arc::clone(&self.room).try_acquire_many_owned(permits).map(Room).map_err(|_| NotTaken::Full)
+    }
+
+    /// Waits for room for so many bytes: for senders that are held up by not being read from.
+    pub(crate) async fn wait_for_room(&self, bytes: usize) -> Result<Room, NotTaken> {
+        let permits = u32::try_from(bytes.max(DELIVERY_BYTES_MIN)).map_err(|_| NotTaken::Full)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(permits);
+        room.await.map(Room).map_err(|_| NotTaken::Stopped)
+    }
+
+    /// Returns a key that no other request has, for one whose sender gave it none.
+    pub(crate) fn own_key(&self) -> String {
+        format!("{}/{}", self.began.as_nanos(), self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Hands a delivery to the watch, and waits until all that came of it is on the disk.
+    pub(crate) async fn deliver(&self, room: Room, source: Source, content: Content) -> Result<Taken, NotTaken> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let told = self.waiting.add(number);
+        if let Err(error) = self.deliveries.try_send(Delivery { number, source, content }) {
+            self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            return Err(if error.is_full() { NotTaken::Full } else { NotTaken::Stopped });
+        }
+        let taken = told.await.map_err(|_| NotTaken::Stopped);
+        drop(room);
+        taken
+    }
+
+    /// Hands a delivery to the watch for which nobody waits.
+    pub(crate) fn deliver_and_forget(&self, room: Room, source: Source, content: Content) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Its room is free again at once: these are few and small.
+        drop(room);
+        // Where the queue is full there is enough to tell already.
+        let _ = self.deliveries.try_send(Delivery { number, source, content });
+    }
+
+    /// Returns how many bytes there is room for now.
+    pub(crate) fn room_bytes(&self) -> usize {
+        self.room.available_permits()
+    }
+}

@@ -1,0 +1,34 @@
+//! The centre: a watch that does not end, and around it intake, incidents, API and pages.
+//!
+//! [`serve`] starts everything and ends it ([`Config`] says how). A delivery comes in by `api/events.rs`, `syslog.rs` or as a
+//! file that grows, waits in `intake.rs` for the watch (`floor.rs`), and what is found goes over the `desk.rs` into the picture
+//! and the store; then it is acknowledged, and told to who listens (`live.rs`). People work through the API (`api.rs`); the
+//! page (`page.rs`) uses nothing else. Who may do what is one table (`rights.rs`).
+
+mod api;
+mod app;
+mod auth;
+mod config;
+mod desk;
+mod evidence;
+mod floor;
+mod intake;
+mod limits;
+mod live;
+mod page;
+mod problem;
+mod rights;
+mod rules;
+mod serve;
+mod server;
+mod sources;
+mod syslog;
+mod tls;
+mod tuned;
+
+pub use api::openapi;
+pub use config::{Config, ConfigError, EXAMPLE};
+pub use rights::{Right, may, rights};
+pub use serve::{ServeError, Started, serve};
+pub use syslog::SyslogError;
+pub use tls::TlsError;

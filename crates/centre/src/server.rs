@@ -1,0 +1,141 @@
+//! Connections: taken one by one, over TLS where that is on, each within bounds of time and number.
+//!
+//! `axum::serve` bounds none of this: a client may send a byte of its headers a minute, and as many connections may be open as
+//! there are file descriptors. Here a connection that has not sent its headers in time is closed, also an idle one, and past
+//! [`CONNECTIONS_MAX`] a new one waits until another ends.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+/// Most connections that are open: a process may have as many files open as its limit says, often 1,024, and `cresset serve`
+/// raises that to what it may.
+const CONNECTIONS_MAX: usize = 16_384;
+/// How long a client may take to send its headers, also of a request behind another on the same connection.
+const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+/// How long a handshake may take.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Most headers of a request, and most bytes of them.
+const HEADERS_MAX: usize = 64;
+const HEADER_BYTES_MAX: usize = 32 << 10;
+/// How long open requests have to end once the centre stops.
+const END_WITHIN: Duration = Duration::from_secs(10);
+/// Time between two tries where no connection can be taken: file descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address that a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves until `stop` says so, and then until all requests have ended, or their time is up.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = JoinSet::new();
+    loop {
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit.expect("it is never closed"),
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The others go on; nothing is lost but time.
+                warn!(%error, "no connection can be taken");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        while open.try_join_next().is_some() {}
+        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+        open.spawn(async move {
+            let _permit = permit;
+            if let Err(error) = connection(stream, peer, tls, router, stop).await {
+                debug!(%peer, %error, "a connection ended");
+            }
+        });
+    }
+    drop(listener);
+    if timeout(END_WITHIN, async { while open.join_next().await.is_some() {} }).await.is_err() {
+        warn!(connections = open.len(), "did not end in time, and are cut off");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    match tls {
+        Some(tls) => {
+            let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
+            let stream = timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await.map_err(late)??;
+            requests(stream, peer, router, stop).await
+        }
+        None => requests(stream, peer, router, stop).await,
+    }
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            let answer = router.oneshot(request).await;
+            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(io::Error::other),
+            _ = stop.wait_for(|stop| *stop), if !is_ending => {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

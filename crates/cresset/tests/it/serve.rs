@@ -1,0 +1,238 @@
+//! A centre as its people and programs meet it: the real process, over HTTP.
+
+mod intake;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::Agent;
+use ureq::http::{Request, Response};
+
+use crate::RULE;
+
+/// Long enough for the slowest machine; what is waited for comes in a second or two.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A centre that runs, and the token of its administrator.
+struct Centre {
+    folder: TempDir,
+    /// Arguments behind `serve`.
+    args: Vec<String>,
+    child: Child,
+    agent: Agent,
+    url: String,
+    token: String,
+}
+
+/// What a centre answered.
+#[derive(Debug)]
+struct Answered {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answered {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Centre {
+    /// Starts one with [`RULE`], in a folder of its own, and makes its first administrator.
+    fn start() -> Self {
+        Self::start_with("", &[("data/rules/r.yml", RULE)])
+    }
+
+    /// Starts one with this configuration, and these files beside it; `data` is where it keeps everything.
+    fn start_with(config: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, content).expect("a file");
+        }
+        let config = format!("data = \"data\"\nlisten = \"127.0.0.1:0\"\n{config}");
+        fs::write(folder.path().join("centre.toml"), config).expect("a file");
+        let args = vec!["serve".to_owned(), "--config".to_owned(), "centre.toml".to_owned()];
+        let (child, url, link) = spawn(folder.path(), &args);
+        let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
+        let mut centre = Self { folder, args, child, agent, url, token: String::new() };
+        let secret = link.expect("a link for the first administrator");
+        centre.token = centre.first_token(&secret);
+        centre
+    }
+
+    /// Uses the link of the first administrator.
+    fn first_token(&self, link: &str) -> String {
+        let (_, secret) = link.split_once("secret=").expect("a secret in the link");
+        let form = format!("secret={secret}&name=Ada");
+        let request = Request::post(format!("{}/first-run", self.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", &self.url)
+            .body(form)
+            .expect("a request");
+        let answered = self.send(request);
+        let token = answered.body.split("cresset_").nth(1).unwrap_or_else(|| panic!("a token: {answered:?}"));
+        format!("cresset_{}", token.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().expect("its text"))
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    fn send(&self, request: Request<impl ureq::AsSendBody>) -> Answered {
+        answered(self.agent.run(request).expect("an answer"))
+    }
+
+    /// Asks as the administrator.
+    fn get(&self, path: &str) -> Answered {
+        let request = Request::get(format!("{}{path}", self.url)).header("authorization", self.bearer());
+        self.send(request.body(()).expect("a request"))
+    }
+
+    /// Does something as the administrator.
+    fn post(&self, path: &str, body: &Value) -> Answered {
+        let request = Request::post(format!("{}{path}", self.url))
+            .header("authorization", self.bearer())
+            .header("content-type", "application/json");
+        self.send(request.body(body.to_string()).expect("a request"))
+    }
+
+    /// Delivers logs as the administrator.
+    fn deliver(&self, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answered {
+        let mut request = Request::post(format!("{}/api/v1/events", self.url)).header("authorization", self.bearer());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.as_ref()).expect("a request"))
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    /// Issues a token with this role.
+    #[track_caller]
+    fn token(&self, name: &str, role: &str) -> String {
+        let answered = self.post("/api/v1/tokens", &json!({ "name": name, "role": role }));
+        assert_eq!(answered.status, 201, "{answered:?}");
+        answered.json()["secret"].as_str().expect("a secret").to_owned()
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Kills it, and starts it again over what it left.
+    fn kill_and_start_again(&mut self) {
+        self.signal("KILL");
+        self.child.wait().expect("it ends");
+        self.start_again();
+    }
+
+    /// Starts it again after it has ended.
+    fn start_again(&mut self) {
+        let (child, url, link) = spawn(self.folder.path(), &self.args);
+        assert!(link.is_none(), "there is an administrator already");
+        (self.child, self.url) = (child, url);
+    }
+
+    /// Ends it in good order.
+    fn end(&mut self) {
+        self.signal("TERM");
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}");
+    }
+
+    /// How many events its archive holds, once it has ended.
+    fn archived(&self) -> u64 {
+        let archive = self.data().join("archive");
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_cresset")).args(["archive", "stats", "-o", "json"]).arg(archive).output();
+        let stats: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("counts");
+        stats["events"].as_u64().expect("a number")
+    }
+}
+
+impl Drop for Centre {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            eprintln!("the centre's log:\n{log}");
+        }
+    }
+}
+
+/// Starts the process, and waits until it can be used; returns its address, and the link of the first administrator.
+fn spawn(folder: &Path, args: &[String]) -> (Child, String, Option<String>) {
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).expect("a file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cresset"))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("the command runs");
+    let lines = lines(child.stdout.take().expect("a pipe"));
+    let first = lines
+        .recv_timeout(PATIENCE)
+        .unwrap_or_else(|_| panic!("it says nothing: {}", fs::read_to_string(folder.join("log")).unwrap_or_default()));
+    let url = first.strip_prefix("Cresset is at ").and_then(|rest| rest.split(',').next()).expect("an address");
+    let link = lines.recv_timeout(Duration::from_millis(200)).ok().and_then(|_| lines.recv_timeout(PATIENCE).ok());
+    let link = link.map(|link| link.trim().to_owned());
+    (child, url.to_owned(), link)
+}
+
+/// Reads lines on a thread of their own.
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            // The test may not wait for any more.
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    told
+}
+
+fn answered(response: Response<ureq::Body>) -> Answered {
+    let (parts, mut body) = response.into_parts();
+    let text = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let body = body.read_to_string().expect("a body of text");
+    Answered { status: parts.status.as_u16(), headers, body }
+}
+
+/// Waits until this holds.
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,117 @@
+//! What was acknowledged is there, once, whatever happens behind it; what cannot be taken is said.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Centre, wait_until};
+
+/// A line that the rule finds something in, or nothing.
+fn line(command: &str) -> String {
+    format!("{{\"cmd\":\"{command}\",\"host\":\"h1\",\"@timestamp\":\"2026-11-24T07:00:00Z\"}}\n")
+}
+
+#[test]
+fn a_delivery_is_found_in_remembered_and_an_incident() {
+    let mut centre = Centre::start();
+    let answered = centre.deliver(&[], line("whoami") + &line("ls") + "{\"cmd\":\n");
+    assert_eq!(answered.status, 200, "{answered:?}");
+    let taken = answered.json();
+    assert_eq!(
+        (&taken["events"], &taken["skipped"], &taken["reasons"][0]["record"]),
+        (&2.into(), &1.into(), &3.into())
+    );
+    // What was acknowledged is there at once.
+    let detections = centre.get("/api/v1/detections").json();
+    assert_eq!(detections["items"].as_array().map(Vec::len), Some(1));
+    let id = detections["items"][0]["id"].as_str().expect("an id");
+    let full = centre.get(&format!("/api/v1/detections/{id}")).json();
+    assert_eq!(full["record"]["matched"][0]["value"], "whoami");
+    let incidents = centre.get("/api/v1/incidents").json();
+    assert_eq!(incidents["items"][0]["detections"], 1);
+    assert!(
+        incidents["items"][0]["title"].as_str().is_some_and(|title| title.starts_with("Whoami on ")),
+        "{incidents}"
+    );
+    centre.end();
+    assert_eq!(centre.archived(), 2);
+}
+
+#[test]
+fn with_a_key_it_is_once_without_one_each_time() {
+    let mut centre = Centre::start();
+    for _ in 0..3 {
+        assert_eq!(centre.deliver(&[("idempotency-key", "k1")], line("whoami")).status, 200);
+    }
+    centre.kill_and_start_again();
+    assert_eq!(centre.deliver(&[("idempotency-key", "k1")], line("whoami")).status, 200);
+    assert_eq!(centre.get("/api/v1/detections").json()["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(centre.deliver(&[], line("whoami")).status, 200);
+    assert_eq!(centre.deliver(&[], line("whoami")).status, 200);
+    assert_eq!(centre.get("/api/v1/detections").json()["items"].as_array().map(Vec::len), Some(3));
+    centre.end();
+    assert_eq!(centre.archived(), 3);
+}
+
+#[test]
+fn what_cannot_be_taken_is_said() {
+    let centre = Centre::start_with("[intake]\nbody_bytes_max = 1000\nwaiting_bytes_max = 5000\n", &[]);
+    let unknown = centre.deliver(&[], "in no format\n");
+    assert_eq!((unknown.status, unknown.header("content-type")), (415, Some("application/problem+json")));
+    assert_eq!(centre.deliver(&[], "x".repeat(1001)).status, 413);
+    assert_eq!(centre.deliver(&[("content-encoding", "gzip")], "no gzip").status, 400);
+    assert_eq!(centre.deliver(&[("content-encoding", "br")], "x").status, 415);
+    assert_eq!(centre.deliver(&[], "").status, 200, "nothing was delivered, and all of it is there");
+}
+
+#[test]
+fn files_that_are_followed_are_read_on_after_a_kill() {
+    let mut centre = Centre::start_with(
+        "[intake]\nfollow = [\"logs\"]\n",
+        &[("data/rules/r.yml", crate::RULE), ("logs/a.log", &line("whoami"))],
+    );
+    let count = |centre: &Centre| centre.get("/api/v1/detections").json()["items"].as_array().map(Vec::len);
+    wait_until("the first detection", || count(&centre) == Some(1));
+    centre.kill_and_start_again();
+    fs::write(centre.path().join("logs/b.log"), line("whoami").replace("h1", "h2")).expect("room");
+    wait_until("that of a new file", || count(&centre) == Some(2));
+    let sources = centre.get("/api/v1/sources").json();
+    let names: Vec<&str> =
+        sources["items"].as_array().into_iter().flatten().filter_map(|s| s["name"].as_str()).collect();
+    assert!(names.iter().any(|name| name.ends_with("logs/b.log")), "{names:?}");
+    centre.end();
+    assert_eq!(centre.archived(), 2);
+}
+
+#[test]
+fn detections_are_streamed_as_they_come() {
+    let centre = Centre::start();
+    let stream = ureq::get(format!("{}/api/v1/stream", centre.url)).header("authorization", centre.bearer());
+    let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
+    centre.deliver(&[], line("whoami"));
+    let data = next(&mut told, "data: ");
+    let detection: Value = serde_json::from_str(&data).expect("JSON");
+    assert_eq!((&detection["title"], &detection["seq"].is_u64()), (&"Whoami".into(), &true));
+    let incident: Value = serde_json::from_str(&next(&mut told, "data: ")).expect("JSON");
+    assert_eq!(incident["state"], "new");
+    // What came while nobody listened is told to who says where it left off.
+    centre.deliver(&[], line("whoami"));
+    let last = detection["seq"].to_string();
+    let stream = ureq::get(format!("{}/api/v1/stream", centre.url))
+        .header("authorization", centre.bearer())
+        .header("last-event-id", &last);
+    let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
+    let missed: Value = serde_json::from_str(&next(&mut told, "data: ")).expect("JSON");
+    assert!(missed["seq"].as_u64() > detection["seq"].as_u64(), "{missed}");
+}
+
+/// Waits for a line that begins so, and returns the rest of it.
+#[track_caller]
+fn next(lines: &mut std::sync::mpsc::Receiver<String>, begin: &str) -> String {
+    loop {
+        let line = lines.recv_timeout(super::PATIENCE).expect("more of the stream");
+        if let Some(rest) = line.strip_prefix(begin) {
+            return rest.to_owned();
+        }
+    }
+}
