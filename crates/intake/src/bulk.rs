@@ -1,13 +1,14 @@
 //! Elasticsearch's `_bulk`: a body of actions and documents, one a line, and the answer that its clients expect.
 //!
-//! [`Bulk::parse`] takes the documents out, in their order, as lines of JSON; [`Bulk::respond`] says of each action what became
-//! of it. A bad document costs itself alone. A line that should be an action and is none refuses the whole request, as
-//! Elasticsearch does: what follows it could be either. Logs are not changed here, so that `update` and `delete` are answered as
-//! not supported, one by one.
+//! [`Bulk::parse`] takes the documents out, in their order, as lines of JSON; [`Bulk::respond`] says of each action
+//! what became of it. A bad document costs itself alone. A line that should be an action and is none refuses the whole
+//! request, as Elasticsearch does: what follows it could be either. Logs are not changed here, so that `update` and
+//! `delete` are answered as not supported, one by one.
 //!
-//! The answers are made for what was seen of clients: omelasticsearch of rsyslog 8.2302 loses a batch whose refusal is JSON,
-//! whatever its status, and sends it again where the answer is text ([`busy`]); Fluent Bit looks for `"errors":false,"items":[`
-//! as it stands; the Python client goes by `status` of each item. `tests/it/bulk.rs` holds golden answers.
+//! The answers are made for what was seen of clients: omelasticsearch of rsyslog 8.2302 loses a batch whose refusal is
+//! JSON, whatever its status, and sends it again where the answer is text ([`busy`]); Fluent Bit looks for
+//! `"errors":false,"items":[` as it stands; the Python client goes by `status` of each item. `tests/it/bulk.rs` holds
+//! golden answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
 
-/// Most actions of a request, inclusive. Clients send some hundreds to some thousands; more are refused, with a status (413)
-/// on which shippers cut their batches in two.
+/// Most actions of a request, inclusive. Clients send some hundreds to some thousands; more are refused, with a status
+/// (413) on which shippers cut their batches in two.
 pub const ITEMS_MAX: usize = 100_000;
 /// Longest document, in bytes, inclusive: what `ingest` reads of a line. A longer one is refused alone.
 pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
-/// Longest line of an action, in bytes, inclusive: an index and an id at their longest, escaped, and what else can stand there.
+/// Longest line of an action, in bytes, inclusive: an index and an id at their longest, escaped, and what else can
+/// stand there.
 const ACTION_BYTES_MAX: usize = 16 << 10;
 /// Longest name of an index, in bytes, inclusive, as in Elasticsearch.
 const INDEX_BYTES_MAX: usize = 255;
@@ -170,8 +172,8 @@ impl Bulk {
         self.lines
     }
 
-    /// Returns the answer: `outcomes` says what became of each document, in their order, and `id` gives one to those, by their
-    /// line, to which the client gave none.
+    /// Returns the answer: `outcomes` says what became of each document, in their order, and `id` gives one to those,
+    /// by their line, to which the client gave none.
     ///
     /// # Panics
     ///
@@ -184,7 +186,7 @@ impl Bulk {
             .map(|item| {
                 let made = item.line.as_ref().ok().filter(|_| item.id.is_none()).map(|line| id(*line));
                 let id = item.id.clone().or(made);
-                item.tagged(item.result(id, outcomes))
+                Tagged(item.action, item.result(id, outcomes))
             })
             .collect();
         let errors = items.iter().any(|Tagged(_, result)| !matches!(result, ItemResult::Done { .. }));
@@ -320,10 +322,6 @@ impl Item {
         };
         ItemResult::Failed { _index: &self.index, _id: id, status, error: Failure { kind, reason } }
     }
-
-    fn tagged<'b>(&self, result: ItemResult<'b>) -> Tagged<'b> {
-        Tagged(self.action, result)
-    }
 }
 
 /// The answer as it is written; its fields stand in the order in which Elasticsearch has them.
@@ -346,7 +344,8 @@ impl Serialize for Tagged<'_> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ItemResult<'b> {
-    /// Versions and numbers of sequence are for clients that write documents again on a condition; those here have none.
+    /// Versions and numbers of sequence are for clients that write documents again on a condition; those here have
+    /// none.
     Done {
         _index: &'b str,
         _id: Option<String>,

@@ -1,8 +1,9 @@
 //! One message as one line, for what reads lines behind us.
 //!
-//! What would end the line or the text is written as rsyslog does it on receipt (`$EscapeControlCharactersOnReceive`): `#` and
-//! three octal digits, `#012` for a line feed. Its users know that form, and rules are written for it. All else, tabs
-//! too, stays as it came. As with rsyslog the way back is open for every message that does not itself hold such a text.
+//! What would end the line or the text is written as rsyslog does it on receipt (`$EscapeControlCharactersOnReceive`):
+//! `#` and three octal digits, `#012` for a line feed. Its users know that form, and rules are written for it. All
+//! else, tabs too, stays as it came. As with rsyslog the way back is open for every message that does not itself hold
+//! such a text.
 
 /// Adds a message as a line; nothing where it is empty. Returns whether there was one.
 pub(crate) fn push_line(message: &[u8], lines: &mut Vec<u8>) -> bool {

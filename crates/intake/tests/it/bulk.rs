@@ -9,7 +9,7 @@ fn parse(body: &str) -> Bulk {
     Bulk::parse(body.as_bytes(), "logs").unwrap_or_else(|error| panic!("{body:?}: {error}"))
 }
 
-/// The lines of the documents, and of each action what it is, its index, its id and its line or the reason why it has none.
+/// The lines of the documents, and of each action what it is, its index, its id, and its line where it has one.
 #[track_caller]
 fn check_reads(body: &str, docs: &str, items: &[&str]) {
     let bulk = parse(body);
@@ -42,15 +42,18 @@ fn respond(bulk: &Bulk, outcomes: &[Outcome]) -> serde_json::Value {
 #[test]
 fn what_rsyslog_sends() {
     let body = "{\"index\":{\"_index\": \"logs-a\",\"_type\":\"events\"}}\n{\"message\":\" one\"}\n\
-                {\"create\":{\"_index\": \"logs-a\", \"_id\":\"17\"}}\n{\"message\":\"two\"}\n{\"create\":{}}\n{\"message\":\"three\"}\n";
+                {\"create\":{\"_index\": \"logs-a\", \"_id\":\"17\"}}\n{\"message\":\"two\"}\n\
+                {\"create\":{}}\n{\"message\":\"three\"}\n";
     let docs = "{\"message\":\" one\"}\n{\"message\":\"two\"}\n{\"message\":\"three\"}\n";
     check_reads(body, docs, &["Index logs-a - 0", "Create logs-a 17 1", "Create logs - 2"]);
 }
 
 #[test]
 fn what_the_python_client_sends() {
-    let body = "{\"index\":{\"_id\":\"0\",\"_index\":\"a\"}}\n{\"n\":0}\n{\"delete\":{\"_id\":\"9\",\"_index\":\"b\"}}\n\
-                {\"update\":{\"_id\":\"9\",\"_index\":\"b\"}}\n{\"doc\":{\"a\":1}}\n{\"create\":{\"_index\":\"b\"}}\n{\"n\":1}\n";
+    let body = "{\"index\":{\"_id\":\"0\",\"_index\":\"a\"}}\n{\"n\":0}\n\
+                {\"delete\":{\"_id\":\"9\",\"_index\":\"b\"}}\n\
+                {\"update\":{\"_id\":\"9\",\"_index\":\"b\"}}\n{\"doc\":{\"a\":1}}\n\
+                {\"create\":{\"_index\":\"b\"}}\n{\"n\":1}\n";
     let items = ["Index a 0 0", "Delete b 9 refused", "Update b 9 refused", "Create b - 1"];
     check_reads(body, "{\"n\":0}\n{\"n\":1}\n", &items);
 }
@@ -160,6 +163,9 @@ fn action() -> impl Strategy<Value = (String, bool)> {
     ]
 }
 
+/// Bytes that requests are made of, and some that they are not.
+const OF_REQUESTS: &[u8] = b"{}[]\":,\n\r\\ aindexcreate_id0\xff\0";
+
 proptest! {
     #[test]
     fn each_action_is_answered_once_and_in_order(actions in prop::collection::vec(action(), 1..20)) {
@@ -185,7 +191,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_request_or_an_error(
-        body in prop::collection::vec(prop::sample::select(b"{}[]\":,\n\r\\ aindexcreate_id0\xff\0".as_slice()), 0..120),
+        body in prop::collection::vec(prop::sample::select(OF_REQUESTS), 0..120),
         begun in any::<bool>(),
     ) {
         let body = [if begun { &b"{\"index\":{}}\n"[..] } else { b"" }, &body].concat();
