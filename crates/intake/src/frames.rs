@@ -12,8 +12,8 @@
 
 use crate::line::{ends_line, push_line};
 
-/// Bytes that are kept of a message. RFC 5425 §4.3.1 asks for 8 KiB; rsyslog's senders are often set to 64 KiB. What is
-/// longer is cut there.
+/// Bytes that are kept of a message. RFC 5425 §4.3.1 asks for 8 KiB; rsyslog's senders are often set to 64 KiB. What
+/// is longer is cut there.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// Longest message whose count is believed: past the bound above its bytes are passed over, which takes that many from
 /// the sender. A larger count is taken for a broken one.

@@ -16,6 +16,7 @@ mod windows;
 mod wire;
 
 use crate::answer::Answer;
+use crate::line::{push_line, push_object};
 use message::{PartialSuccess, Response, Status};
 use record::{Context, Shape};
 
@@ -123,23 +124,17 @@ impl Logs {
     fn add(&mut self, context: &Context<'_>, record: Result<message::LogRecord, String>) -> Result<(), OtlpError> {
         self.records += 1;
         match record.and_then(|record| record::shape(record, context)) {
-            Ok(Shape::Object(text)) => push_object(&text, &mut self.docs),
+            Ok(Shape::Object(text)) => push_object(text.as_bytes(), &mut self.docs),
             Ok(Shape::Document(document)) => {
                 serde_json::to_writer(&mut self.docs, &document).expect("a vector takes all");
                 self.docs.push(b'\n');
             }
-            Ok(Shape::Text(text)) => drop(crate::line::push_line(text.as_bytes(), &mut self.texts)),
+            Ok(Shape::Text(text)) => drop(push_line(text.as_bytes(), &mut self.texts)),
             Err(reason) => self.rejected.add(reason),
         }
         let is_too_large = self.docs.len() + self.texts.len() > OUTPUT_BYTES_MAX;
         if is_too_large { Err(OtlpError::TooLarge) } else { Ok(()) }
     }
-}
-
-/// Adds an object that may stand on several lines as one. JSON has no ends of lines but between values.
-fn push_object(text: &str, docs: &mut Vec<u8>) {
-    docs.extend(text.trim().bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
-    docs.push(b'\n');
 }
 
 /// Returns the answer to a request of which all was taken but what was rejected.

@@ -140,6 +140,18 @@ fn answers_are_as_elasticsearch_writes_them() {
 }
 
 #[test]
+fn one_document_by_itself() {
+    let rsyslog = Bulk::parse_one(Action::Index, "logs", None, b"{\"message\":\r\n \" one\"}\n");
+    assert_eq!(String::from_utf8_lossy(&rsyslog.docs), "{\"message\":   \" one\"}\n");
+    check_golden("one_created.json", &rsyslog.respond(7, &[Outcome::Stored], |_| "made".into()));
+    let known = Bulk::parse_one(Action::Create, "logs", Some("1"), b"{}");
+    check_golden("one_known.json", &known.respond(7, &[Outcome::Known], |_| unreachable!("it has an id")));
+    assert_eq!(known.respond(7, &[Outcome::Busy], |_| unreachable!("it has an id")), bulk::busy());
+    let bad = Bulk::parse_one(Action::Index, "logs", None, b"{\"a\":1}\n{\"b\":2}\n");
+    check_golden("one_refused.json", &bad.respond(7, &[], |_| unreachable!("it has no document")));
+}
+
+#[test]
 fn what_fluent_bit_looks_for_stands_there() {
     let answer = parse("{\"index\":{}}\n{}\n").respond(7, &[Outcome::Stored], |_| "1".into());
     assert!(String::from_utf8_lossy(&answer.body).contains("\"errors\":false,\"items\":["));
