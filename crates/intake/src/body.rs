@@ -1,7 +1,8 @@
 //! The body of a request as it was before it was packed: `Content-Encoding` gzip, deflate, zstd or none.
 //!
-//! What is unpacked is bounded twice: by what the caller allows, and by a ratio to what was sent, so that a few kilobytes do
-//! not cost as much as a body of the largest size. The bound is met while unpacking: memory never exceeds it.
+//! What is unpacked is bounded twice: by what the caller allows, and by a ratio to what was sent, so that a few
+//! kilobytes do not cost as much as a body of the largest size. The bound is met while unpacking: memory never exceeds
+//! it.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -65,7 +66,8 @@ impl BodyError {
 }
 
 impl Encoding {
-    /// Parses the header `Content-Encoding`; `None` is a request without one. Several encodings on top of each other are refused.
+    /// Parses the header `Content-Encoding`; `None` is a request without one. Several encodings on top of each other
+    /// are refused.
     pub fn parse(header: Option<&str>) -> Result<Self, BodyError> {
         let name = header.unwrap_or_default().trim();
         let known = [

@@ -1,13 +1,14 @@
 //! Elasticsearch's `_bulk`: a body of actions and documents, one a line, and the answer that its clients expect.
 //!
-//! [`Bulk::parse`] takes the documents out, in their order, as lines of JSON; [`Bulk::respond`] says of each action what became
-//! of it. A bad document costs itself alone. A line that should be an action and is none refuses the whole request, as
-//! Elasticsearch does: what follows it could be either. Logs are not changed here, so that `update` and `delete` are answered as
-//! not supported, one by one.
+//! [`Bulk::parse`] takes the documents out, in their order, as lines of JSON; [`Bulk::respond`] says of each action
+//! what became of it. A bad document costs itself alone. A line that should be an action and is none refuses the whole
+//! request, as Elasticsearch does: what follows it could be either. Logs are not changed here, so that `update` and
+//! `delete` are answered as not supported, one by one.
 //!
-//! The answers are made for what was seen of clients: omelasticsearch of rsyslog 8.2302 loses a batch whose refusal is JSON,
-//! whatever its status, and sends it again where the answer is text ([`busy`]); Fluent Bit looks for `"errors":false,"items":[`
-//! as it stands; the Python client goes by `status` of each item. `tests/it/bulk.rs` holds golden answers.
+//! The answers are made for what was seen of clients: omelasticsearch of rsyslog 8.2302 loses a batch whose refusal is
+//! JSON, whatever its status, and sends it again where the answer is text ([`busy`]); Fluent Bit, of an answer that is
+//! larger than its buffer, looks for `"errors":false,"items":[` as it stands; the Python client goes by `status` of
+//! each item. `tests/it/bulk.rs` holds golden answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,18 +16,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::line::push_object;
 
-/// Most actions of a request, inclusive. Clients send some hundreds to some thousands; more are refused, with a status (413)
-/// on which shippers cut their batches in two.
+/// Most actions of a request, inclusive. Clients send some hundreds to some thousands; more are refused, with a status
+/// (413) on which shippers cut their batches in two.
 pub const ITEMS_MAX: usize = 100_000;
 /// Longest document, in bytes, inclusive: what `ingest` reads of a line. A longer one is refused alone.
 pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
-/// Longest line of an action, in bytes, inclusive: an index and an id at their longest, escaped, and what else can stand there.
+/// Longest line of an action, in bytes, inclusive: an index and an id at their longest, escaped, and what else can
+/// stand there.
 const ACTION_BYTES_MAX: usize = 16 << 10;
 /// Longest name of an index, in bytes, inclusive, as in Elasticsearch.
 const INDEX_BYTES_MAX: usize = 255;
 /// Longest id, in bytes, inclusive, as in Elasticsearch.
 const ID_BYTES_MAX: usize = 512;
+/// The status of one action of many for which there was no room: shippers send that one again.
+const BUSY: u16 = 429;
 
 /// What is asked to be done with a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +89,8 @@ pub struct Bulk {
     pub items: Vec<Item>,
     /// How many lines `docs` has.
     lines: usize,
+    /// Whether the request is one document by itself, which is answered as such.
+    is_one: bool,
 }
 
 /// Why a whole request is refused.
@@ -124,7 +131,8 @@ pub fn refusal(status: u16, kind: &str, reason: &str) -> Answer {
 }
 
 /// Returns the answer to a request that is to be sent again, of which nothing was taken. In text, and as a fault of the
-/// server's, because of omelasticsearch: of 8.2302 a refusal in JSON, also with 429 or 503, ends a batch for good.
+/// server's, because of omelasticsearch: of 8.2302 a refusal in JSON, also with 429 or 503, ends a batch for good. A
+/// message that it sends alone is lost by any answer; only a connection that is closed without one makes it wait.
 pub fn busy() -> Answer {
     Answer::text(503, "no room at the moment: send it again\n")
 }
@@ -158,9 +166,19 @@ impl Bulk {
         if bulk.items.is_empty() { Err(BulkError::Empty) } else { Ok(bulk) }
     }
 
+    /// Takes a request of one document, which may stand on several lines: `POST /{index}/_doc`, with an id `PUT
+    /// /{index}/_doc/{id}` or `…/_create/{id}`. rsyslog sends its messages so, one by one, unless it is told to send
+    /// them in bulk, with its `searchType` in place of `_doc`.
+    pub fn parse_one(action: Action, index: &str, id: Option<&str>, body: &[u8]) -> Self {
+        let named = Named { index: Some(index.into()), id: id.map(Into::into), op_type: None };
+        let mut bulk = Self { is_one: true, ..Self::default() };
+        let line = check(action, &named, body.trim_ascii()).map(|document| bulk.push(document));
+        bulk.items.push(Item { action, index: index.into(), id: named.id, line });
+        bulk
+    }
+
     fn push(&mut self, document: &[u8]) -> usize {
-        self.docs.extend_from_slice(document);
-        self.docs.push(b'\n');
+        push_object(document, &mut self.docs);
         self.lines += 1;
         self.lines - 1
     }
@@ -170,23 +188,24 @@ impl Bulk {
         self.lines
     }
 
-    /// Returns the answer: `outcomes` says what became of each document, in their order, and `id` gives one to those, by their
-    /// line, to which the client gave none.
+    /// Returns the answer, in the form that the request asks for: `outcomes` says what became of each document, in
+    /// their order, and `id` gives one to those, by their line, to which the client gave none.
     ///
     /// # Panics
     ///
     /// If there are more or fewer outcomes than documents.
     pub fn respond(&self, took_ms: u64, outcomes: &[Outcome], mut id: impl FnMut(usize) -> String) -> Answer {
         assert_eq!(outcomes.len(), self.lines, "one outcome a document");
-        let items: Vec<Tagged<'_>> = self
-            .items
-            .iter()
-            .map(|item| {
-                let made = item.line.as_ref().ok().filter(|_| item.id.is_none()).map(|line| id(*line));
-                let id = item.id.clone().or(made);
-                item.tagged(item.result(id, outcomes))
-            })
-            .collect();
+        let mut results = self.items.iter().map(|item| {
+            let made = item.line.as_ref().ok().filter(|_| item.id.is_none()).map(|line| id(*line));
+            let id = item.id.clone().or(made);
+            Tagged(item.action, item.result(id, outcomes))
+        });
+        if self.is_one {
+            let Tagged(_, result) = results.next().expect("a request of one document has one action");
+            return result.alone();
+        }
+        let items: Vec<Tagged<'_>> = results.collect();
         let errors = items.iter().any(|Tagged(_, result)| !matches!(result, ItemResult::Done { .. }));
         Answer::json(200, &Response { took: took_ms, errors, items })
     }
@@ -315,14 +334,10 @@ impl Item {
             Ok(Outcome::Unreadable(reason)) => {
                 (400, "document_parsing_exception", format!("failed to parse: {reason}"))
             }
-            Ok(Outcome::Busy) => (429, "es_rejected_execution_exception", "no room at the moment".into()),
+            Ok(Outcome::Busy) => (BUSY, "es_rejected_execution_exception", "no room at the moment".into()),
             Err(error) => (error.status, error.kind, error.reason.clone()),
         };
         ItemResult::Failed { _index: &self.index, _id: id, status, error: Failure { kind, reason } }
-    }
-
-    fn tagged<'b>(&self, result: ItemResult<'b>) -> Tagged<'b> {
-        Tagged(self.action, result)
     }
 }
 
@@ -346,15 +361,9 @@ impl Serialize for Tagged<'_> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ItemResult<'b> {
-    /// Versions and numbers of sequence are for clients that write documents again on a condition; those here have none.
     Done {
-        _index: &'b str,
-        _id: Option<String>,
-        _version: u8,
-        result: Written,
-        _shards: Shards,
-        _seq_no: u8,
-        _primary_term: u8,
+        #[serde(flatten)]
+        document: Document<'b>,
         status: u16,
     },
     Failed {
@@ -363,6 +372,19 @@ enum ItemResult<'b> {
         status: u16,
         error: Failure,
     },
+}
+
+/// A document that is there. Versions and numbers of sequence are for clients that write documents again on a
+/// condition; those here have none.
+#[derive(Serialize)]
+struct Document<'b> {
+    _index: &'b str,
+    _id: Option<String>,
+    _version: u8,
+    result: Written,
+    _shards: Shards,
+    _seq_no: u8,
+    _primary_term: u8,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -392,16 +414,24 @@ impl<'b> ItemResult<'b> {
             Written::Created => (1, 201),
             Written::Updated => (2, 200),
         };
-        let shards = Shards { total: 1, successful: 1, failed: 0 };
-        Self::Done {
+        let document = Document {
             _index: index,
             _id: id,
             _version: version,
             result,
-            _shards: shards,
+            _shards: Shards { total: 1, successful: 1, failed: 0 },
             _seq_no: 0,
             _primary_term: 1,
-            status,
+        };
+        Self::Done { document, status }
+    }
+
+    /// Returns the answer to a request of this one document. A `status` in it is a failure to omelasticsearch.
+    fn alone(self) -> Answer {
+        match self {
+            Self::Done { document, status } => Answer::json(status, &document),
+            Self::Failed { status: BUSY, .. } => busy(),
+            Self::Failed { status, error, .. } => refusal(status, error.kind, &error.reason),
         }
     }
 }

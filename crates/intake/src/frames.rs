@@ -1,20 +1,22 @@
 //! Syslog on a stream: where a message ends (RFC 6587), over TCP and over TLS (RFC 5425), and in a datagram (RFC 5426).
 //!
-//! [`Frames`] takes bytes as they come and adds each message as one line. Each frame tells how it is framed: a number, a
-//! space and a `<` begin one whose octets are counted; anything else goes on to a line feed or a NUL. What is read does not
-//! depend on where the stream was cut into pieces. A message past the bound is cut, counted, and the stream goes on in step.
+//! [`Frames`] takes bytes as they come and adds each message as one line. Each frame tells how it is framed: a number,
+//! a space and a `<` begin one whose octets are counted; anything else goes on to a line feed or a NUL. What is read
+//! does not depend on where the stream was cut into pieces. A message past the bound is cut, counted, and the stream
+//! goes on in step.
 //!
-//! Behind a counted message only a number, a `<` or an end of line can follow. Anything else shows that the last count was
-//! wrong, and then nobody knows where the next message begins: to search for one would let whoever writes into a message
-//! choose where it is found. Such a connection is to be closed ([`BadFrame`]); senders connect again, and are in step.
+//! Behind a counted message only a number, a `<` or an end of line can follow. Anything else shows that the last count
+//! was wrong, and then nobody knows where the next message begins: to search for one would let whoever writes into a
+//! message choose where it is found. Such a connection is to be closed ([`BadFrame`]); senders connect again, and are
+//! in step.
 
 use crate::line::{ends_line, push_line};
 
-/// Bytes that are kept of a message. RFC 5425 §4.3.1 asks for 8 KiB; rsyslog's senders are often set to 64 KiB. What is
-/// longer is cut there.
+/// Bytes that are kept of a message. RFC 5425 §4.3.1 asks for 8 KiB; rsyslog's senders are often set to 64 KiB. What
+/// is longer is cut there.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
-/// Longest message whose count is believed: past the bound above its bytes are passed over, which takes that many from the
-/// sender. A larger count is taken for a broken one.
+/// Longest message whose count is believed: past the bound above its bytes are passed over, which takes that many from
+/// the sender. A larger count is taken for a broken one.
 const COUNT_MAX: u64 = 16 << 20;
 /// Most digits that are taken for a count: what 64 bits hold. More begin a line.
 const COUNT_DIGITS_MAX: usize = 19;
@@ -86,8 +88,8 @@ impl Frames {
         Self { bytes_max, state: State::Start, message: Vec::new(), is_cut: false, is_counted: false, counts }
     }
 
-    /// Adds the messages that these bytes complete to `lines`, each with a line feed behind it. After an error only lines that
-    /// were complete before are there, and the connection is to be closed.
+    /// Adds the messages that these bytes complete to `lines`, each with a line feed behind it. After an error only
+    /// lines that were complete before are there, and the connection is to be closed.
     pub fn read(&mut self, mut bytes: &[u8], lines: &mut Vec<u8>) -> Result<(), BadFrame> {
         while let Some(first) = bytes.first() {
             let taken = match self.state {
@@ -113,8 +115,8 @@ impl Frames {
         self.counts
     }
 
-    /// Begins a message by its first byte. Ends of lines before one are passed over: some senders put them behind a counted
-    /// message. So are spaces where none is counted: some Cisco devices put one behind a line feed.
+    /// Begins a message by its first byte. Ends of lines before one are passed over: some senders put them behind a
+    /// counted message. So are spaces where none is counted: some Cisco devices put one behind a line feed.
     fn start(&mut self, byte: u8) -> Result<usize, BadFrame> {
         match byte {
             b' ' if !self.is_counted => return Ok(1),
@@ -207,8 +209,8 @@ impl Frames {
     }
 }
 
-/// Adds the message of a datagram as a line, cut at `bytes_max` bytes: one message each, whatever it holds (RFC 5426 §3.1).
-/// Returns what it came to.
+/// Adds the message of a datagram as a line, cut at `bytes_max` bytes: one message each, whatever it holds (RFC 5426
+/// §3.1). Returns what it came to.
 pub fn datagram(bytes: &[u8], bytes_max: usize, lines: &mut Vec<u8>) -> FrameCounts {
     let mut frames = Frames { state: State::Counted { left: bytes.len() as u64 }, ..Frames::new(bytes_max) };
     frames.take_counted(bytes.len() as u64, bytes, lines);

@@ -1,19 +1,19 @@
 //! What clients of Elasticsearch ask before and beside `_bulk`, and the small answers on which they go on.
 //!
-//! Seen of them: the Python client asks nothing before, and refuses every answer without [`PRODUCT`]; omelasticsearch asks
-//! `/_cat/health` where it has several servers, and newer ones `/`; Filebeat and Logstash ask `/`, the licence, and for the
-//! templates and policies that they would set up; Vector asks `/_cluster/health`. There are no templates and policies here:
-//! to make one is acknowledged and changes nothing, since documents are kept as they come.
+//! Seen of them: the Python client asks nothing before, and refuses every answer without [`PRODUCT`]; omelasticsearch
+//! asks `/_cat/health` where it has several servers, and newer ones `/`; Filebeat and Logstash ask `/`, the licence,
+//! and for the templates and policies that they would set up; Vector asks `/_cluster/health`. There are no templates
+//! and policies here: to make one is acknowledged and changes nothing, since documents are kept as they come.
 
 use serde_json::json;
 
 use crate::answer::Answer;
 
-/// The header that each answer to a client of Elasticsearch must have: the Python, Java, Go and .NET clients since 7.14 talk to
-/// nobody without it.
+/// The header that each answer to a client of Elasticsearch must have: the Python, Java, Go and .NET clients since 7.14
+/// talk to nobody without it.
 pub const PRODUCT: (&str, &str) = ("X-Elastic-Product", "Elasticsearch");
-/// The version that is told: the last minor of series 8. Shippers refuse a server that is older than themselves unless they are
-/// told not to (`allow_older_versions`).
+/// The version that is told: the last minor of series 8. Shippers refuse a server that is older than themselves unless
+/// they are told not to (`allow_older_versions`).
 const VERSION: &str = "8.19.0";
 
 /// Names behind which shippers keep what Elasticsearch should do with documents.
@@ -32,12 +32,14 @@ pub fn greeting() -> Answer {
         "minimum_index_compatibility_version": "7.0.0",
     });
     let tagline = "You Know, for Search";
-    let greeting = json!({ "name": "cresset", "cluster_name": "cresset", "cluster_uuid": "cresset", "version": version, "tagline": tagline });
+    let name = "cresset";
+    let greeting =
+        json!({ "name": name, "cluster_name": name, "cluster_uuid": name, "version": version, "tagline": tagline });
     Answer::json(200, &greeting)
 }
 
-/// Returns the answer to a small question, by its method and path (with or without what stands behind a `?`); `None` where
-/// nothing is known to ask that.
+/// Returns the answer to a small question, by its method and path (with or without what stands behind a `?`); `None`
+/// where nothing is known to ask that.
 pub fn small_answer(method: &str, path: &str) -> Option<Answer> {
     let path = path.split('?').next().unwrap_or_default().trim_matches('/');
     let parts: Vec<&str> = path.splitn(4, '/').collect();
@@ -61,7 +63,13 @@ fn licence() -> serde_json::Value {
 }
 
 fn health() -> serde_json::Value {
-    json!({ "cluster_name": "cresset", "status": "green", "timed_out": false, "number_of_nodes": 1, "number_of_data_nodes": 1 })
+    json!({
+        "cluster_name": "cresset",
+        "status": "green",
+        "timed_out": false,
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The protocols by which a centre takes logs in: bytes in, documents or lines and the answer out. No I/O, no clock.
 //!
 //! What lies around records on the wire is here, one module a protocol: [`bulk`] (Elasticsearch's `_bulk`, and in
-//! [`greeting`] what its clients ask before), [`otlp`] (OpenTelemetry logs over HTTP), [`frames`] (syslog over TCP, TLS and
-//! UDP), and [`body`], which unpacks a request. What a record says is `ingest`'s. Any bytes give values, in memory that is
-//! bounded by named constants, and never a panic.
+//! [`greeting`] what its clients ask before), [`otlp`] (OpenTelemetry logs over HTTP), [`frames`] (syslog over TCP, TLS
+//! and UDP), and [`body`], which unpacks a request. What a record says is `ingest`'s. Any bytes give values, in memory
+//! that is bounded by named constants, and never a panic.
 //!
 //! ```
 //! use cresset_intake::bulk::{Bulk, Outcome};

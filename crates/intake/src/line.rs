@@ -1,8 +1,9 @@
-//! One message as one line, for what reads lines behind us.
+//! One message, or one object of JSON, as one line, for what reads lines behind us.
 //!
-//! What would end the line or the text is written as rsyslog does it on receipt (`$EscapeControlCharactersOnReceive`): `#` and
-//! three octal digits, `#012` for a line feed. Its users know that form, and rules are written for it. All else, tabs
-//! too, stays as it came. As with rsyslog the way back is open for every message that does not itself hold such a text.
+//! What would end the line or the text is written as rsyslog does it on receipt (`$EscapeControlCharactersOnReceive`):
+//! `#` and three octal digits, `#012` for a line feed. Its users know that form, and rules are written for it. All
+//! else, tabs too, stays as it came. As with rsyslog the way back is open for every message that does not itself hold
+//! such a text.
 
 /// Adds a message as a line; nothing where it is empty. Returns whether there was one.
 pub(crate) fn push_line(message: &[u8], lines: &mut Vec<u8>) -> bool {
@@ -23,6 +24,18 @@ pub(crate) fn push_line(message: &[u8], lines: &mut Vec<u8>) -> bool {
     lines.extend_from_slice(rest);
     lines.push(b'\n');
     true
+}
+
+/// Adds an object that may stand on several lines as one. JSON has no ends of lines but between values.
+pub(crate) fn push_object(object: &[u8], docs: &mut Vec<u8>) {
+    let start = docs.len();
+    docs.extend_from_slice(object.trim_ascii());
+    for byte in &mut docs[start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    docs.push(b'\n');
 }
 
 /// What senders put behind a message, and no part of it.

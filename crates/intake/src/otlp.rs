@@ -1,13 +1,14 @@
 //! OpenTelemetry logs over HTTP (`POST /v1/logs`), in protobuf and in JSON: records become documents or lines of text.
 //!
 //! [`Logs::parse`] reads a request, [`answer`], [`refuse`] and [`busy`] write what is sent back, in the encoding of the
-//! request. A record whose body is an object, as text or as a map, is that object. One that is text and nothing else, as a
-//! collector reads it from a file, is that line: its format is told by content behind us. Everything else becomes an object with
-//! the names of the Elastic Common Schema (`record.rs`), and what Windows' receiver of the collector sends takes the shape that
-//! event logs have (`windows.rs`).
+//! request. A record whose body is an object, as text or as a map, is that object. One that is text and nothing else,
+//! as a collector reads it from a file, is that line: its format is told by content behind us. Everything else becomes
+//! an object with the names of the Elastic Common Schema (`record.rs`), and what Windows' receiver of the collector
+//! sends takes the shape that event logs have (`windows.rs`).
 //!
-//! A record that cannot be read costs itself alone: records are cut out of a request first, and each is decoded by itself. How
-//! deep values nest is bounded by what decodes them, 100 messages or 128 levels of JSON, past which a record is rejected.
+//! A record that cannot be read costs itself alone: records are cut out of a request first, and each is decoded by
+//! itself. How deep values nest is bounded by what decodes them, 100 messages or 128 levels of JSON, past which a
+//! record is rejected.
 
 mod message;
 mod record;
@@ -15,14 +16,15 @@ mod windows;
 mod wire;
 
 use crate::answer::Answer;
+use crate::line::{push_line, push_object};
 use message::{PartialSuccess, Response, Status};
 use record::{Context, Shape};
 
-/// Longest record, or description of where records come from, in bytes as sent, inclusive. Windows ends an event at 64 KiB; a
-/// decoded value can take some thirty times the bytes that it was sent in.
+/// Longest record, or description of where records come from, in bytes as sent, inclusive. Windows ends an event at 64
+/// KiB; a decoded value can take some thirty times the bytes that it was sent in.
 const PART_BYTES_MAX: usize = 1 << 20;
-/// Most bytes that a request may become, inclusive: each record of it carries what is said once of all, which can be far more
-/// than the record. A request past it is refused as a whole.
+/// Most bytes that a request may become, inclusive: each record of it carries what is said once of all, which can be
+/// far more than the record. A request past it is refused as a whole.
 const OUTPUT_BYTES_MAX: usize = 128 << 20;
 /// Longest reason that is told of a rejected record, in bytes: values may stand in it.
 const REASON_BYTES_MAX: usize = 500;
@@ -122,23 +124,17 @@ impl Logs {
     fn add(&mut self, context: &Context<'_>, record: Result<message::LogRecord, String>) -> Result<(), OtlpError> {
         self.records += 1;
         match record.and_then(|record| record::shape(record, context)) {
-            Ok(Shape::Object(text)) => push_object(&text, &mut self.docs),
+            Ok(Shape::Object(text)) => push_object(text.as_bytes(), &mut self.docs),
             Ok(Shape::Document(document)) => {
                 serde_json::to_writer(&mut self.docs, &document).expect("a vector takes all");
                 self.docs.push(b'\n');
             }
-            Ok(Shape::Text(text)) => drop(crate::line::push_line(text.as_bytes(), &mut self.texts)),
+            Ok(Shape::Text(text)) => drop(push_line(text.as_bytes(), &mut self.texts)),
             Err(reason) => self.rejected.add(reason),
         }
         let is_too_large = self.docs.len() + self.texts.len() > OUTPUT_BYTES_MAX;
         if is_too_large { Err(OtlpError::TooLarge) } else { Ok(()) }
     }
-}
-
-/// Adds an object that may stand on several lines as one. JSON has no ends of lines but between values.
-fn push_object(text: &str, docs: &mut Vec<u8>) {
-    docs.extend(text.trim().bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
-    docs.push(b'\n');
 }
 
 /// Returns the answer to a request of which all was taken but what was rejected.
@@ -150,7 +146,8 @@ pub fn answer(encoding: Encoding, rejected: &Rejected) -> Answer {
     encode(encoding, 200, &Response { partial_success })
 }
 
-/// Returns an answer that refuses a whole request. Senders give up on all statuses but 429, 502, 503 and 504 (OTLP 1.5, "Failures").
+/// Returns an answer that refuses a whole request. Senders give up on all statuses but 429, 502, 503 and 504 (OTLP 1.5,
+/// "Failures").
 pub fn refuse(encoding: Encoding, status: u16, reason: &str) -> Answer {
     const INVALID_ARGUMENT: i32 = 3;
     const RESOURCE_EXHAUSTED: i32 = 8;

@@ -1,7 +1,8 @@
-//! The messages of OTLP's logs that are decoded, in protobuf and in JSON (opentelemetry-proto, `logs/v1` and `common/v1`).
+//! The messages of OTLP's logs that are decoded, in protobuf and in JSON (opentelemetry-proto, `logs/v1` and
+//! `common/v1`).
 //!
-//! Only what logs need; other fields are skipped. In JSON numbers of 64 bits may be texts, ids are hexadecimal (OTLP 1.5, "JSON
-//! Protobuf Encoding"). Resources and scopes are kept as text until their records are read, one at a time.
+//! Only what logs need; other fields are skipped. In JSON numbers of 64 bits may be texts, ids are hexadecimal (OTLP
+//! 1.5, "JSON Protobuf Encoding"). Resources and scopes are kept as text until their records are read, one at a time.
 
 use std::fmt::Display;
 use std::str::FromStr;

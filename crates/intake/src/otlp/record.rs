@@ -1,9 +1,10 @@
 //! What a record becomes: the object that it holds, a line of text, or an object made of all that it says.
 //!
-//! A made object has flat names, those of the Elastic Common Schema where it has one, as the collector's Elasticsearch exporter
-//! maps them (`mapping: ecs`), so that rules written for that read it: [`ECS`] and `docs/intake.md` have the table. Attributes
-//! keep their own names otherwise. What stands nearer to the record goes first: body, record, attributes, scope, resource. A name
-//! that is taken stays with the one who has it, and the other value gets a longer name; none is lost.
+//! A made object has flat names, those of the Elastic Common Schema where it has one, as the collector's Elasticsearch
+//! exporter maps them (`mapping: ecs`), so that rules written for that read it: [`ECS`] and `docs/intake.md` have the
+//! table. Attributes keep their own names otherwise. What stands nearer to the record goes first: body, record,
+//! attributes, scope, resource. A name that is taken stays with the one who has it, and the other value gets a longer
+//! name; none is lost.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,14 +14,15 @@ use serde_json::{Map, Number, Value as Json};
 use super::message::{AnyValue, KeyValue, LogRecord, Resource, Scope, Value};
 use super::windows;
 
-/// Longest name of an attribute, in bytes, inclusive: the longest of OpenTelemetry's own have some fifty. Longer ones are cut.
+/// Longest name of an attribute, in bytes, inclusive: the longest of OpenTelemetry's own have some fifty. Longer ones
+/// are cut.
 const NAME_BYTES_MAX: usize = 256;
-/// Most dots of a name that is looked for as a path: each doubles the ways in which nested objects can spell it. A name with
-/// more is compared as it stands.
+/// Most dots of a name that is looked for as a path: each doubles the ways in which nested objects can spell it. A name
+/// with more is compared as it stands.
 const NAME_DOTS_MAX: usize = 8;
 
-/// What OpenTelemetry's conventions call otherwise than the Elastic Common Schema. An empty name is one that says nothing of
-/// the event.
+/// What OpenTelemetry's conventions call otherwise than the Elastic Common Schema. An empty name is one that says
+/// nothing of the event.
 const ECS: &[(&str, &str)] = &[
     ("cloud.platform", "cloud.service.name"),
     ("code.file.path", "log.origin.file.name"),
@@ -67,7 +69,8 @@ const ECS: &[(&str, &str)] = &[
 /// Attributes that say only where a line of text was read. A record with no others is that line.
 const PLACES: &[&str] = &["log.file.", "log.iostream", "log.record.original", "log.record.uid"];
 
-/// What severities are called that have a number only: four numbers each (OpenTelemetry logs data model, "Severity Fields").
+/// What severities are called that have a number only: four numbers each (OpenTelemetry logs data model, "Severity
+/// Fields").
 const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 
 /// What a record becomes.
@@ -195,8 +198,8 @@ fn is_object(text: &str) -> bool {
     text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// Returns whether a record is a line of some log and nothing else: nobody took it apart and nobody graded it. A line of syslog
-/// with its priority says itself all that a receiver of syslog makes attributes of.
+/// Returns whether a record is a line of some log and nothing else: nobody took it apart and nobody graded it. A line
+/// of syslog with its priority says itself all that a receiver of syslog makes attributes of.
 fn is_line(text: &str, record: &LogRecord) -> bool {
     let is_place = |name: &str| PLACES.iter().any(|place| name.starts_with(place));
     let is_bare = record.time_unix_nano == 0

@@ -1,9 +1,9 @@
 //! Windows events as the collector's `windowseventlog` receiver lays them out, put into the shape that event logs have.
 //!
-//! Its body is a map in words of its own: `event_id.id`, `provider.name`, `event_data` by name or as a list of names and texts
-//! (`event_data_format`), `user_data` under `xml_name`. What `evtx_dump` writes, `Event.System` and `Event.EventData`, is what
-//! `ingest` reads, so an event has the same names by whichever way it came. What has no place there (`message`, `details` …) stays
-//! beside it, under its own name.
+//! Its body is a map in words of its own: `event_id.id`, `provider.name`, `event_data` by name or as a list of names
+//! and texts (`event_data_format`), `user_data` under `xml_name`. What `evtx_dump` writes, `Event.System` and
+//! `Event.EventData`, is what `ingest` reads, so an event has the same names by whichever way it came. What has no
+//! place there (`message`, `details` …) stays beside it, under its own name.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,7 +1,7 @@
 //! Protobuf's outer messages, walked without a copy: resources, in them scopes, in them records.
 //!
-//! Only the records, and what is said of where they come from, are decoded, one at a time. So what a request costs does not
-//! depend on how its bytes are cut into messages, and a record that is damaged is one record.
+//! Only the records, and what is said of where they come from, are decoded, one at a time. So what a request costs does
+//! not depend on how its bytes are cut into messages, and a record that is damaged is one record.
 
 use super::message::LogRecord;
 use super::record::{Attributes, Context};

@@ -9,7 +9,7 @@ fn parse(body: &str) -> Bulk {
     Bulk::parse(body.as_bytes(), "logs").unwrap_or_else(|error| panic!("{body:?}: {error}"))
 }
 
-/// The lines of the documents, and of each action what it is, its index, its id and its line or the reason why it has none.
+/// The lines of the documents, and of each action what it is, its index, its id, and its line where it has one.
 #[track_caller]
 fn check_reads(body: &str, docs: &str, items: &[&str]) {
     let bulk = parse(body);
@@ -42,15 +42,18 @@ fn respond(bulk: &Bulk, outcomes: &[Outcome]) -> serde_json::Value {
 #[test]
 fn what_rsyslog_sends() {
     let body = "{\"index\":{\"_index\": \"logs-a\",\"_type\":\"events\"}}\n{\"message\":\" one\"}\n\
-                {\"create\":{\"_index\": \"logs-a\", \"_id\":\"17\"}}\n{\"message\":\"two\"}\n{\"create\":{}}\n{\"message\":\"three\"}\n";
+                {\"create\":{\"_index\": \"logs-a\", \"_id\":\"17\"}}\n{\"message\":\"two\"}\n\
+                {\"create\":{}}\n{\"message\":\"three\"}\n";
     let docs = "{\"message\":\" one\"}\n{\"message\":\"two\"}\n{\"message\":\"three\"}\n";
     check_reads(body, docs, &["Index logs-a - 0", "Create logs-a 17 1", "Create logs - 2"]);
 }
 
 #[test]
 fn what_the_python_client_sends() {
-    let body = "{\"index\":{\"_id\":\"0\",\"_index\":\"a\"}}\n{\"n\":0}\n{\"delete\":{\"_id\":\"9\",\"_index\":\"b\"}}\n\
-                {\"update\":{\"_id\":\"9\",\"_index\":\"b\"}}\n{\"doc\":{\"a\":1}}\n{\"create\":{\"_index\":\"b\"}}\n{\"n\":1}\n";
+    let body = "{\"index\":{\"_id\":\"0\",\"_index\":\"a\"}}\n{\"n\":0}\n\
+                {\"delete\":{\"_id\":\"9\",\"_index\":\"b\"}}\n\
+                {\"update\":{\"_id\":\"9\",\"_index\":\"b\"}}\n{\"doc\":{\"a\":1}}\n\
+                {\"create\":{\"_index\":\"b\"}}\n{\"n\":1}\n";
     let items = ["Index a 0 0", "Delete b 9 refused", "Update b 9 refused", "Create b - 1"];
     check_reads(body, "{\"n\":0}\n{\"n\":1}\n", &items);
 }
@@ -137,6 +140,18 @@ fn answers_are_as_elasticsearch_writes_them() {
 }
 
 #[test]
+fn one_document_by_itself() {
+    let rsyslog = Bulk::parse_one(Action::Index, "logs", None, b"{\"message\":\r\n \" one\"}\n");
+    assert_eq!(String::from_utf8_lossy(&rsyslog.docs), "{\"message\":   \" one\"}\n");
+    check_golden("one_created.json", &rsyslog.respond(7, &[Outcome::Stored], |_| "made".into()));
+    let known = Bulk::parse_one(Action::Create, "logs", Some("1"), b"{}");
+    check_golden("one_known.json", &known.respond(7, &[Outcome::Known], |_| unreachable!("it has an id")));
+    assert_eq!(known.respond(7, &[Outcome::Busy], |_| unreachable!("it has an id")), bulk::busy());
+    let bad = Bulk::parse_one(Action::Index, "logs", None, b"{\"a\":1}\n{\"b\":2}\n");
+    check_golden("one_refused.json", &bad.respond(7, &[], |_| unreachable!("it has no document")));
+}
+
+#[test]
 fn what_fluent_bit_looks_for_stands_there() {
     let answer = parse("{\"index\":{}}\n{}\n").respond(7, &[Outcome::Stored], |_| "1".into());
     assert!(String::from_utf8_lossy(&answer.body).contains("\"errors\":false,\"items\":["));
@@ -159,6 +174,9 @@ fn action() -> impl Strategy<Value = (String, bool)> {
         "[a-z\\[\"]{0,8}".prop_map(|bad| (format!("{{\"index\":{{}}}}\n{bad}\n"), false)),
     ]
 }
+
+/// Bytes that requests are made of, and some that they are not.
+const OF_REQUESTS: &[u8] = b"{}[]\":,\n\r\\ aindexcreate_id0\xff\0";
 
 proptest! {
     #[test]
@@ -185,7 +203,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_request_or_an_error(
-        body in prop::collection::vec(prop::sample::select(b"{}[]\":,\n\r\\ aindexcreate_id0\xff\0".as_slice()), 0..120),
+        body in prop::collection::vec(prop::sample::select(OF_REQUESTS), 0..120),
         begun in any::<bool>(),
     ) {
         let body = [if begun { &b"{\"index\":{}}\n"[..] } else { b"" }, &body].concat();

@@ -351,8 +351,9 @@ fn a_record_that_is_damaged_costs_itself_alone() {
     let records = [record.clone(), record[..record.len() - 1].to_vec(), b"\xff".to_vec(), record];
     let logs = Logs::parse(Encoding::Protobuf, &protobuf::request(&Request::default(), &records)).expect("a request");
     assert_eq!((logs.records, logs.rejected.records, logs.texts.len()), (4, 2, 18));
-    let json = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"<34>a"}},{"body":7},{"traceId":"xy"}]}]}]}"#;
-    let logs = Logs::parse(Encoding::Json, json).expect("a request");
+    let records = json!([{ "body": { "stringValue": "<34>a" } }, { "body": 7 }, { "traceId": "xy" }]);
+    let json = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] }).to_string();
+    let logs = Logs::parse(Encoding::Json, json.as_bytes()).expect("a request");
     assert_eq!((logs.records, logs.rejected.records, logs.texts.as_slice()), (3, 2, &b"<34>a\n"[..]));
 }
 
@@ -479,7 +480,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_request_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), at in any::<prop::sample::Index>()) {
+    fn any_bytes_are_a_request_or_an_error(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        at in any::<prop::sample::Index>(),
+    ) {
         let _ = Logs::parse(Encoding::Protobuf, &bytes);
         let _ = Logs::parse(Encoding::Json, &bytes);
         // And one that is nearly a request.
