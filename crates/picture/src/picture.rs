@@ -201,18 +201,20 @@ impl Picture {
     fn enter(&mut self, member: Member, place: Option<Place>, follows: &BTreeSet<IncidentId>) -> IncidentId {
         let slot = Slot(u32::try_from(self.members.len()).expect("fewer detections than fit in memory"));
         let books = Books { names: &self.names, causes: &self.causes };
-        let mut summary = Summary::of(slot, &member, books);
-        if !follows.is_empty() {
-            summary.follows.clone_from(follows);
-            self.follows.insert(slot, follows.clone());
-        }
         let place = match place {
             Some(place) => {
-                self.cases.get_mut(place).summary.add(summary, &self.names);
+                self.cases.get_mut(place).summary.count(slot, &member, books);
                 place
             }
-            None => self.cases.insert(Case::new(self.cases.fresh_id(member.id), State::New, summary)),
+            None => {
+                let summary = Summary::of(slot, &member, books);
+                self.cases.insert(Case::new(self.cases.fresh_id(member.id), State::New, summary))
+            }
         };
+        if !follows.is_empty() {
+            self.cases.get_mut(place).summary.follows.extend(follows);
+            self.follows.insert(slot, follows.clone());
+        }
         self.open.insert(slot, &member, &self.names);
         self.slots.insert(member.id, slot);
         self.members.push(Member { place, ..member });
