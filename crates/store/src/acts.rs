@@ -4,7 +4,7 @@
 //! ([`Store::replay`]); the others are kept beside it. An act on an incident that went up in another meanwhile is done to that.
 
 use cresset_detect::DetectionId;
-use cresset_picture::{Incident, IncidentId};
+use cresset_picture::{Incident, IncidentId, Link};
 use serde_json::{Value, json};
 
 use crate::audit::Detail;
@@ -57,6 +57,8 @@ pub enum Act {
         into: Box<Incident>,
         /// The one that goes up in it.
         from: IncidentId,
+        /// What links them, as the picture says.
+        link: Link,
     },
     /// Makes an incident of some detections of another.
     Split {
@@ -66,6 +68,8 @@ pub enum Act {
         into: Box<Incident>,
         /// They.
         detections: Vec<DetectionId>,
+        /// Incidents that had gone up in the one ([`crate::IncidentPage::merged`]) and that the picture finds in the other now.
+        regained: Vec<IncidentId>,
     },
     /// Adds a file. Its bytes are kept by the caller, under their digest.
     AddEvidence {
@@ -137,8 +141,11 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::AddTask { incident, title } => writing.add_task(by, *incident, title).await?,
         Act::FinishTask { task } => writing.finish_task(by, *task).await?,
         Act::SetState { incident } => writing.set_state(by, incident).await?,
-        Act::Merge { into, from } => writing.merge_by_hand(by, into, *from).await?,
-        Act::Split { from, into, detections } => writing.split(by, from, into, detections).await?,
+        Act::Merge { into, from, link } => writing.merge_by_hand(by, into, *from, link).await?,
+        Act::Split { from, into, detections, regained } => {
+            writing.split(by, from, into, detections).await?;
+            writing.regain(from.id, into.id, regained).await?
+        }
         Act::AddEvidence { incident, sha256, name, bytes } => {
             writing.add_evidence(by, *incident, &hex(sha256), name, *bytes).await?
         }
@@ -191,7 +198,7 @@ impl Writing<'_> {
         }
         let sql = Sql::new("update tasks set done_at = ?, done_by = ? where seq = ?").time(by.at).text(&by.actor);
         self.run(sql.number(as_number(task))).await?;
-        let incident = row.parsed("incident", IncidentId::parse)?;
+        let incident = self.living(row.parsed("incident", IncidentId::parse)?).await?;
         self.tell(by, incident, "finish_task", json!({ "task": task }), Detail::default().number("task", task)).await
     }
 
@@ -221,7 +228,13 @@ impl Writing<'_> {
         self.tell_picture(by, incident.id, "set_state", detail, told).await
     }
 
-    async fn merge_by_hand(&mut self, by: &By, into: &Incident, from: IncidentId) -> Result<IncidentId, StoreError> {
+    async fn merge_by_hand(
+        &mut self,
+        by: &By,
+        into: &Incident,
+        from: IncidentId,
+        link: &Link,
+    ) -> Result<IncidentId, StoreError> {
         if into.id == from {
             return Err(StoreError::conflict("an incident cannot go up in itself: name another one"));
         }
@@ -229,7 +242,8 @@ impl Writing<'_> {
         self.must_live(from).await?;
         self.save_incidents(self.first + 1, std::slice::from_ref(into)).await?;
         self.merge(into.id, from).await?;
-        self.tell_picture(by, into.id, "merge", json!({ "from": from }), Detail::default().id("from", from)).await
+        let detail = json!({ "from": from, "link": link });
+        self.tell_picture(by, into.id, "merge", detail, Detail::default().id("from", from)).await
     }
 
     async fn split(
@@ -238,14 +252,29 @@ impl Writing<'_> {
         from: &Incident,
         into: &Incident,
         detections: &[DetectionId],
-    ) -> Result<IncidentId, StoreError> {
+    ) -> Result<(), StoreError> {
         self.must_live(from.id).await?;
         self.save_incidents(self.first + 1, &[from.clone(), into.clone()]).await?;
         self.move_detections(from.id, into.id, detections).await?;
         let detections: Vec<String> = detections.iter().map(ToString::to_string).collect();
         let detail = json!({ "into": into.id, "detections": detections });
         let told = Detail::default().id("into", into.id).number("detections", detections.len() as u64);
-        self.tell_picture(by, from.id, "split", detail, told).await
+        self.tell_picture(by, from.id, "split", detail, told).await.map(|_| ())
+    }
+
+    /// Lets what went up in one incident be found in the other.
+    async fn regain(
+        &mut self,
+        from: IncidentId,
+        into: IncidentId,
+        regained: &[IncidentId],
+    ) -> Result<IncidentId, StoreError> {
+        // The other itself may be one that went up and is there again.
+        for id in regained.iter().filter(|id| **id != into) {
+            let sql = Sql::new("update incidents set merged_into = ? where id = ? and merged_into = ?");
+            self.run(sql.text(&into.to_string()).text(&id.to_string()).text(&from.to_string())).await?;
+        }
+        Ok(from)
     }
 
     async fn move_detections(

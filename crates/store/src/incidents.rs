@@ -183,7 +183,8 @@ impl IncidentRow {
 }
 
 impl Writing<'_> {
-    /// Keeps incidents as the picture has them now. `first_seq` is for those that are new.
+    /// Keeps incidents as the picture has them now; one that had gone up in another is there again. `first_seq` is for those that
+    /// are new.
     pub(crate) async fn save_incidents(&mut self, first_seq: i64, incidents: &[Incident]) -> Result<(), StoreError> {
         for (incidents, at) in incidents.chunks(INSERT_ROWS).zip(0..) {
             let first = first_seq + at * INSERT_ROWS as i64;
@@ -192,7 +193,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Makes one incident go up in another: its detections, and what people added to it. Returns whether it was there.
+    /// Makes one incident go up in another. What people added to it stays with it and is shown on the other's page: it may leave
+    /// again. Returns whether it was there.
     pub(crate) async fn merge(&mut self, into: IncidentId, from: IncidentId) -> Result<bool, StoreError> {
         let (into, from) = (into.to_string(), from.to_string());
         // What went up in it before goes on with it, so that one step leads to where all of it is.
@@ -200,10 +202,8 @@ impl Writing<'_> {
         if self.run(Sql::new(merged).text(&into).text(&from).text(&from)).await? == 0 {
             return Ok(false);
         }
-        for table in ["detections", "notes", "tasks", "evidence"] {
-            let moved = Sql::new(&format!("update {table} set incident = ? where incident = ?"));
-            self.run(moved.text(&into).text(&from)).await?;
-        }
+        let moved = Sql::new("update detections set incident = ? where incident = ?");
+        self.run(moved.text(&into).text(&from)).await?;
         Ok(true)
     }
 }
@@ -228,7 +228,7 @@ fn upsert(first_seq: i64, incidents: &[Incident]) -> Sql {
         " on conflict (id) do update set title = excluded.title, folded = excluded.folded, level = excluded.level, \
          score = excluded.score, class = excluded.class, first_time = excluded.first_time, last_time = excluded.last_time, \
          aware_at = excluded.aware_at, detections = excluded.detections, state = excluded.state, open = excluded.open, \
-         record = excluded.record",
+         record = excluded.record, merged_into = null",
     );
     sql
 }

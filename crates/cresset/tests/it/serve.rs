@@ -179,9 +179,14 @@ impl Drop for Centre {
         let _ = self.child.wait();
         if thread::panicking() {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            eprintln!("the centre's log:\n{log}");
+            panicked(&log);
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "beside what a test that failed says")]
+fn panicked(log: &str) {
+    eprintln!("the centre's log:\n{log}");
 }
 
 /// Starts the process, and waits until it can be used; returns its address, and the link of the first administrator.

@@ -1,6 +1,6 @@
 //! What people do is done, told in the incident's history, and in the audit log: all three or none.
 
-use cresset_picture::{State, Verdict};
+use cresset_picture::{Incident, IncidentId, Link, LinkKind, State, Verdict};
 use cresset_store::{Act, AuditCheck, Batch, DetectionFilter, NewTuning, Store, StoreError, TuningKind};
 
 use crate::{Place, analyst, at, both, detection, incident, record};
@@ -52,6 +52,11 @@ async fn each_act_is_done_and_told(place: Place) {
     assert_eq!(told(&store).await, log);
 }
 
+fn merge(into: Box<Incident>, from: IncidentId) -> Act {
+    let link = Link { kind: LinkKind::Hand, value: String::new(), gap_nanos: 5, to: detection(1).facts.id };
+    Act::Merge { into, from, link }
+}
+
 async fn incidents_are_merged_and_split_by_hand(place: Place) {
     let store = place.open().await;
     let [one, two] = [incident(1), incident(2)];
@@ -59,10 +64,15 @@ async fn incidents_are_merged_and_split_by_hand(place: Place) {
     detections.iter_mut().for_each(|new| new.incident = Some(two.id));
     let batch = Batch { detections: detections.clone(), incidents: vec![one.clone(), two.clone()], ..Batch::default() };
     store.record(&batch).await.expect("recorded");
-    store.act(&analyst(1), &Act::Merge { into: Box::new(one.clone()), from: two.id }).await.expect("done");
+    store.act(&analyst(1), &merge(Box::new(one.clone()), two.id)).await.expect("done");
     assert_eq!(store.incident(one.id).await.expect("there").counts.detections, 5);
     let leaving: Vec<_> = detections[..2].iter().map(|new| new.facts.id).collect();
-    let split = Act::Split { from: Box::new(one.clone()), into: Box::new(incident(3)), detections: leaving.clone() };
+    let split = Act::Split {
+        from: Box::new(one.clone()),
+        into: Box::new(incident(3)),
+        detections: leaving.clone(),
+        regained: vec![],
+    };
     store.act(&analyst(2), &split).await.expect("done");
     let filter = DetectionFilter { incident: Some(incident(3).id), ..DetectionFilter::default() };
     let page = store.detections(&filter, None, 50).await.expect("read");
@@ -83,7 +93,7 @@ async fn an_act_that_does_not_fit_leaves_nothing(place: Place) {
         Batch { detections: vec![inside, detection(2)], incidents: vec![incident(1), incident(2)], ..Batch::default() };
     store.record(&batch).await.expect("recorded");
     let one = Box::new(incident(1));
-    store.act(&analyst(1), &Act::Merge { into: one.clone(), from: incident(2).id }).await.expect("done");
+    store.act(&analyst(1), &merge(one.clone(), incident(2).id)).await.expect("done");
     let before = (store.audit_head().await.expect("read"), store.incident(one.id).await.expect("there"));
     let ids = [1, 2].map(|number| detection(number).facts.id).to_vec();
     let misfits = [
@@ -92,10 +102,10 @@ async fn an_act_that_does_not_fit_leaves_nothing(place: Place) {
         Act::FinishTask { task: 999 },
         Act::SetState { incident: Box::new(incident(9)) },
         Act::SetState { incident: Box::new(incident(2)) },
-        Act::Merge { into: one.clone(), from: one.id },
-        Act::Merge { into: one.clone(), from: incident(2).id },
+        merge(one.clone(), one.id),
+        merge(one.clone(), incident(2).id),
         // One of the two is in no incident.
-        Act::Split { from: one.clone(), into: Box::new(incident(3)), detections: ids },
+        Act::Split { from: one.clone(), into: Box::new(incident(3)), detections: ids, regained: vec![] },
         Act::RemoveTuning { kind: TuningKind::Silence, id: "none".into() },
     ];
     for act in misfits {

@@ -117,6 +117,7 @@ impl Server {
         SERVER.get_or_init(Self::start).as_ref()
     }
 
+    #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
     fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             println!("skipped: PostgreSQL is not installed (./setup installs it)");

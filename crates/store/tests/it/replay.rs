@@ -1,11 +1,13 @@
 //! A picture that is rebuilt is told what the first one was told, in that order.
 
-use cresset_picture::{State, Verdict};
-use cresset_store::{Act, Batch, Merge, Replayed, Store, Told};
+use std::collections::BTreeSet;
+
+use cresset_picture::{Assets, Incident, IncidentId, Picture, State, Verdict};
+use cresset_store::{Act, Batch, Merge, NewDetection, Replayed, Store, Told};
 
 use crate::{Place, analyst, at, both, detection, incident, record};
 
-both!(what_was_told_is_told_again_in_its_place, any_steps_tell_the_same);
+both!(what_was_told_is_told_again_in_its_place, any_steps_tell_the_same, a_rebuilt_picture_is_the_same,);
 
 async fn all(store: &Store, limit: usize) -> Vec<Replayed> {
     let mut told: Vec<Replayed> = Vec::new();
@@ -35,10 +37,12 @@ async fn worked(store: &Store) {
     closed.state = State::Closed(Verdict::Duplicate);
     store.act(&analyst(1), &Act::SetState { incident: Box::new(closed) }).await.expect("done");
     store.act(&analyst(2), &Act::Note { incident: one.id, text: "beside the picture".into() }).await.expect("done");
-    store.act(&analyst(3), &Act::Merge { into: Box::new(one.clone()), from: two.id }).await.expect("done");
+    let link = detection(1).links.remove(0);
+    let merge = Act::Merge { into: Box::new(one.clone()), from: two.id, link };
+    store.act(&analyst(3), &merge).await.expect("done");
     record(store, 10..20, 0..0).await;
     let detections = vec![detection(3).facts.id, detection(5).facts.id];
-    let split = Act::Split { from: Box::new(one.clone()), into: Box::new(incident(3)), detections };
+    let split = Act::Split { from: Box::new(one.clone()), into: Box::new(incident(3)), detections, regained: vec![] };
     store.act(&analyst(4), &split).await.expect("done");
     // What the picture does by itself it does again.
     let merges = vec![Merge { into: one.id, from: incident(4).id }];
@@ -65,5 +69,85 @@ async fn any_steps_tell_the_same(place: Place) {
     let whole = all(&store, 10_000).await;
     for limit in [1, 2, 7, 23] {
         assert_eq!(all(&store, limit).await, whole, "{limit}");
+    }
+}
+
+/// Takes detections of these numbers in, and records what came of them.
+async fn watch(picture: &mut Picture, store: &Store, numbers: std::ops::Range<u64>) {
+    let mut batch = Batch { at: at(0), ..Batch::default() };
+    let mut changed: BTreeSet<IncidentId> = BTreeSet::new();
+    for number in numbers {
+        let new = detection(number);
+        let placed = if new.withheld_by.is_none() { picture.add(&new.facts) } else { Default::default() };
+        if let Some(into) = placed.incident {
+            batch.merges.extend(placed.merged.into_iter().map(|from| Merge { into, from }));
+            changed.insert(into);
+        }
+        batch.detections.push(NewDetection { incident: placed.incident, links: placed.links, ..new });
+    }
+    // One that went up in another is found as that other.
+    let ids: BTreeSet<IncidentId> = changed.into_iter().map(|id| shown(picture, id).id).collect();
+    batch.incidents = ids.into_iter().map(|id| shown(picture, id)).collect();
+    store.record(&batch).await.expect("recorded");
+}
+
+fn shown(picture: &Picture, id: IncidentId) -> Incident {
+    picture.incident(id).expect("an incident")
+}
+
+/// Has people act on whatever incidents there are: the largest is taken apart, two become one, one is closed.
+async fn work(picture: &mut Picture, store: &Store) {
+    let mut ids: Vec<_> = picture.incidents().map(|id| (picture.detections(id).count(), id)).collect();
+    ids.sort();
+    ids.retain(|(_, id)| !shown(picture, *id).state.is_closed());
+    let (largest, [one, other, third]) = (ids[ids.len() - 1].1, [ids[0].1, ids[1].1, ids[2].1]);
+    let mut leaving: Vec<_> = picture.detections(largest).collect();
+    leaving.sort();
+    leaving.truncate(leaving.len() / 2);
+    let part = picture.split(largest, &leaving).expect("a part");
+    let (from, into) = (Box::new(shown(picture, largest)), Box::new(shown(picture, part)));
+    let mut regained = store.incident(largest).await.expect("there").merged;
+    regained.retain(|id| shown(picture, *id).id == part);
+    store.act(&analyst(1), &Act::Split { from, into, detections: leaving, regained }).await.expect("done");
+    let merged = picture.merge(one, other).expect("two");
+    let into = Box::new(shown(picture, one));
+    store.act(&analyst(2), &Act::Merge { into, from: merged.from, link: merged.link }).await.expect("done");
+    picture.set_state(third, State::Closed(Verdict::BenignPositive)).expect("a step");
+    let incident = Box::new(shown(picture, third));
+    store.act(&analyst(3), &Act::SetState { incident }).await.expect("done");
+}
+
+fn tell(picture: &mut Picture, told: Told) {
+    match told {
+        Told::Detection { withheld: true, .. } => {}
+        Told::Detection { facts, .. } => drop(picture.add(&facts)),
+        Told::Merge { into, from } => drop(picture.merge(into, from).expect("two")),
+        Told::Split { from, detections } => drop(picture.split(from, &detections).expect("a part")),
+        Told::State { incident, state } => picture.set_state(incident, state).expect("a step"),
+    }
+}
+
+async fn a_rebuilt_picture_is_the_same(place: Place) {
+    let store = place.open().await;
+    let mut picture = Picture::new(Assets::new());
+    for round in 0..6 {
+        watch(&mut picture, &store, round * 60..(round + 1) * 60).await;
+        work(&mut picture, &store).await;
+    }
+    let mut rebuilt = Picture::new(Assets::new());
+    for replayed in all(&store, 100).await {
+        tell(&mut rebuilt, replayed.what);
+    }
+    let ids: BTreeSet<_> = picture.incidents().collect();
+    assert!(ids.len() > 20, "{} incidents", ids.len());
+    assert_eq!(rebuilt.incidents().collect::<BTreeSet<_>>(), ids);
+    for id in ids {
+        assert_eq!(rebuilt.incident(id), picture.incident(id));
+        // The store shows what the picture shows, and has its detections.
+        let page = store.incident(id).await.expect("there");
+        assert_eq!((Some(page.incident), page.row.merged_into), (picture.incident(id), None));
+        assert_eq!(page.counts.detections, picture.detections(id).count() as u64);
+        // What went up is found where the picture finds it.
+        assert!(page.merged.iter().all(|gone| shown(&picture, *gone).id == id), "{id}: {:?}", page.merged);
     }
 }

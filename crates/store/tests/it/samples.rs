@@ -87,5 +87,6 @@ pub(crate) fn incident(number: u64) -> Incident {
         rules_more: 0,
         state: State::ALL[(chance / 7 % 10) as usize],
         follows: Vec::new(),
+        follows_more: 0,
     }
 }
