@@ -218,7 +218,7 @@ impl Desk {
     async fn carry_out(&mut self, by: &By, order: Order) -> Result<Acted, Problem> {
         let (act, is_pictured) = match order {
             Order::Beside(act) => (act, false),
-            order => (self.picture_act(order)?, true),
+            order => (self.picture_act(order).await?, true),
         };
         match self.store.act(by, &act).await {
             Ok(acted) => {
@@ -235,7 +235,7 @@ impl Desk {
     }
 
     /// Does an order in the picture, and returns the act for the store.
-    fn picture_act(&mut self, order: Order) -> Result<Act, Problem> {
+    async fn picture_act(&mut self, order: Order) -> Result<Act, Problem> {
         let picture = &mut self.picture;
         let refused = |reason: &dyn std::fmt::Display| Problem::conflict(reason.to_string());
         let incident = |picture: &Picture, id| {
@@ -249,11 +249,16 @@ impl Desk {
             }
             Order::Merge { into, from } => {
                 let merged = picture.merge(into, from).map_err(|error| refused(&error))?;
-                Ok(Act::Merge { into: incident(picture, merged.into)?, from: merged.from })
+                Ok(Act::Merge { into: incident(picture, merged.into)?, from: merged.from, link: merged.link })
             }
             Order::Split(from, detections) => {
+                // Some that had gone up in the one are found in the other now.
+                let merged = self.store.incident(from).await.map_err(Problem::of_store)?.merged;
                 let into = picture.split(from, &detections).map_err(|error| refused(&error))?;
-                Ok(Act::Split { from: incident(picture, from)?, into: incident(picture, into)?, detections })
+                let (from, into) = (incident(picture, from)?, incident(picture, into)?);
+                let is_in = |id: &IncidentId| picture.incident(*id).is_some_and(|found| found.id == into.id);
+                let regained = merged.into_iter().filter(is_in).collect();
+                Ok(Act::Split { from, into, detections, regained })
             }
             Order::AddTuning(new) => Ok(Act::AddTuning(new)),
             Order::RemoveTuning(kind, id) => Ok(Act::RemoveTuning { kind, id }),
