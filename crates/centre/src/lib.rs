@@ -7,13 +7,16 @@
 
 mod api;
 mod app;
+mod audit;
 mod auth;
+pub mod backup;
 mod config;
 mod desk;
 mod evidence;
 mod floor;
 mod intake;
 mod limits;
+mod local;
 mod live;
 mod page;
 mod problem;
@@ -27,7 +30,9 @@ mod tls;
 mod tuned;
 
 pub use api::openapi;
+pub use audit::verify as verify_audit;
 pub use config::{Config, ConfigError, EXAMPLE};
+pub use local::{FILE as LOCAL_FILE, Local};
 pub use rights::{Right, may, rights};
 pub use serve::{ServeError, Started, serve};
 pub use syslog::SyslogError;
