@@ -64,7 +64,8 @@ impl Snapshot {
         for number in wal::list(&wal_folder(archive))?.into_iter().filter(|number| *number > manifest.wal_done) {
             snapshot.link(archive, &format!("wal/{}", wal::name_of(number)))?;
         }
-        let held = manifest.tables.iter().map(|entry| &entry.file).chain(manifest.index.iter().map(|entry| &entry.file));
+        let held =
+            manifest.tables.iter().map(|entry| &entry.file).chain(manifest.index.iter().map(|entry| &entry.file));
         held.into_iter().try_for_each(|file| snapshot.link(archive, file))?;
         if let Some(name) = manifest.file_name() {
             snapshot.link(archive, &name)?;

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::serve::ServeError;
 
 /// The file's name, in the folder of the centre.
-pub const FILE: &str = "local.json";
+const FILE: &str = "local.json";
 
 /// How the centre of a folder is reached.
 #[derive(Serialize, Deserialize)]

@@ -218,7 +218,8 @@ impl Store {
     pub async fn audit_restored(&self, by: &By, backed_up_at: Timestamp) -> Result<(), StoreError> {
         let head = self.audit_head().await?;
         let mut writing = self.write(0).await?;
-        let detail = Detail::default().id("backed_up_at", backed_up_at).number("rows", head.count).id("head", head.hash);
+        let detail =
+            Detail::default().id("backed_up_at", backed_up_at).number("rows", head.count).id("head", head.hash);
         writing.audit(by, "restore", "backup", detail).await?;
         writing.commit().await
     }
