@@ -9,9 +9,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use cresset_event::{Network, fold};
+use cresset_event::{Network, ObservableKind, fold};
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::keys::host_of_url;
 
 /// Most assets of a list. A large ministry has a hundred thousand machines; those of normal value need not be listed.
 pub const ASSETS_MAX: usize = 1_000_000;
@@ -201,6 +203,22 @@ impl Assets {
     /// Returns the asset in whose narrowest range an address lies.
     pub fn of_address(&self, address: IpAddr) -> Option<&Asset> {
         self.place_of_address(address).map(|place| self.at(place))
+    }
+
+    /// Returns whether an observable is one of them: an address, or a name in full, for others have machines of the same short
+    /// name; also in a URL or an e-mail address.
+    pub(crate) fn owns(&self, kind: ObservableKind, value: &str) -> bool {
+        match kind {
+            ObservableKind::Ipv4 | ObservableKind::Ipv6 => {
+                value.parse().is_ok_and(|address| self.place_of_address(address).is_some())
+            }
+            ObservableKind::Domain => self.by_name.contains_key(value),
+            ObservableKind::Url => host_of_url(value).is_some_and(|(kind, host)| self.owns(kind, host)),
+            ObservableKind::Email => {
+                value.rsplit_once('@').is_some_and(|(_, domain)| self.by_name.contains_key(domain))
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn place_of_host(&self, folded: &str) -> Option<u32> {

@@ -155,14 +155,10 @@ impl Picture {
 
     fn summary_of(&self, slots: &[Slot]) -> Option<Summary> {
         let books = Books { names: &self.names, causes: &self.causes };
-        let all = slots.iter().map(|slot| {
-            let mut summary = Summary::of(*slot, self.member(*slot), books);
-            summary.follows.extend(self.follows.get(slot).into_iter().flatten());
-            summary
-        });
-        all.reduce(|mut all, one| {
-            all.add(one, &self.names);
-            all
-        })
+        let (first, others) = slots.split_first()?;
+        let mut summary = Summary::of(*first, self.member(*first), books);
+        others.iter().for_each(|slot| summary.count(*slot, self.member(*slot), books));
+        summary.follows = slots.iter().filter_map(|slot| self.follows.get(slot)).flatten().copied().collect();
+        Some(summary)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use cresset_detect::{Detection, DetectionId, Level};
+use cresset_detect::{Detection, DetectionId, Level, Observed};
 use cresset_event::{ObservableKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::assets::Assets;
 use crate::text;
 
 /// How far a clock may go ahead of ours. Machines that keep time by NTP differ by less than a second, those that do not by
@@ -66,6 +67,9 @@ pub struct ObservedFact {
     pub kind: ObservableKind,
     /// Its value.
     pub value: String,
+    /// Whether it is one of our own machines or domains: it says where an attack went, and links nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_ours: bool,
 }
 
 impl Facts {
@@ -87,8 +91,27 @@ impl Facts {
             host: detection.host.clone(),
             user: detection.user.clone(),
             process: detection.process.clone(),
-            observables: observables.map(|seen| ObservedFact { kind: seen.kind, value: seen.value.clone() }).collect(),
+            observables: observables.map(ObservedFact::of).collect(),
             matched: detection.matched.iter().map(|part| (part.field.clone(), part.value.clone())).collect(),
         }
+    }
+
+    /// Says which observables are our own. All that is sent to a public server of ours has its address in common, and is not
+    /// one attack.
+    ///
+    /// This is done once, before the facts are kept: so it is part of the record, and another list of assets later on does not
+    /// make other incidents of the past.
+    #[must_use]
+    pub fn with_assets(mut self, assets: &Assets) -> Self {
+        for seen in &mut self.observables {
+            seen.is_ours = assets.owns(seen.kind, &seen.value);
+        }
+        self
+    }
+}
+
+impl ObservedFact {
+    fn of(seen: &Observed) -> Self {
+        Self { kind: seen.kind, value: seen.value.clone(), is_ours: false }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One ordered set for all keys: a detection is looked up next to the one before and the one after it, and that is enough.
 //! Those that share a key and lie within its gap of each other are in one incident already, so that whoever is linked with
-//! any of them is linked with the nearest.
+//! any of them is linked with the nearest. Where a person has taken some of them apart, the nearest is the one to go to.
 
 use std::collections::BTreeSet;
 use std::ops::RangeBounds;

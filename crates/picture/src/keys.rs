@@ -172,8 +172,8 @@ impl<'f> Key<'f> {
 
     /// Returns an observable of a detection; `None` where it links nothing and is no address, which may still be one of ours.
     pub(crate) fn of_observable(seen: &'f ObservedFact, facts: &Facts, warnings: &WarningList) -> Option<Self> {
-        let ObservedFact { kind, value } = seen;
-        let links = links_observable(*kind, value, warnings) && !is_of_system(*kind, value, facts);
+        let ObservedFact { kind, value, is_ours } = seen;
+        let links = !is_ours && links_observable(*kind, value, warnings) && !is_of_system(*kind, value, facts);
         let is_address = matches!(kind, ObservableKind::Ipv4 | ObservableKind::Ipv6);
         let key = Self { kind: KeyKind::Observable(*kind), links, value: Cow::Borrowed(value), shown: value };
         (links || is_address).then_some(key)
@@ -246,7 +246,7 @@ fn is_system_program(path: &str) -> bool {
 }
 
 /// Returns the machine of a URL in normal form, and whether that is an address or a domain.
-fn host_of_url(url: &str) -> Option<(ObservableKind, &str)> {
+pub(crate) fn host_of_url(url: &str) -> Option<(ObservableKind, &str)> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

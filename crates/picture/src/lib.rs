@@ -40,6 +40,7 @@ mod assets;
 mod by_hand;
 mod cases;
 mod facts;
+mod forget;
 mod incident;
 mod index;
 mod keys;

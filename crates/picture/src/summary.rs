@@ -10,7 +10,7 @@ use cresset_event::Timestamp;
 
 use crate::assets::AssetValue;
 use crate::incident::IncidentId;
-use crate::member::{Causes, Member, Slot};
+use crate::member::{Cause, Causes, Member, Slot};
 use crate::names::{Names, Sym};
 use crate::priority::{Grounds, Priority};
 use crate::tally::Tally;
@@ -57,6 +57,19 @@ struct Lead {
     host: Option<Sym>,
 }
 
+impl Opener {
+    fn of(member: &Member) -> Self {
+        Self { arrived: member.arrived, id: member.id, time: member.time }
+    }
+}
+
+impl Lead {
+    fn of(member: &Member, cause: &Cause) -> Self {
+        let Member { id, time, host, .. } = *member;
+        Self { level: Reverse(cause.level), time, id, title: cause.title, host }
+    }
+}
+
 /// Where detections and names are looked up.
 #[derive(Clone, Copy)]
 pub(crate) struct Books<'b> {
@@ -67,30 +80,49 @@ pub(crate) struct Books<'b> {
 impl Summary {
     /// Returns the summary of one detection.
     pub(crate) fn of(slot: Slot, member: &Member, books: Books<'_>) -> Self {
-        let cause = books.causes.get(member.cause);
-        let counted = |syms: &[Sym]| {
-            let mut tally = Tally::default();
-            syms.iter().for_each(|sym| tally.add(*sym, 1, books.names));
-            tally
-        };
-        let Member { id, time, arrived, host, .. } = *member;
-        Self {
-            members: vec![slot],
-            detections: 1,
-            first: time,
-            last: time,
-            last_arrived: arrived,
-            opener: Opener { arrived, id, time },
-            lead: Lead { level: Reverse(cause.level), time, id, title: cause.title, host },
-            hosts: counted(host.as_slice()),
-            users: counted(member.user.as_slice()),
-            tactics: counted(&cause.tactics),
-            techniques: counted(&cause.techniques),
-            titles: counted(&[cause.title]),
-            latest_tactic: cause.latest_tactic,
-            worth: worth_of(member, books.names),
+        let mut summary = Self {
+            members: Vec::new(),
+            detections: 0,
+            first: member.time,
+            last: member.time,
+            last_arrived: member.arrived,
+            opener: Opener::of(member),
+            lead: Lead::of(member, books.causes.get(member.cause)),
+            hosts: Tally::default(),
+            users: Tally::default(),
+            tactics: Tally::default(),
+            techniques: Tally::default(),
+            titles: Tally::default(),
+            latest_tactic: None,
+            worth: None,
             follows: BTreeSet::new(),
+        };
+        summary.count(slot, member, books);
+        summary
+    }
+
+    /// Takes in one more detection.
+    pub(crate) fn count(&mut self, slot: Slot, member: &Member, Books { names, causes }: Books<'_>) {
+        let cause = causes.get(member.cause);
+        self.members.push(slot);
+        self.detections += 1;
+        self.first = self.first.min(member.time);
+        self.last = self.last.max(member.time);
+        self.last_arrived = self.last_arrived.max(member.arrived);
+        self.opener = self.opener.min(Opener::of(member));
+        self.lead = self.lead.min(Lead::of(member, cause));
+        let counted: [(&mut Tally, &[Sym]); 5] = [
+            (&mut self.hosts, member.host.as_slice()),
+            (&mut self.users, member.user.as_slice()),
+            (&mut self.tactics, &cause.tactics),
+            (&mut self.techniques, &cause.techniques),
+            (&mut self.titles, &[cause.title]),
+        ];
+        for (tally, syms) in counted {
+            syms.iter().for_each(|sym| tally.add(*sym, 1, names));
         }
+        self.latest_tactic = self.latest_tactic.max(cause.latest_tactic);
+        self.worth = worthier(self.worth, worth_of(member, names), names);
     }
 
     /// Takes in another one; cheap where the other is the smaller.

@@ -1,6 +1,7 @@
 //! Lists of assets: what is read, what is refused and how it is found.
 
 use cresset_picture::{AssetValue, Assets};
+use proptest::prelude::*;
 
 const TOML: &str = r#"
 [[asset]]
@@ -101,9 +102,45 @@ fn a_bad_list_is_refused_with_its_line_and_what_to_do() {
     check_refused(csv("name,addresses\n\"a\nb\",10.0.0.1/99\n"), 2, "is no address");
 }
 
-#[test]
-fn any_text_is_a_list_or_an_error() {
-    for text in ["", "\u{feff}", "name", "\"", "[[asset]]", "[[", "name\n\"", "a = 1", "asset = []", "asset = 3"] {
-        let _ = (Assets::from_toml(text), Assets::from_csv(text));
+proptest! {
+    #[test]
+    fn any_text_is_a_list_or_an_error_with_a_line_of_it(
+        parts in prop::collection::vec(prop::sample::select(PARTS), 0..24), other in any::<String>(),
+    ) {
+        let text = parts.concat();
+        for text in [text.as_str(), other.as_str(), &(text.clone() + &other)] {
+            for read in [Assets::from_toml(text), Assets::from_csv(text)] {
+                let lines = text.lines().count() as u64 + 1;
+                prop_assert!(read.as_ref().err().is_none_or(|error| (1..=lines).contains(&error.line)), "{:?}", read);
+            }
+        }
     }
 }
+
+/// What lists are made of.
+const PARTS: &[&str] = &[
+    "[[asset]]\n",
+    "name",
+    " = ",
+    "\"a\"",
+    "addresses",
+    "[",
+    "]",
+    "\"10.0.0.0/8\"",
+    "owner",
+    "value",
+    "vital",
+    ",",
+    "\n",
+    "\"",
+    ";",
+    "\r\n",
+    "\u{feff}",
+    "::1",
+    "/129",
+    "é",
+    "\0",
+    "name,addresses,owner,value\n",
+    "a,,,\n",
+    "\"x\ny\",,,low\n",
+];

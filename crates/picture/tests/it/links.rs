@@ -1,8 +1,8 @@
 //! What links two detections, and what does not: a test for each kind of key and each trap.
 
-use cresset_picture::LinkKind;
+use cresset_picture::{Assets, LinkKind, Picture};
 
-use crate::{check_apart, check_incidents, check_linked, found, holder, id, picture_of, shown};
+use crate::{check_apart, check_incidents, check_linked, found, holder, id, incident, partition, picture_of, shown};
 
 #[test]
 fn detections_on_one_machine_belong_together_for_half_an_hour() {
@@ -140,6 +140,36 @@ fn what_the_warning_list_holds_links_nothing_and_what_is_below_it_does() {
     }
     check_linked("domain=evil.duckdns.org", "domain=evil.duckdns.org");
     check_linked("url=http://user:pw@evil.example:8080/x", "url=http://user:pw@evil.example:8080/x");
+}
+
+#[test]
+fn what_is_ours_links_nothing_and_says_what_was_touched() {
+    let list = "name,addresses,value\nwww.corp.example,198.51.100.0/24,vital\ncorp.example,,\nmail,,\n";
+    let assets = Assets::from_csv(list).expect("a list");
+    let ours = [
+        "ip=198.51.100.7",
+        "domain=www.corp.example",
+        "url=http://www.corp.example/login",
+        "url=https://198.51.100.7:8443/",
+        "email=alice@corp.example",
+    ];
+    for words in ours {
+        let mut picture = Picture::new(assets.clone());
+        let placed = [1, 2].map(|number| picture.add(&found(number, 0, words).with_assets(&assets)).incident);
+        assert_ne!(placed[0], placed[1], "{words}");
+    }
+    let mut picture = Picture::new(assets.clone());
+    picture.add(&found(1, 0, ours[0]).with_assets(&assets));
+    assert_eq!(incident(&picture, holder(&picture, 1)).priority.score, 30 + 25);
+    for words in [
+        "domain=mail.evil.example",
+        "email=a@evil.example",
+        "ip=203.0.113.9",
+        "url=http://evil.example/?www.corp.example",
+    ] {
+        let all = [1, 2].map(|number| found(number, 0, words).with_assets(&assets));
+        assert_eq!(partition(&picture_of(&all)).len(), 1, "{words}");
+    }
 }
 
 #[test]

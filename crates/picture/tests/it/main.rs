@@ -46,7 +46,7 @@ fn say(facts: &mut Facts, word: &str) {
         return;
     };
     let value = value.replace('+', " ");
-    let mut observe = |kind, value| facts.observables.push(ObservedFact { kind, value });
+    let mut observe = |kind, value| facts.observables.push(ObservedFact { kind, value, is_ours: false });
     match name {
         "title" => facts.title = value,
         "cause" => facts.cause = value,
