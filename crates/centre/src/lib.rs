@@ -17,6 +17,7 @@ mod limits;
 mod live;
 mod page;
 mod problem;
+mod retro;
 mod rights;
 mod rules;
 mod serve;

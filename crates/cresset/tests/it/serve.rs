@@ -1,6 +1,7 @@
 //! A centre as its people and programs meet it: the real process, over HTTP.
 
 mod intake;
+mod retro;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
