@@ -84,8 +84,8 @@ pub struct Intake {
     pub body_bytes_max: usize,
     /// Most bytes that were taken in and are not on the disk yet; more is refused with 429.
     pub waiting_bytes_max: usize,
-    /// After so many minutes without an event a source that gave some counts as fallen silent; 0: never.
-    pub silent_after_minutes: u64,
+    /// After so many seconds without an event a source that gave some counts as fallen silent; 0: never.
+    pub silent_after_seconds: u64,
 }
 
 impl Default for Config {
@@ -114,7 +114,7 @@ impl Default for Intake {
             syslog_tls: None,
             body_bytes_max: 32 << 20,
             waiting_bytes_max: 256 << 20,
-            silent_after_minutes: 60,
+            silent_after_seconds: 3600,
         }
     }
 }

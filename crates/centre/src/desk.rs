@@ -35,6 +35,11 @@ use crate::tuned;
 
 /// Time between two tries to store what was found.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// For how long an incident in which nothing happens is linked with what comes: the picture holds no older ones. What is stored
+/// stays.
+const LINKED_NANOS: i64 = 30 * 24 * 3600 * 1_000_000_000;
+/// How often the picture forgets what is older, in nanoseconds.
+const FORGET_EVERY_NANOS: i64 = 3600 * 1_000_000_000;
 /// Orders that wait for the desk.
 pub(crate) const ORDERS_MAX: usize = 256;
 
@@ -89,6 +94,8 @@ pub(crate) struct Desk {
     pub(crate) sources: Arc<Sources>,
     pub(crate) live: Live,
     pub(crate) state: Arc<DeskState>,
+    /// When the picture forgot last what is too old.
+    pub(crate) forgot_at: Timestamp,
     /// Where it is kept how far files were read, and what correlations remember.
     pub(crate) state_file: PathBuf,
 }
@@ -119,17 +126,25 @@ impl Desk {
     }
 
     async fn take(&mut self, found: Found) {
-        let Found { detections, delivered, read } = found;
+        let Found { is_retro, detections, delivered, read } = found;
         let now = Timestamp::now();
         read.iter().for_each(|(name, read)| self.sources.add(name, read, now));
         if !detections.is_empty() {
-            self.record(&detections, now).await;
+            self.record(&detections, is_retro, now).await;
         }
         delivered.into_iter().for_each(|(number, taken)| self.waiting.tell(number, taken));
+        self.forget(now);
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        if now >= self.forgot_at.saturating_add_nanos(FORGET_EVERY_NANOS) {
+            self.picture.forget_before(now.saturating_add_nanos(-LINKED_NANOS));
+            self.forgot_at = now;
+        }
     }
 
     /// Brings detections that are new into the picture and the store, and tells of them.
-    async fn record(&mut self, detections: &[Detection], now: Timestamp) {
+    async fn record(&mut self, detections: &[Detection], is_retro: bool, now: Timestamp) {
         let fresh = self.fresh(detections).await;
         if fresh.is_empty() {
             return;
@@ -137,7 +152,7 @@ impl Desk {
         let mut batch = Batch { at: now, ..Batch::default() };
         let mut changed = BTreeSet::new();
         for detection in fresh {
-            let new = self.place(detection, now, &mut changed, &mut batch.merges);
+            let new = NewDetection { retro: is_retro, ..self.place(detection, now, &mut changed, &mut batch.merges) };
             batch.detections.push(new);
         }
         batch.incidents = changed.iter().filter_map(|id| self.picture.incident(*id)).collect();
@@ -168,7 +183,7 @@ impl Desk {
         changed: &mut BTreeSet<IncidentId>,
         merges: &mut Vec<Merge>,
     ) -> NewDetection {
-        let facts = Facts::of(detection);
+        let facts = Facts::of(detection).with_assets(self.picture.assets());
         let detail = serde_json::to_string(&DetectionRecord::new(detection)).expect("texts, numbers and lists of them");
         let (kind, retro) = (detection.kind(), false);
         if let Some(by) = tuned::withheld_by(&self.tuning, &facts, now) {

@@ -32,6 +32,8 @@ pub(crate) enum Part {
 /// What was found in a stretch of what was read.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
+    /// Whether they are of the past, found by a hunt.
+    pub(crate) is_retro: bool,
     /// The detections, in their order.
     pub(crate) detections: Vec<Detection>,
     /// Deliveries that are in the archive: once this is recorded too they are acknowledged.

@@ -20,6 +20,7 @@ mod live;
 mod local;
 mod page;
 mod problem;
+mod retro;
 mod rights;
 mod rules;
 mod serve;

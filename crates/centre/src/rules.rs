@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cresset_detect::{IndicatorSet, Refused, RuleFilter, RuleSources, Rulebook, Warnings};
 use cresset_event::FieldNames;
-use cresset_pipeline::{Reloaded, Reloader, find_feeds, load_rule_files};
+use cresset_intel::Feed;
+use cresset_pipeline::{FeedChanged, Feeds, Reloaded, Reloader, RuleFiles, load_rule_files};
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -27,6 +28,8 @@ const REFUSED_KEPT_MAX: usize = 100;
 pub(crate) struct RulesState {
     pub(crate) rules: AtomicUsize,
     pub(crate) indicators: AtomicUsize,
+    /// Hunts into the past that were done.
+    pub(crate) hunts: AtomicUsize,
     refused: Mutex<Vec<String>>,
 }
 
@@ -45,6 +48,25 @@ impl RulesState {
         }
         let over = kept.len().saturating_sub(REFUSED_KEPT_MAX);
         kept.drain(..over);
+    }
+
+    /// Takes note of feeds that have changed.
+    pub(crate) fn feeds_changed(&self, changed: &[FeedChanged], indicators: usize) {
+        for FeedChanged { path, feed, is_kept, new, removed, left_out } in changed {
+            let file = path.display();
+            let refused = feed.as_ref().map_or(0, Feed::refused_count);
+            if refused > 0 {
+                warn!(%file, refused, "entries are refused");
+            }
+            if *is_kept {
+                warn!(%file, "nothing of it can be used; what it gave before stays");
+            }
+            if *left_out > 0 {
+                warn!(%file, left_out, "there is no room for more indicators");
+            }
+            info!(%file, new = new.len(), removed, "a feed was read");
+        }
+        self.indicators.store(indicators, Ordering::Relaxed);
     }
 
     /// Takes note of what a look at the files came to.
@@ -73,20 +95,15 @@ pub(crate) fn load(config: &Config, names: &Arc<FieldNames>, state: &RulesState)
     reloader
 }
 
-/// Loads the indicators.
-pub(crate) fn indicators(config: &Config, threads: usize, state: &RulesState) -> IndicatorSet {
-    let set = IndicatorSet::new(Warnings::Apply);
-    for source in find_feeds(&arguments(config.data.join("indicators"), &config.indicators.paths)) {
-        let (feed, left_out) = source.read_into(&set, threads);
-        if feed.refused_count() > 0 {
-            warn!(file = feed.file, entries = feed.refused_count(), "entries are refused");
-        }
-        if left_out > 0 {
-            warn!(file = feed.file, left_out, "there is no room for more indicators");
-        }
-    }
-    state.indicators.store(set.len(), Ordering::Relaxed);
-    set
+/// Returns the feeds of indicators, not read yet.
+pub(crate) fn feeds(config: &Config, threads: usize) -> Feeds {
+    let set = Arc::new(IndicatorSet::new(Warnings::Apply));
+    Feeds::new(&arguments(config.data.join("indicators"), &config.indicators.paths), set, threads)
+}
+
+/// Returns the rule files, none of which was looked at.
+pub(crate) fn files(config: &Config) -> RuleFiles {
+    RuleFiles::new(&arguments(config.data.join("rules"), &config.rules.paths))
 }
 
 fn arguments(own: PathBuf, others: &[PathBuf]) -> Vec<String> {

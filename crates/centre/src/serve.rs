@@ -16,8 +16,10 @@ use std::time::Duration;
 use cresset_archive::{ArchiveError, Keep, Writer, WriterOptions};
 use cresset_detect::Detector;
 use cresset_event::{FieldNames, Timestamp};
-use cresset_pipeline::{Following, Reloads, StateError, Watch, WatchOptions, find_sources, load_state};
-use cresset_store::{Store, StoreError, StoreOptions};
+use cresset_pipeline::{
+    FeedChanged, Feeds, Following, Reloads, StateError, Watch, WatchOptions, find_sources, load_state,
+};
+use cresset_store::{By, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -26,11 +28,12 @@ use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::desk::{Desk, DeskState, ORDERS_MAX, picture_of};
-use crate::floor::{Floor, PARTS_MAX};
+use crate::desk::{Desk, DeskState, ORDERS_MAX, Order, picture_of};
+use crate::floor::{Floor, PARTS_MAX, Part};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::retro::{HuntedFiles, Retro};
 use crate::rules::{self, RulesState};
 use crate::server;
 use crate::sources::Sources;
@@ -38,8 +41,10 @@ use crate::syslog::{self, SyslogError};
 use crate::tls::{self, Certified, TlsError};
 use crate::{api, backup, local, tuned};
 
+/// The archive, in the centre's folder.
+const ARCHIVE: &str = "archive";
 /// How often the totals of sources are saved, and silent ones looked for.
-const SOURCES_EVERY: Duration = Duration::from_secs(10);
+const SOURCES_EVERY: Duration = Duration::from_secs(5);
 /// How long the link for the first administrator holds.
 const FIRST_RUN_NANOS: i64 = 24 * 3600 * 1_000_000_000;
 
@@ -81,6 +86,14 @@ pub enum ServeError {
         /// Why.
         #[source]
         cause: StateError,
+    },
+    /// The list of assets cannot be used.
+    #[error("cannot use the assets in `{}`: {cause}", .file.display())]
+    Assets {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: String,
     },
     /// There is no TLS.
     #[error(transparent)]
@@ -143,6 +156,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
         sources: Arc::clone(&sources),
         live: live.clone(),
         state: Arc::clone(&desk_state),
+        forgot_at: Timestamp::now(),
         state_file: state_file.clone(),
     };
     let is_enough = Arc::new(AtomicBool::new(false));
@@ -174,8 +188,9 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     });
     let syslog = syslog::listen(&app, certified.as_ref()).await?;
     let desk = tokio::spawn(desk.run(parts_taken, orders_taken));
-    let watching = watch.start(Floor::new(parts), ask_stop.clone(), Arc::clone(&app))?;
+    let watching = watch.start(parts, ask_stop.clone(), Arc::clone(&app))?;
     let chores = tokio::spawn(chores(Arc::clone(&app)));
+    take_assets(&app).await?;
     let signals = signals(ask_stop.clone()).map_err(ServeError::System)?;
     let told = told(&app, address, certified.as_ref()).await?;
     local::open(&app, address, told.fingerprint.clone()).await?;
@@ -216,6 +231,22 @@ async fn open_store(config: &Config) -> Result<Store, StoreError> {
     Store::open(&format!("sqlite:{}", file.display()), StoreOptions::default()).await
 }
 
+/// Puts the operator's list of assets in force, where it is another than the one that is.
+async fn take_assets(app: &App) -> Result<(), ServeError> {
+    let Some(file) = &app.config.assets else { return Ok(()) };
+    let unusable = |cause: String| ServeError::Assets { file: file.clone(), cause };
+    let text = fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let form = if file.extension().is_some_and(|extension| extension == "csv") { "csv" } else { "toml" };
+    let is_same = app.store.assets().await?.is_some_and(|row| row.form == form && row.text == text);
+    if !is_same {
+        tuned::assets(form, &text).map_err(|problem| unusable(problem.detail().to_owned()))?;
+        let by = By { actor: "configuration".into(), at: Timestamp::now() };
+        let order = Order::SetAssets(form.into(), text);
+        app.order(by, order).await.map_err(|problem| unusable(problem.detail().to_owned()))?;
+    }
+    Ok(())
+}
+
 fn following(config: &Config, is_enough: Arc<AtomicBool>) -> Following {
     let (follow, data) = (config.intake.follow.clone(), config.data.clone());
     let find = move || {
@@ -236,6 +267,8 @@ fn following(config: &Config, is_enough: Arc<AtomicBool>) -> Following {
 struct Watching {
     watch: Watch,
     following: Following,
+    /// Feeds, read, and what the first look at them found.
+    feeds: (Feeds, Vec<FeedChanged>),
 }
 
 impl Watching {
@@ -248,8 +281,10 @@ impl Watching {
         let names = Arc::new(FieldNames::new());
         let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         let reloader = rules::load(config, &names, rules);
-        let indicators = rules::indicators(config, threads, rules);
-        let mut detector = Detector::new(Arc::clone(reloader.book().set()), Arc::new(indicators));
+        let mut feeds = rules::feeds(config, threads);
+        let first = feeds.look();
+        rules.feeds_changed(&first, feeds.set().len());
+        let mut detector = Detector::new(Arc::clone(reloader.book().set()), Arc::clone(feeds.set()));
         let loaded = load_state(state_file, &mut detector);
         let loaded = loaded.map_err(|cause| ServeError::State { file: state_file.to_owned(), cause })?;
         if let Some((positions, restored)) = loaded {
@@ -258,7 +293,7 @@ impl Watching {
         }
         let keep = if config.archive.fields_only { Keep::Fields } else { Keep::Raw };
         let options = WriterOptions { keep, ..WriterOptions::default() };
-        let (writer, repaired) = Writer::open(&config.data.join("archive"), options)?;
+        let (writer, repaired) = Writer::open(&config.data.join(ARCHIVE), options)?;
         if repaired.events > 0 || repaired.torn_bytes > 0 || repaired.damaged_parts > 0 {
             warn!(?repaired, "the last run was cut off; what of its log could be read was saved");
         }
@@ -266,17 +301,30 @@ impl Watching {
         let reloads: Reloads = reloader.spawn(move |reloaded| state.reloaded(reloaded));
         let options = WatchOptions { threads, ..WatchOptions::default() };
         let watch = Watch::new(names, detector, options).with_archive(writer).with_reloads(reloads);
-        Ok(Self { watch, following })
+        Ok(Self { watch, following, feeds: (feeds, first) })
     }
 
-    /// Starts the watch on a thread of its own. Where it ends of itself the centre ends.
+    /// Starts the watch, and what looks into the past beside it, each on a thread of its own. Where the watch ends of itself the
+    /// centre ends.
     fn start(
         self,
-        mut floor: Floor,
+        parts: mpsc::Sender<Part>,
         ask_stop: watch::Sender<bool>,
         app: Arc<App>,
     ) -> Result<thread::JoinHandle<Result<(), ServeError>>, ServeError> {
-        let Self { watch, following } = self;
+        let Self { watch, following, feeds: (feeds, first) } = self;
+        let retro = Retro {
+            archive: app.config.data.join(ARCHIVE),
+            feeds,
+            first,
+            rule_files: rules::files(&app.config),
+            hunted: HuntedFiles::load(&app.config.data),
+            desk: parts.clone(),
+            stop: app.stop.clone(),
+            state: Arc::clone(&app.rules),
+        };
+        let retro = retro.start().map_err(ServeError::System)?;
+        let mut floor = Floor::new(parts);
         let run = move || {
             let sources = (following.find)();
             let mut watch = watch.following(following);
@@ -291,6 +339,8 @@ impl Watching {
             {
                 warn!(error = error.with_causes(), "all events are there, and files were not merged");
             }
+            // One that was lost was told by its panic.
+            let _ = retro.join();
             ran.map(drop).map_err(ServeError::Watch)
         };
         thread::Builder::new().name("watch".into()).spawn(run).map_err(ServeError::System)
@@ -301,7 +351,7 @@ impl Watching {
 async fn chores(app: Arc<App>) {
     let mut ticks = interval(SOURCES_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let after_seconds = app.config.intake.silent_after_minutes.saturating_mul(60);
+    let after_seconds = app.config.intake.silent_after_seconds;
     loop {
         ticks.tick().await;
         save_sources(&app).await;

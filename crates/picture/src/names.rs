@@ -111,6 +111,11 @@ impl Names {
         });
     }
 
+    /// Returns the assets.
+    pub(crate) fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
     /// Takes other assets for all names.
     pub(crate) fn set_assets(&mut self, assets: Assets) {
         self.assets = assets;

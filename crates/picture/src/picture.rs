@@ -117,6 +117,11 @@ impl Picture {
         slots.map(|slot| self.member(*slot).id)
     }
 
+    /// Returns the list of assets.
+    pub fn assets(&self) -> &Assets {
+        self.names.assets()
+    }
+
     /// Takes another list of assets, and returns the incidents whose priority it changed. Of an incident whose detections were
     /// forgotten the priority stays.
     pub fn set_assets(&mut self, assets: Assets) -> Vec<IncidentId> {

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cresset_detect::{IndicatorSet, RuleSources};
+use cresset_event::Indicator;
 use cresset_intel::{FILE_BYTES_MAX, Feed, Taken};
 
 use crate::report::Unreadable;
@@ -85,6 +86,16 @@ pub fn find_feeds(arguments: &[String]) -> Vec<FeedSource> {
 }
 
 impl FeedSource {
+    /// Returns the feed in a file.
+    pub(crate) fn of_file(path: &Path) -> Self {
+        Self { name: path.display().to_string(), path: Ok(path.to_owned()) }
+    }
+
+    /// Returns the file, or why it cannot be read.
+    pub(crate) fn into_path(self) -> Result<PathBuf, Unreadable> {
+        self.path.map_err(|reason| Unreadable { source: self.name, reason })
+    }
+
     /// Reads the feed, and passes its indicators to `take` one by one.
     pub fn read(&self, take: impl FnMut(Taken) + Send) -> Feed {
         match self.bytes() {
@@ -96,13 +107,26 @@ impl FeedSource {
     /// Reads the feed into a set on several threads, and returns what it gave and for how many indicators the set had no
     /// room. What is found and what is refused does not depend on the number of threads.
     pub fn read_into(&self, set: &IndicatorSet, threads: usize) -> (Feed, usize) {
+        self.read_each_into(set, threads, |_| {})
+    }
+
+    /// Does the same, and shows each indicator.
+    pub(crate) fn read_each_into(
+        &self,
+        set: &IndicatorSet,
+        threads: usize,
+        mut show: impl FnMut(&Indicator) + Send,
+    ) -> (Feed, usize) {
         let bytes = match self.bytes() {
             Ok(bytes) => bytes,
             Err(reason) => return (Feed::unreadable(&self.name, reason), 0),
         };
         set.expect(cresset_intel::indicators_expected(&bytes));
         let mut adder = set.adder();
-        let feed = cresset_intel::read_on(threads, &self.name, &bytes, |taken| adder.push(taken.indicator));
+        let feed = cresset_intel::read_on(threads, &self.name, &bytes, |taken| {
+            show(&taken.indicator);
+            adder.push(taken.indicator);
+        });
         (feed, adder.finish())
     }
 

@@ -15,7 +15,7 @@ use crate::database::{Database, StoreOptions};
 use crate::digest::secret;
 use crate::error::StoreError;
 use crate::migrate::migrate;
-use crate::sql::{Columns, Sql};
+use crate::sql::{Columns, Places, Sql};
 
 /// The records of a centre. Cheap to clone; all clones are one store.
 #[derive(Debug, Clone)]
@@ -86,7 +86,12 @@ impl Store {
         let rows = rows as i64;
         let taken = Sql::new("update numbers set next = next + ? where name = 'rows' returning next").number(rows);
         let next = taken.row(&mut *transaction).await?.ok_or_else(|| StoreError::damaged("no numbers"))?;
-        Ok(Writing { first: next.number("next")? - rows, transaction, salt: &self.inner.salt })
+        Ok(Writing {
+            first: next.number("next")? - rows,
+            places: self.inner.database.places(),
+            transaction,
+            salt: &self.inner.salt,
+        })
     }
 }
 
@@ -95,6 +100,8 @@ pub(crate) struct Writing<'s> {
     pub(crate) transaction: Transaction<'static, Any>,
     /// The first of the numbers that were taken.
     pub(crate) first: i64,
+    /// How queries of many rows are written.
+    pub(crate) places: Places,
     salt: &'s str,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct CentreArgs {
     pub(crate) fingerprint: Option<String>,
 }
 
-/// Lists incidents
+/// List incidents
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -320,8 +320,8 @@ Examples:
 
 Exit status: 0 it is; 1 it is not, or cannot be read; 2 wrong arguments.")]
 pub(crate) struct AuditVerifyArgs {
-    /// What was noted: how many lines, and the digest of the last; it is looked for in the folder
-    #[arg(long, value_name = "COUNT:HASH", value_parser = parse_head, conflicts_with = "url")]
+    /// What was noted: how many lines, and the digest of the last
+    #[arg(long, value_name = "COUNT:HASH", value_parser = parse_head)]
     pub(crate) head: Option<(u64, String)>,
     #[command(flatten)]
     pub(crate) centre: CentreArgs,

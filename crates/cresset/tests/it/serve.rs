@@ -3,6 +3,7 @@
 mod backup;
 mod commands;
 mod intake;
+mod retro;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -210,13 +210,19 @@ fn the_audit_log_is_looked_at_with_and_without_its_centre() {
     let verified = good(centre.cresset(&["audit", "verify"]));
     let head = verified.trim().rsplit(' ').next().expect("a head").to_owned();
     centre.cresset(&["note", &incident_on(&centre, "h1"), "more"]);
-    good(centre.cresset(&["audit", "verify", "--head", &head]));
-    centre.end();
-    good(centre.cresset(&["audit", "verify", "--head", &head]));
     let (count, hash) = head.split_once(':').expect("count and digest");
     let other = format!("{count}:{}", hash.chars().rev().collect::<String>());
-    let wrong = centre.cresset(&["audit", "verify", "--head", &other]);
-    assert!(wrong.status == 1 && wrong.out.contains("is another one than was noted"), "{}", wrong.out);
+    let later = format!("999999:{hash}");
+    let check = |centre: &Centre| {
+        good(centre.cresset(&["audit", "verify", "--head", &head]));
+        for (head, says) in [(&other, "is another one than was noted"), (&later, "is not there any more")] {
+            let wrong = centre.cresset(&["audit", "verify", "--head", head]);
+            assert!(wrong.status == 1 && wrong.out.contains(says), "{}{}", wrong.out, wrong.err);
+        }
+    };
+    check(&centre);
+    centre.end();
+    check(&centre);
     let none = centre.cresset(&["audit", "verify", "--data", "nowhere"]);
     assert!(bad(none).contains("no centre keeps its records there"));
 }

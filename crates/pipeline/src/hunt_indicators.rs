@@ -1,4 +1,4 @@
-//! Indicators that join several values of one event, over the past: the index says when all of them were seen, and only the
+//! Indicators over the past, those that join several values of one event too: the index says when all of them were seen, and only the
 //! events of that time are read.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,27 @@ const EXAMPLES_MAX: usize = 3;
 
 /// Looks for indicators that ask several values of one event, whenever they are valid. A count is of events.
 pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
+    let mut found: Vec<Found> = indicators.iter().map(|_| Found::default()).collect();
+    let damaged = hunt_indicators(archive, indicators, |detection| {
+        let Cause::Indicator(fired) = &detection.cause else { return ControlFlow::Continue(()) };
+        let is_it = |one: &&Indicator| one.id == fired.id && one.matcher == fired.matcher && one.also == fired.also;
+        for (_, found) in indicators.iter().zip(found.iter_mut()).filter(|(one, _)| is_it(one)) {
+            found.add(&detection);
+        }
+        ControlFlow::Continue(())
+    });
+    Hunted { seen: found.into_iter().map(Found::seen).collect(), damaged }
+}
+
+/// Passes what indicators would have found in the past to `found`, whenever they are valid, until that breaks off. Returns which
+/// files could not be read.
+pub fn hunt_indicators(
+    archive: &Archive,
+    indicators: &[Indicator],
+    found: impl FnMut(Detection) -> ControlFlow<()>,
+) -> Vec<ArchiveError> {
     if indicators.is_empty() {
-        return Hunted::default();
+        return Vec::new();
     }
     let parts = |indicator: &Indicator| iter::once(&indicator.matcher).chain(&indicator.also).cloned().collect();
     let parts = indicators.iter().map(parts);
@@ -33,18 +52,16 @@ pub fn hunt_joined(archive: &Archive, indicators: &[Indicator]) -> Hunted {
     let names = Arc::new(FieldNames::new());
     let (rules, _) = RuleSet::compile(RuleSources::default(), &RuleFilter::default(), &names);
     let detector = Detector::new(Arc::new(rules), Arc::new(set));
-    let found = indicators.iter().map(|_| Found::default()).collect();
-    let mut joined = Joined { indicators, detector, found, damaged };
+    let mut at_work = AtWork { detector, found, damaged };
     let scan = Scan { windows: windows.as_ref(), without_raw: true, ..Scan::default() };
-    archive.sift(&scan, &names, &mut joined);
-    Hunted { seen: joined.found.into_iter().map(Found::seen).collect(), damaged: joined.damaged }
+    archive.sift(&scan, &names, &mut at_work);
+    at_work.damaged
 }
 
 /// A hunt at work.
-struct Joined<'h> {
-    indicators: &'h [Indicator],
+struct AtWork<F> {
     detector: Detector,
-    found: Vec<Found>,
+    found: F,
     damaged: Vec<ArchiveError>,
 }
 
@@ -58,17 +75,16 @@ struct Found {
     last: Option<EventId>,
 }
 
-impl Sieve for Joined<'_> {
+impl<F: FnMut(Detection) -> ControlFlow<()>> Sieve for AtWork<F> {
     fn take(&mut self, event: Event) -> ControlFlow<()> {
-        let Self { indicators, detector, found, .. } = self;
+        let Self { detector, found, .. } = self;
+        let mut flow = ControlFlow::Continue(());
         detector.detect(&event, |detection| {
-            let Cause::Indicator(fired) = &detection.cause else { return };
-            let is_it = |one: &&Indicator| one.id == fired.id && one.matcher == fired.matcher && one.also == fired.also;
-            for (_, found) in indicators.iter().zip(found.iter_mut()).filter(|(one, _)| is_it(one)) {
-                found.add(&detection);
+            if flow.is_continue() {
+                flow = found(detection);
             }
         });
-        ControlFlow::Continue(())
+        flow
     }
 
     fn damaged(&mut self, error: ArchiveError) {

@@ -1,0 +1,268 @@
+//! New rules and indicators look into the past by themselves: on a thread of their own, behind everything else.
+//!
+//! Files are looked at every few seconds. What is new in them hunts the archive, and what it finds goes over the desk as what the
+//! watch finds does, marked as of the past; what was found before is known by its id. A file that has hunted is remembered by the
+//! digest of its content, so that it does not hunt again after a restart, and one that came while the centre was down does.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{self, BufRead};
+use std::mem;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use cresset_archive::Archive;
+use cresset_detect::{Detection, RuleFilter, RuleSet};
+use cresset_event::{FieldNames, Indicator, IndicatorId};
+use cresset_pipeline::whole_file::{self, Readers};
+use cresset_pipeline::{
+    FeedChanged, Feeds, Hunt, HuntDone, Hunting, RuleFiles, hunt_indicators, load_rules, read_indicators,
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::floor::{Found, Part};
+use crate::rules::RulesState;
+
+/// Time between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How kind to others: the watch comes first.
+#[cfg(unix)]
+const NICE: i32 = 10;
+/// Indicators that hunt at once: for each some hundred bytes are held.
+const INDICATORS_AT_ONCE: usize = 10_000;
+/// Detections that are passed on at once.
+const FOUND_MAX: usize = 256;
+/// Detections of one rule or indicator that a hunt passes on. What is in a thousand events of the past is no find but a custom,
+/// and `cresset hunt` shows all of it.
+const FOUND_OF_ONE_MAX: u64 = 1000;
+/// Where it is kept which files have hunted, in the centre's folder.
+const FILE: &str = "hunted";
+
+/// Looks into the past for whatever is new.
+pub(crate) struct Retro {
+    pub(crate) archive: PathBuf,
+    pub(crate) feeds: Feeds,
+    /// What the first look at the feeds found: they are in the set already.
+    pub(crate) first: Vec<FeedChanged>,
+    pub(crate) rule_files: RuleFiles,
+    pub(crate) hunted: HuntedFiles,
+    pub(crate) desk: mpsc::Sender<Part>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) state: Arc<RulesState>,
+}
+
+/// Which files have hunted, by the digest of their content.
+pub(crate) struct HuntedFiles {
+    file: PathBuf,
+    digests: HashSet<[u8; 32]>,
+}
+
+impl HuntedFiles {
+    /// Reads what earlier runs wrote. What cannot be read hunts once more.
+    pub(crate) fn load(data: &Path) -> Self {
+        let file = data.join(FILE);
+        let text = fs::read(&file).unwrap_or_default();
+        let digests = text.chunks_exact(32).filter_map(|digest| digest.try_into().ok()).collect();
+        Self { file, digests }
+    }
+
+    fn has(&self, digest: &[u8; 32]) -> bool {
+        self.digests.contains(digest)
+    }
+
+    fn add(&mut self, digests: impl IntoIterator<Item = [u8; 32]>) {
+        let before = self.digests.len();
+        self.digests.extend(digests);
+        if self.digests.len() == before {
+            return;
+        }
+        let bytes: Vec<u8> = self.digests.iter().flatten().copied().collect();
+        if let Err(error) = whole_file::write(&self.file, Readers::Owner, &bytes) {
+            warn!(%error, file = %self.file.display(), "cannot be written; after a restart some files hunt once more");
+        }
+    }
+}
+
+fn digest_of(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = io::BufReader::with_capacity(1 << 16, fs::File::open(path)?);
+    let mut digest = Sha256::new();
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(digest.finalize().into());
+        }
+        digest.update(bytes);
+        let length = bytes.len();
+        file.consume(length);
+    }
+}
+
+impl Retro {
+    /// Starts on a thread of its own.
+    pub(crate) fn start(self) -> io::Result<thread::JoinHandle<()>> {
+        thread::Builder::new().name("retro".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        // Where it may not be kinder it is as kind as the others.
+        #[cfg(unix)]
+        let _ = rustix::process::nice(NICE);
+        let mut changed = mem::take(&mut self.first);
+        while !self.is_over() {
+            for feed in changed {
+                self.take_feed(&feed);
+            }
+            let rules = self.rule_files.look();
+            self.take_rules(&rules);
+            for _ in 0..LOOK_EVERY.as_millis() / 100 {
+                if self.is_over() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            changed = self.feeds.look();
+            self.state.feeds_changed(&changed, self.feeds.set().len());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        *self.stop.borrow() || self.desk.is_closed()
+    }
+
+    fn take_feed(&mut self, changed: &FeedChanged) {
+        let Ok(digest) = digest_of(&changed.path) else { return };
+        if self.hunted.has(&digest) || !self.hunt_feed(&changed.path, &changed.new) {
+            return;
+        }
+        self.hunted.add([digest]);
+    }
+
+    /// Hunts for those indicators of a feed that are new. `false` where it was broken off.
+    fn hunt_feed(&self, path: &Path, new: &HashSet<IndicatorId>) -> bool {
+        if new.is_empty() {
+            return true;
+        }
+        let Some(archive) = self.open() else { return false };
+        let mut passing = Passing::new(self);
+        let mut some = Vec::new();
+        read_indicators(path, new, |indicator| {
+            some.push(indicator);
+            if some.len() == INDICATORS_AT_ONCE {
+                hunt_some(&archive, &mem::take(&mut some), &mut passing);
+            }
+        });
+        hunt_some(&archive, &some, &mut passing);
+        passing.finish(path, new.len())
+    }
+
+    fn take_rules(&mut self, files: &[PathBuf]) {
+        let digests = files.iter().filter_map(|file| Some((file, digest_of(file).ok()?)));
+        let new: Vec<_> = digests.filter(|(_, digest)| !self.hunted.has(digest)).collect();
+        let arguments: Vec<String> = new.iter().map(|(file, _)| file.display().to_string()).collect();
+        if !arguments.is_empty() && self.hunt_rules(&arguments) {
+            self.hunted.add(new.into_iter().map(|(_, digest)| digest));
+        }
+    }
+
+    /// Hunts for rules. What of them needs rules of other files is not looked for in the past. `false` where it was broken off.
+    fn hunt_rules(&self, arguments: &[String]) -> bool {
+        let names = Arc::new(FieldNames::new());
+        let (rules, _) = RuleSet::compile(load_rules(arguments), &RuleFilter::default(), &names);
+        if rules.is_empty() {
+            return true;
+        }
+        let count = rules.len();
+        let Some(archive) = self.open() else { return false };
+        let mut passing = Passing::new(self);
+        let hunt = Hunt { archive: &archive, since_inclusive: None, rules: Arc::new(rules), names: &names };
+        match hunt.run(HuntDone::default(), &mut passing) {
+            Ok(report) => report.damaged.iter().for_each(|error| warn!(error = error.with_causes(), "not hunted")),
+            Err(error) => warn!(%error, "a hunt could not be begun"),
+        }
+        passing.finish(Path::new(&arguments[0]), count)
+    }
+
+    fn open(&self) -> Option<Archive> {
+        Archive::open(&self.archive)
+            .inspect_err(|error| warn!(error = error.with_causes(), "the archive cannot be hunted now"))
+            .ok()
+    }
+}
+
+/// Asks the index first which of them were ever seen.
+fn hunt_some(archive: &Archive, indicators: &[Indicator], passing: &mut Passing<'_>) {
+    let matchers: Vec<_> = indicators.iter().map(|indicator| indicator.matcher.clone()).collect();
+    let hunted = archive.hunt(&matchers);
+    let seen = indicators.iter().zip(hunted.seen).filter(|(_, seen)| seen.is_some());
+    let seen: Vec<Indicator> = seen.map(|(indicator, _)| indicator.clone()).collect();
+    let damaged = hunt_indicators(archive, &seen, |detection| passing.found(detection));
+    damaged.iter().for_each(|error| warn!(error = error.with_causes(), "not hunted"));
+}
+
+/// Passes on what a hunt finds.
+struct Passing<'r> {
+    retro: &'r Retro,
+    found: Vec<Detection>,
+    /// How many of each rule or indicator.
+    counts: HashMap<String, u64>,
+    passed: u64,
+    is_broken_off: bool,
+}
+
+impl<'r> Passing<'r> {
+    fn new(retro: &'r Retro) -> Self {
+        Self { retro, found: Vec::new(), counts: HashMap::new(), passed: 0, is_broken_off: false }
+    }
+
+    fn pass_on(&mut self) {
+        self.passed += self.found.len() as u64;
+        let found = Found { is_retro: true, detections: mem::take(&mut self.found), ..Found::default() };
+        self.is_broken_off |= self.retro.desk.blocking_send(Part::Found(found)).is_err();
+    }
+
+    /// Tells what came of it, and whether it was done to its end.
+    fn finish(mut self, file: &Path, wanted: usize) -> bool {
+        if !self.found.is_empty() {
+            self.pass_on();
+        }
+        for (cause, count) in self.counts.iter().filter(|(_, count)| **count > FOUND_OF_ONE_MAX) {
+            warn!(cause, count, recorded = FOUND_OF_ONE_MAX, "is in too many events of the past to record them all");
+        }
+        if self.is_broken_off {
+            return false;
+        }
+        self.retro.state.hunts.fetch_add(1, Ordering::Relaxed);
+        info!(first_file = %file.display(), wanted, found = self.passed, "looked into the past");
+        true
+    }
+}
+
+impl Hunting for Passing<'_> {
+    fn found(&mut self, detection: Detection) -> ControlFlow<()> {
+        self.is_broken_off |= self.retro.is_over();
+        if self.is_broken_off {
+            return ControlFlow::Break(());
+        }
+        let cause = detection.cause_id().unwrap_or_else(|| detection.title()).into_owned();
+        let count = self.counts.entry(cause).or_default();
+        *count += 1;
+        if *count <= FOUND_OF_ONE_MAX {
+            self.found.push(detection);
+            if self.found.len() == FOUND_MAX {
+                self.pass_on();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, _: &cresset_pipeline::HuntProgress<'_>) -> ControlFlow<()> {
+        self.is_broken_off |= self.retro.is_over();
+        if self.is_broken_off { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
