@@ -145,7 +145,7 @@ fn deliver_datagrams(app: &Arc<App>, peer: IpAddr, lines: Vec<u8>, messages: u64
     // Not waited for: the socket is to be read from meanwhile. The room bounds how many there are.
     tokio::spawn(async move {
         let source = own_source(&app, name.clone());
-        if app.intake.deliver(room, source, Content::Syslog(lines)).await.is_err() {
+        if app.intake.deliver(room, source, Content::Lines(lines)).await.is_err() {
             app.sources.add_lost(&name, messages);
         }
     });
@@ -243,5 +243,5 @@ async fn deliver_lines(app: &Arc<App>, name: &str, lines: Vec<u8>) -> io::Result
     app.sources.add_bytes(name, lines.len() as u64);
     let room = app.intake.wait_for_room(lines.len()).await.map_err(io::Error::other)?;
     let source = own_source(app, name.to_owned());
-    app.intake.deliver(room, source, Content::Syslog(lines)).await.map(drop).map_err(io::Error::other)
+    app.intake.deliver(room, source, Content::Lines(lines)).await.map(drop).map_err(io::Error::other)
 }
