@@ -11,6 +11,7 @@ mod auth;
 mod config;
 mod desk;
 mod evidence;
+mod files;
 mod floor;
 mod intake;
 mod limits;
