@@ -7,14 +7,15 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use cresset_event::Timestamp;
 use cresset_store::{By, Token};
 
+use crate::api::events;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::rights::{Right, may};
@@ -60,15 +61,19 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
 /// Tells who asks, and counts it. What is not signed in goes on without a caller: what needs one refuses it.
 pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let address = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    match caller(&app, address, request.method(), request.headers()).await {
-        Ok(Some(caller)) => {
-            if let Err(wait) = app.limits.ask(&caller.token.id) {
-                return Problem::too_many(wait.as_secs() + 1).into_response();
-            }
-            request.extensions_mut().insert(caller);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let called = caller(&app, address, request.method(), request.headers()).await;
+    let called = called.and_then(|caller| match &caller {
+        Some(known) if !events::takes_logs(route) => {
+            app.limits.ask(&known.token.id).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
+            Ok(caller)
         }
-        Ok(None) => {}
-        Err(problem) => return problem.into_response(),
+        _ => Ok(caller),
+    });
+    match called {
+        Ok(caller) => caller.into_iter().for_each(|caller| drop(request.extensions_mut().insert(caller))),
+        Err(problem) => return events::refuse(route, request.headers(), problem),
     }
     next.run(request).await
 }
