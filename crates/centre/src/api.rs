@@ -4,11 +4,11 @@
 //! nothing but this API.
 
 mod audit;
-mod detections;
+pub(crate) mod detections;
 pub(crate) mod events;
 mod extract;
-mod incidents;
-mod status;
+pub(crate) mod incidents;
+pub(crate) mod status;
 mod stream;
 mod tokens;
 mod tuning;
