@@ -3,6 +3,7 @@
 //! A cookie is sent by the browser whoever made it ask, so that with one only reads are answered unless the browser says that
 //! the request is from our own page (`Sec-Fetch-Site`, or `Origin`).
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use cresset_event::Timestamp;
 use cresset_store::{By, Token};
 
@@ -81,7 +84,7 @@ pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, 
 async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     let Some(presented) = presented(method, headers)? else { return Ok(None) };
     app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
-    match app.store.token_of(presented, Timestamp::now()).await.map_err(Problem::of_store)? {
+    match app.store.token_of(&presented, Timestamp::now()).await.map_err(Problem::of_store)? {
         Some(token) => Ok(Some(Caller { token: Arc::new(token) })),
         None => {
             app.limits.was_wrong(address);
@@ -95,16 +98,25 @@ async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap
 
 /// Returns the token that a request presents. `ApiKey` is how shippers for Elasticsearch send one, and Basic with the token for
 /// a password where they know nothing else.
-fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<&'h str>, Problem> {
+fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<Cow<'h, str>>, Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let value = value.to_str().map_err(|_| Problem::unauthenticated())?;
-        let token = value
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("apikey"));
-        return token.map(|(_, token)| Some(token.trim())).ok_or_else(Problem::unauthenticated);
+        let (scheme, token) = value.split_once(' ').ok_or_else(Problem::unauthenticated)?;
+        let token = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" | "apikey" => Some(Cow::Borrowed(token.trim())),
+            "basic" => password(token.trim()).map(Cow::Owned),
+            _ => None,
+        };
+        return token.map(Some).ok_or_else(Problem::unauthenticated);
     }
     let Some(token) = cookie(headers) else { return Ok(None) };
-    if method.is_safe() || is_own_page(headers) { Ok(Some(token)) } else { Err(Problem::unauthenticated()) }
+    if method.is_safe() || is_own_page(headers) { Ok(Some(token.into())) } else { Err(Problem::unauthenticated()) }
+}
+
+/// Returns the password of Basic (RFC 7617): what stands behind the first colon.
+fn password(encoded: &str) -> Option<String> {
+    let pair = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
