@@ -1,6 +1,8 @@
 //! A centre as its people and programs meet it: the real process, over HTTP.
 
+mod browser;
 mod intake;
+mod page;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
