@@ -91,7 +91,8 @@ async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap
             if app.limits.may_try(address).is_err() {
                 app.tell_own("locked_out", &[("source.ip", &address.to_string())]);
             }
-            Err(Problem::unauthenticated())
+            // A browser goes on sending a cookie whose token holds no more: it must still come to where one signs in.
+            if headers.contains_key(header::AUTHORIZATION) { Err(Problem::unauthenticated()) } else { Ok(None) }
         }
     }
 }

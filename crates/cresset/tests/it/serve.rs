@@ -1,10 +1,12 @@
 //! A centre as its people and programs meet it: the real process, over HTTP.
 
 mod backup;
+mod browser;
 mod commands;
 mod hostile;
 mod intake;
 mod killed;
+mod page;
 mod retro;
 mod shippers;
 mod syslog;
