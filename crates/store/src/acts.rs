@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::history::Doer;
 use crate::sql::{Columns, Sql, as_number};
 use crate::store::{By, Store, Writing};
+use crate::tokens::Issued;
 use crate::tunings::{NewTuning, TuningKind};
 
 /// Something that a person does.
@@ -100,6 +101,22 @@ pub enum Act {
         /// Incidents whose priority it changes, as they are afterwards.
         changed: Vec<Incident>,
     },
+    /// Issues a token.
+    IssueToken(Box<Issued>),
+    /// Takes a token back.
+    RevokeToken {
+        /// Its id.
+        id: String,
+    },
+    /// What is done elsewhere, such as a file that is written, and here only audited.
+    Noted {
+        /// What, as a word.
+        what: &'static str,
+        /// To what.
+        object: String,
+        /// The digest of the file.
+        sha256: Option<[u8; 32]>,
+    },
 }
 
 /// An act that was done.
@@ -152,6 +169,9 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::AddTuning(new) => return writing.add_tuning(by, new).await,
         Act::RemoveTuning { kind, id } => return writing.remove_tuning(by, *kind, id).await,
         Act::SetAssets { form, text, changed } => return writing.set_assets(by, form, text, changed).await,
+        Act::IssueToken(issued) => return writing.issue_token(by, issued).await,
+        Act::RevokeToken { id } => return writing.revoke_token(by, id).await,
+        Act::Noted { what, object, sha256 } => return writing.note_act(by, what, object, sha256.as_ref()).await,
     };
     Ok(Acted { incident: Some(incident), ..writing.acted() })
 }
@@ -160,6 +180,20 @@ impl Writing<'_> {
     /// Returns what was done to no incident.
     pub(crate) fn acted(&self) -> Acted {
         Acted { seq: self.first.unsigned_abs(), incident: None }
+    }
+
+    /// Tells the audit log of what is done elsewhere.
+    async fn note_act(
+        &mut self,
+        by: &By,
+        what: &str,
+        object: &str,
+        sha256: Option<&[u8; 32]>,
+    ) -> Result<Acted, StoreError> {
+        check_name("the name", object)?;
+        let detail = sha256.map_or_else(Detail::default, |sha256| Detail::default().id("sha256", hex(sha256)));
+        self.audit(by, what, object, detail).await?;
+        Ok(self.acted())
     }
 
     async fn assign(&mut self, by: &By, incident: IncidentId, owner: Option<&str>) -> Result<IncidentId, StoreError> {
