@@ -6,7 +6,8 @@
 mod audit;
 mod detections;
 pub(crate) mod events;
-mod extract;
+pub(crate) mod extract;
+mod files;
 mod incidents;
 mod status;
 mod stream;
@@ -28,6 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::auth::identify;
+use crate::once::once;
 use crate::page;
 use crate::problem::Problem;
 
@@ -60,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(page::routes())
         .fallback(|| async { Problem::not_found("page") })
         .method_not_allowed_fallback(|| async { Problem::method() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), once))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), identify))
         .layer(middleware::from_fn(move |request: Request, next: Next| with_headers(is_tls, request, next)))
@@ -79,6 +82,7 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
         .merge(events::routes())
         .merge(tuning::routes())
         .merge(tokens::routes())
+        .merge(files::routes())
         .merge(audit::routes())
         .merge(status::routes())
         .split_for_parts();
@@ -122,7 +126,7 @@ mod problems {
         ("409", "Conflict"),
         ("413", "Too large"),
         ("415", "Format not known"),
-        ("422", "Idempotency key used before"),
+        ("422", "What is said cannot be used, or the idempotency key was used before"),
         ("429", "Too many requests"),
         ("503", "Not available now"),
     ];

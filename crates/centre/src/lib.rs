@@ -15,6 +15,7 @@ mod floor;
 mod intake;
 mod limits;
 mod live;
+mod once;
 mod page;
 mod problem;
 mod rights;

@@ -147,13 +147,14 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen(config.listen))?;
     let address = listener.local_addr().map_err(cannot_listen(config.listen))?;
     let is_tls = config.is_tls();
+    let limits = Limits::new(&config.limits);
     let app = Arc::new(App {
         config,
         store: store.clone(),
         intake,
         sources,
         live,
-        limits: Limits::new(),
+        limits,
         desk: desk_state,
         orders,
         rules,

@@ -51,6 +51,8 @@ pub enum Act {
     SetState {
         /// The incident, with its new state.
         incident: Box<Incident>,
+        /// What is left out from now on because of it.
+        exclude: Option<NewTuning>,
     },
     /// Makes two incidents one.
     Merge {
@@ -157,7 +159,12 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::Note { incident, text } => writing.note(by, *incident, text).await?,
         Act::AddTask { incident, title } => writing.add_task(by, *incident, title).await?,
         Act::FinishTask { task } => writing.finish_task(by, *task).await?,
-        Act::SetState { incident } => writing.set_state(by, incident).await?,
+        Act::SetState { incident, exclude } => {
+            if let Some(exclude) = exclude {
+                writing.add_tuning(by, exclude).await?;
+            }
+            writing.set_state(by, incident).await?
+        }
         Act::Merge { into, from, link } => writing.merge_by_hand(by, into, *from, link).await?,
         Act::Split { from, into, detections, regained } => {
             writing.split(by, from, into, detections).await?;

@@ -71,7 +71,7 @@ pub(crate) fn foreign() -> axum::Router<Arc<App>> {
 #[into_params(parameter_in = Query)]
 struct TakeQuery {
     /// What the source is called, to be counted by; the token's name where none is given.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(nullable = false, min_length = 1, max_length = 200)]
     source: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl From<Taken> for Accepted {
 ///
 /// The format is told by the content (`cresset formats`), compressed or not. With an `Idempotency-Key` a delivery can be sent
 /// again as often as it takes: what of it was taken before is not taken twice.
-#[utoipa::path(post, path = "/api/v1/events", tag = "intake",
+#[utoipa::path(post, path = "/api/v1/events", tag = "intake", operation_id = "deliver_events",
     params(TakeQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "Told by which a delivery is known when it comes again")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
