@@ -22,7 +22,7 @@ use crate::auth::Caller;
 use crate::problem::Problem;
 
 /// Longest key.
-pub(crate) const KEY_BYTES_MAX: usize = 200;
+const KEY_BYTES_MAX: usize = 200;
 /// A delivery of logs has a meaning of its own for the key: its records are known by it, one by one.
 const DELIVERIES: &str = "/api/v1/events";
 
@@ -59,9 +59,16 @@ fn key_of(request: &Request) -> Result<Option<String>, Problem> {
     let path = request.uri().path();
     let is_act = !request.method().is_safe() && path.starts_with("/api/") && path != DELIVERIES;
     let Some(key) = request.headers().get("idempotency-key").filter(|_| is_act) else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
-    let invalid = || Problem::invalid(format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters of printable ASCII"));
-    key.map(|key| Some(key.to_owned())).ok_or_else(invalid)
+    read_key(key).map(|key| Some(key.to_owned()))
+}
+
+/// Reads a key.
+pub(crate) fn read_key(key: &HeaderValue) -> Result<&str, Problem> {
+    let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains([' ', '\t']));
+    let invalid = || {
+        Problem::invalid(format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters of printable ASCII without a space"))
+    };
+    key.ok_or_else(invalid)
 }
 
 fn digest(method: &Method, uri: &str, body: &[u8]) -> String {

@@ -16,6 +16,7 @@ use cresset_archive::with_causes;
 
 /// A problem, for whoever asked (RFC 9457). What `type` says is documented in `docs/api.md`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Problem {
     /// What kind of problem it is: `/problems/` and a word.
     #[serde(rename = "type")]
@@ -140,8 +141,7 @@ impl Problem {
                 let detail = "the idempotency key was used for another request: take a new key for each";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Idempotency key used before", detail)
             }
-            StoreError::TooLong { .. } => Self::content(error.to_string()),
-            StoreError::Cursor => Self::invalid(error.to_string()),
+            StoreError::TooLong { .. } | StoreError::Cursor => Self::content(error.to_string()),
             StoreError::Full(_) | StoreError::Busy(_) => {
                 warn!(error = with_causes(&error), "the store cannot do it now");
                 Self::unavailable("the records cannot be written now")

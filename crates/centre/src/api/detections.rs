@@ -77,7 +77,8 @@ impl ListQuery {
 
 /// Reads a moment.
 pub(crate) fn moment(field: &str, text: &str) -> Result<Timestamp, Problem> {
-    Timestamp::parse_rfc3339(text).map_err(|_| Problem::invalid(format!("{field}: a moment in RFC 3339, UTC")))
+    Timestamp::parse_rfc3339(text)
+        .map_err(|_| Problem::content(format!("{field}: a moment in RFC 3339, of the years 1678 to 2261")))
 }
 
 /// Lists detections, the newest first

@@ -29,6 +29,7 @@ use super::extract::{Asked, Named};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::intake::{NotTaken, Room, Taken};
+use crate::once::read_key;
 use crate::problem::Problem;
 use crate::rights::Right;
 
@@ -36,7 +37,7 @@ use crate::rights::Right;
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a sender waits where there is no room.
 const RETRY_AFTER_SECONDS: u64 = 1;
-/// Longest idempotency key, and name of a source.
+/// Longest name of a source.
 const NAME_BYTES_MAX: usize = 200;
 /// Records that could not be read that an answer names; the rest are counted.
 const SKIPPED_SHOWN_MAX: usize = 100;
@@ -114,8 +115,7 @@ impl From<Taken> for Accepted {
 /// The format is told by the content (`cresset formats`), compressed or not. With an `Idempotency-Key` a delivery can be sent
 /// again as often as it takes: what of it was taken before is not taken twice.
 #[utoipa::path(post, path = "/api/v1/events", tag = "intake", operation_id = "deliver_events",
-    params(TakeQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Told by which a delivery is known when it comes again")),
+    params(TakeQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Accepted)))]
 async fn take(
@@ -127,8 +127,7 @@ async fn take(
     caller.must(Right::Ingest)?;
     let called = query.source.unwrap_or_else(|| caller.token.issued.name.clone());
     check_name("source", &called)?;
-    let key = text(request.headers(), "idempotency-key")?.map(str::to_owned);
-    check_name("Idempotency-Key", key.as_deref().unwrap_or("-"))?;
+    let key = request.headers().get("idempotency-key").map(read_key).transpose()?.map(str::to_owned);
     let (room, bytes) = body(&app, request).await?;
     let name = format!("http:{called}");
     app.sources.add_bytes(&name, bytes.len() as u64);

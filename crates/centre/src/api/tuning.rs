@@ -145,9 +145,7 @@ pub(super) struct NewExclusion {
 
 /// Leaves detections out of incidents that are known and harmless
 #[utoipa::path(post, path = "/api/v1/exclusions", tag = "tuning", operation_id = "add_exclusion", request_body = NewExclusion,
-    responses((status = 201, body = TuningMade, links(
-        ("end" = (operation_id = "end_exclusion", parameters(("id" = "$response.body#/id"))))
-    ))))]
+    responses((status = 201, body = TuningMade)))]
 async fn exclude(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -204,9 +202,7 @@ struct NewSilence {
 
 /// Leaves all detections of a rule out of incidents for a while
 #[utoipa::path(post, path = "/api/v1/silences", tag = "tuning", operation_id = "add_silence", request_body = NewSilence,
-    responses((status = 201, body = TuningMade, links(
-        ("end" = (operation_id = "end_silence", parameters(("id" = "$response.body#/id"))))
-    ))))]
+    responses((status = 201, body = TuningMade)))]
 async fn silence(
     State(app): State<Arc<App>>,
     caller: Caller,
