@@ -155,6 +155,12 @@ mod problems {
             }
             let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
             for operation in operations.into_iter().flatten() {
+                if let Some(RefOr::T(body)) = &mut operation.request_body
+                    && body.content.contains_key("application/octet-stream")
+                {
+                    // A file, or a delivery, may be empty.
+                    body.required = Some(Required::False);
+                }
                 for (status, says) in STATUSES {
                     let schema = utoipa::openapi::Ref::from_schema_name(Problem::name());
                     let content = Content::new(Some(RefOr::Ref(schema)));

@@ -12,7 +12,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use cresset_store::Answer;
+use cresset_store::{Answer, StoreError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -47,8 +47,11 @@ async fn known(app: &App, request: Request) -> Result<Known, Problem> {
     let bytes = Bytes::from_request(Request::new(body), &()).await;
     let bytes = bytes.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
     let asked = cresset_store::Request { key, digest: digest(&parts.method, &parts.uri.to_string(), &bytes) };
-    if let Some(answer) = app.store.answer_to(&caller.now(), &asked).await.map_err(Problem::of_store)? {
-        return Ok(Known::Answered(answer));
+    match app.store.answer_to(&caller.now(), &asked).await {
+        Ok(Some(answer)) => return Ok(Known::Answered(answer)),
+        // It is refused where it would be done: what is wrong with it otherwise is told first.
+        Ok(None) | Err(StoreError::KeyReused { .. }) => {}
+        Err(error) => return Err(Problem::of_store(error)),
     }
     caller.once = Some(asked);
     Ok(Known::New(Request::from_parts(parts, Body::from(bytes))))

@@ -38,7 +38,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a sender waits where there is no room.
 const RETRY_AFTER_SECONDS: u64 = 1;
 /// Longest name of a source.
-const NAME_BYTES_MAX: usize = 200;
+const NAME_CHARS_MAX: usize = 200;
 /// Records that could not be read that an answer names; the rest are counted.
 const SKIPPED_SHOWN_MAX: usize = 100;
 
@@ -144,8 +144,8 @@ async fn take(
 
 /// Refuses a name that is empty, too long, or has control characters.
 fn check_name(field: &str, name: &str) -> Result<(), Problem> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(Problem::invalid(format!("{field}: 1 to {NAME_BYTES_MAX} bytes of printable text")));
+    if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        return Err(Problem::content(format!("{field}: 1 to {NAME_CHARS_MAX} characters of printable text")));
     }
     Ok(())
 }

@@ -225,7 +225,9 @@ async fn put(
         return Err(Problem::content(if more > 0 { format!("{shown}\nand {more} more") } else { shown }));
     }
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-    noted(app, caller, kind.acts().0, &name, Some(sha256)).await?;
+    if let Some(earlier) = noted(app, caller, kind.acts().0, &name, Some(sha256)).await? {
+        return Ok(respond(earlier));
+    }
     let path = kind.folder(app).join(&name);
     on_disk(move || whole_file::write(&path, Readers::Owner, &bytes)).await?;
     let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -238,7 +240,9 @@ async fn delete(app: &App, caller: &Caller, kind: Kind, name: String) -> Result<
     if !is_name(&name) || !path.is_file() {
         return Err(Problem::not_found("file"));
     }
-    noted(app, caller, kind.acts().1, &name, None).await?;
+    if let Some(earlier) = noted(app, caller, kind.acts().1, &name, None).await? {
+        return Ok(respond(earlier));
+    }
     on_disk(move || remove(&path)).await?;
     answered(app, caller, nothing()).await
 }
@@ -251,18 +255,23 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Tells the audit log what is about to be done.
+/// Tells the audit log what is about to be done, if it was not done before; else returns what was answered then.
 async fn noted(
     app: &App,
     caller: &Caller,
     what: &'static str,
     name: &str,
     sha256: Option<[u8; 32]>,
-) -> Result<(), Problem> {
+) -> Result<Option<Answer>, Problem> {
+    if let Some(request) = &caller.once
+        && let Some(earlier) = app.store.answer_to(&caller.now(), request).await.map_err(Problem::of_store)?
+    {
+        return Ok(Some(earlier));
+    }
     let act = Act::Noted { what, object: name.to_owned(), sha256 };
     // Its answer is kept once the file is there.
     let each_time = Caller { once: None, ..caller.clone() };
-    app.order(&each_time, Order::Beside(act), |_| nothing()).await.map(drop)
+    app.order(&each_time, Order::Beside(act), |_| nothing()).await.map(|_| None)
 }
 
 /// Answers, and keeps the answer where the request is to be done once.

@@ -3,6 +3,8 @@
 mod acts;
 mod answers;
 mod audit;
+mod described;
+mod docs;
 mod files;
 mod intake;
 mod once;
