@@ -145,6 +145,11 @@ impl Manifest {
         self.dropped.extract_if(.., |(_, dropped)| *dropped < until).map(|(file, _)| file).collect()
     }
 
+    /// Returns the file that it is read from; the empty version has none.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        (self.number > 0).then(|| name_of(self.number))
+    }
+
     /// Returns the names of all files that must not be deleted.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         let held = self.tables.iter().map(|entry| &entry.file).chain(self.index.iter().map(|entry| &entry.file));

@@ -18,6 +18,7 @@ use crate::known::Known;
 use crate::manifest::Manifest;
 use crate::pack::{Keep, Pack, Packer};
 use crate::segment::{self, Folders};
+use crate::snapshot;
 use crate::storage::{RETIRED, Storage, make_folder, retired};
 use crate::table_rows::{EVENTS, TABLES, TableRows};
 use crate::wal::{self, Logged, WalWriter};
@@ -123,6 +124,7 @@ impl Writer {
         options: WriterOptions,
     ) -> Result<(Self, Repaired), ArchiveError> {
         let lock = lock(folder)?;
+        snapshot::remove_left(folder)?;
         let mut manifest = Manifest::load(&storage)?;
         delete_dropped(&storage, &mut manifest, Timestamp::now())?;
         retire_dropped(&storage, &manifest)?;

@@ -4,6 +4,7 @@
 //! nothing but this API.
 
 mod audit;
+mod backup;
 mod detections;
 pub(crate) mod events;
 mod extract;
@@ -80,6 +81,7 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
         .merge(tuning::routes())
         .merge(tokens::routes())
         .merge(audit::routes())
+        .merge(backup::routes())
         .merge(status::routes())
         .split_for_parts();
     "Cresset".clone_into(&mut description.info.title);

@@ -7,7 +7,7 @@ use cresset_event::{Source, SourceIdentity, Timestamp};
 use cresset_ingest::Content;
 use cresset_store::{Acted, By, Store};
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::Config;
 use crate::desk::{DeskState, Order, Ordered};
@@ -34,6 +34,8 @@ pub(crate) struct App {
     pub(crate) stop: watch::Receiver<bool>,
     /// Whether pages and API are served over TLS.
     pub(crate) is_tls: bool,
+    /// Who makes a backup holds it: one at a time.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 impl App {

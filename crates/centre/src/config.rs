@@ -33,6 +33,9 @@ pub struct Config {
     pub intake: Intake,
     /// What is worth protecting: a file in TOML or CSV.
     pub assets: Option<PathBuf>,
+    /// The file that this stands in, which backups keep as well.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// Certificates for the API, the pages and syslog over TLS.
@@ -97,6 +100,7 @@ impl Default for Config {
             archive: Archive::default(),
             intake: Intake::default(),
             assets: None,
+            file: None,
         }
     }
 }
@@ -144,6 +148,7 @@ impl Config {
         let text = std::fs::read_to_string(file).map_err(|cause| ConfigError::Io { file: file.to_owned(), cause })?;
         let mut config = Self::parse(&text).map_err(|cause| ConfigError::Syntax { file: file.to_owned(), cause })?;
         config.take_paths_from(file.parent().unwrap_or(Path::new("")));
+        config.file = Some(file.to_owned());
         Ok(config)
     }
 

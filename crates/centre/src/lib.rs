@@ -7,7 +7,9 @@
 
 mod api;
 mod app;
+mod audit;
 mod auth;
+pub mod backup;
 mod config;
 mod desk;
 mod evidence;
@@ -16,6 +18,7 @@ mod floor;
 mod intake;
 mod limits;
 mod live;
+mod local;
 mod page;
 mod problem;
 mod retro;
@@ -29,7 +32,9 @@ mod tls;
 mod tuned;
 
 pub use api::openapi;
+pub use audit::verify as verify_audit;
 pub use config::{Config, ConfigError, EXAMPLE};
+pub use local::Local;
 pub use rights::{Right, may, rights};
 pub use serve::{ServeError, Started, serve};
 pub use syslog::SyslogError;

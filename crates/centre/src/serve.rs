@@ -21,7 +21,7 @@ use cresset_pipeline::{
 };
 use cresset_store::{By, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
@@ -39,7 +39,7 @@ use crate::server;
 use crate::sources::Sources;
 use crate::syslog::{self, SyslogError};
 use crate::tls::{self, Certified, TlsError};
-use crate::{api, files, tuned};
+use crate::{api, backup, files, local, tuned};
 
 /// The archive, in the centre's folder.
 const ARCHIVE: &str = "archive";
@@ -104,6 +104,15 @@ pub enum ServeError {
     /// The watch has ended of itself.
     #[error("the watch has ended")]
     Watch(#[source] io::Error),
+    /// What lets whoever owns the folder in cannot be written.
+    #[error("cannot write `{}`", .file.display())]
+    Local {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
     /// A thread cannot be started, or signals cannot be heard.
     #[error("the system does not let us start")]
     System(#[source] io::Error),
@@ -130,6 +139,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     }
     let shares = files::shares(files::raise());
     make_folders(&config.data)?;
+    backup::remove_left(&config.data);
     let (ask_stop, stop) = watch::channel(false);
     let store = open_store(&config).await?;
     let (intake, deliveries, waiting) = Intake::new(config.intake.waiting_bytes_max);
@@ -175,6 +185,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
         began: Timestamp::now(),
         stop: stop.clone(),
         is_tls,
+        backups: Arc::new(Semaphore::new(1)),
     });
     let syslog = syslog::listen(&app, certified.as_ref(), shares.syslog).await?;
     let desk = tokio::spawn(desk.run(parts_taken, orders_taken));
@@ -182,7 +193,9 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     let chores = tokio::spawn(chores(Arc::clone(&app)));
     take_assets(&app).await?;
     let signals = signals(ask_stop.clone()).map_err(ServeError::System)?;
-    started(&told(&app, address, certified.as_ref()).await?);
+    let told = told(&app, address, certified.as_ref()).await?;
+    local::open(&app, address, told.fingerprint.clone()).await?;
+    started(&told);
     let acceptor = certified.filter(|_| is_tls).map(|certified| certified.acceptor);
     server::serve(listener, acceptor, api::router(Arc::clone(&app)), stop, shares.http).await;
     syslog.end().await;
@@ -193,6 +206,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     chores.abort();
     signals.abort();
     save_sources(&app).await;
+    local::close(&app).await;
     store.close().await;
     match watched {
         Ok(Ok(ended)) => ended,

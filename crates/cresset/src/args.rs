@@ -1,5 +1,7 @@
 //! The arguments as they are typed.
 
+mod centre;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,12 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use cresset_detect::{Level, Status};
 use cresset_event::{Matcher, Timestamp};
+
+pub(crate) use self::centre::{
+    AssignArgs, AuditCommand, AuditVerifyArgs, BackupArgs, CentreArgs, CloseArgs, EvidenceArgs, ExcludeArgs,
+    IncidentsArgs, MergeArgs, NoteArgs, OrderBy, RestoreArgs, ShowArgs, Shown, SilenceArgs, SplitArgs, StateArgs,
+    StatusArgs, TableOrJson, TaskArgs, TokenCommand, TokenIssueArgs, TokenListArgs, TokenRevokeArgs, TuningArgs,
+};
 
 /// Reads logs, finds attacks in them, and says what they mean.
 #[derive(Debug, Parser)]
@@ -42,6 +50,31 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    Status(Box<StatusArgs>),
+    Incidents(Box<IncidentsArgs>),
+    Show(Box<ShowArgs>),
+    Assign(Box<AssignArgs>),
+    Note(Box<NoteArgs>),
+    Task(Box<TaskArgs>),
+    State(Box<StateArgs>),
+    Close(Box<CloseArgs>),
+    Merge(Box<MergeArgs>),
+    Split(Box<SplitArgs>),
+    Evidence(Box<EvidenceArgs>),
+    Exclude(Box<ExcludeArgs>),
+    Silence(Box<SilenceArgs>),
+    /// Work with tokens: who may do what
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Work with the audit log of a centre
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    Backup(Box<BackupArgs>),
+    Restore(Box<RestoreArgs>),
     /// List the log formats that can be read, with an example of each
     Formats,
 }

@@ -2,12 +2,19 @@
 
 mod archive;
 mod args;
+mod audit;
+mod backup;
 mod check;
+mod client;
 mod escape;
 mod formats;
 mod hunt;
+mod incidents;
 mod output;
 mod serve;
+mod status;
+mod token;
+mod tuning;
 mod watch;
 
 use std::io::{self, Write};
@@ -15,7 +22,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{ArchiveCommand, Args, Command, ConfigCommand, IndicatorsCommand, RulesCommand};
+use crate::args::{
+    ArchiveCommand, Args, AuditCommand, Command, ConfigCommand, IndicatorsCommand, RulesCommand, TokenCommand,
+};
 
 /// How a run ended, for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +71,25 @@ fn run(args: Args, out: &mut dyn Write) -> io::Result<Outcome> {
         Command::Serve(args) => serve::run(&args, out),
         Command::Config { command: ConfigCommand::Example } => serve::example(out),
         Command::Config { command: ConfigCommand::Check { file } } => serve::check(&file, out),
+        Command::Status(args) => status::run(&args, out),
+        Command::Incidents(args) => incidents::list(&args, out),
+        Command::Show(args) => incidents::show(&args, out),
+        Command::Assign(args) => incidents::assign(&args, out),
+        Command::Note(args) => incidents::note(&args, out),
+        Command::Task(args) => incidents::task(&args, out),
+        Command::State(args) => incidents::state(&args, out),
+        Command::Close(args) => incidents::close(&args, out),
+        Command::Merge(args) => incidents::merge(&args, out),
+        Command::Split(args) => incidents::split(&args, out),
+        Command::Evidence(args) => incidents::evidence(&args, out),
+        Command::Exclude(args) => tuning::exclude(&args, out),
+        Command::Silence(args) => tuning::silence(&args, out),
+        Command::Token { command: TokenCommand::Issue(args) } => token::issue(&args, out),
+        Command::Token { command: TokenCommand::List(args) } => token::list(&args, out),
+        Command::Token { command: TokenCommand::Revoke(args) } => token::revoke(&args, out),
+        Command::Audit { command: AuditCommand::Verify(args) } => audit::verify(&args, out),
+        Command::Backup(args) => backup::make(&args, out),
+        Command::Restore(args) => backup::restore(&args, out),
         Command::Formats => formats::run(out),
     }
 }

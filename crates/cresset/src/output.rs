@@ -1,6 +1,7 @@
 //! How detections are shown: a table for people, JSON lines and CSV for programs.
 
 mod closing;
+pub(crate) mod columns;
 mod csv;
 mod jsonl;
 mod live;

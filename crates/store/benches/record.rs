@@ -1,4 +1,5 @@
-//! What a watch finds, on the disk: 10,000 detections in batches of 1,000, each its own transaction.
+//! What a watch finds, on the disk: 10,000 detections in batches of 1,000, each its own transaction, behind all those of the
+//! rounds before.
 //!
 //!     cargo bench -p cresset-store --bench record
 
@@ -8,15 +9,23 @@ mod samples;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cresset_store::{Batch, Store, StoreOptions};
+use cresset_event::Timestamp;
+use cresset_store::{Batch, NewDetection, Store, StoreOptions};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const DETECTIONS: u64 = 10_000;
 const BATCH: u64 = 1_000;
 
+/// Returns a detection that comes as soon as it happens: ten thousand in a second.
+fn detection(number: u64) -> NewDetection {
+    let mut new = samples::detection(number);
+    new.facts.time = Timestamp::from_nanos(1_800_000_000_000_000_000 + number as i64 * 100_000);
+    new
+}
+
 fn batches(first: u64) -> Vec<Batch> {
     let batch = |begin: u64| {
-        let detections = (begin..begin + BATCH).map(samples::detection).collect();
+        let detections = (begin..begin + BATCH).map(detection).collect();
         let incidents = (begin..begin + BATCH / 100).map(samples::incident).collect();
         Batch { detections, incidents, ..Batch::default() }
     };

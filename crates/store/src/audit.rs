@@ -207,6 +207,23 @@ impl Store {
         Ok(last(self.readers()).await?.unwrap_or_else(begin))
     }
 
+    /// Notes that a backup is made.
+    pub async fn audit_backup(&self, by: &By) -> Result<(), StoreError> {
+        let mut writing = self.write(0).await?;
+        writing.audit(by, "back_up", "backup", Detail::default()).await?;
+        writing.commit().await
+    }
+
+    /// Notes that this store came out of a backup: the log goes on behind the row that was its last then.
+    pub async fn audit_restored(&self, by: &By, backed_up_at: Timestamp) -> Result<(), StoreError> {
+        let head = self.audit_head().await?;
+        let mut writing = self.write(0).await?;
+        let detail =
+            Detail::default().id("backed_up_at", backed_up_at).number("rows", head.count).id("head", head.hash);
+        writing.audit(by, "restore", "backup", detail).await?;
+        writing.commit().await
+    }
+
     /// Returns rows of the audit log, the newest first.
     pub async fn audit(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<AuditRow>, StoreError> {
         let mut sql = Sql::new("select seq, at, actor, act, object, detail, previous, hash from audit");

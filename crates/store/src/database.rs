@@ -14,9 +14,14 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
 
 use crate::error::StoreError;
+use crate::sql::Places;
 
 /// Bytes of a page of SQLite, its default.
 const PAGE_BYTES: u64 = 4096;
+/// Memory for pages, a connection: the last days of the indexes that rows are put into at random.
+const CACHE_KIB: u64 = 64 << 10;
+/// Pages of the write-ahead log before they go over into the file: 64 MB. A page that is written again and again goes over once.
+const LOG_PAGES: u64 = 16_384;
 /// How long a caller waits for a connection: longer than any transaction of ours takes, and no longer than a person waits.
 const ACQUIRE_SECONDS: u64 = 30;
 
@@ -113,6 +118,14 @@ impl Database {
         }
     }
 
+    /// Returns how the places of a query of many rows are written.
+    pub(crate) fn places(&self) -> Places {
+        match self {
+            Self::Sqlite(_) => Places::Plain,
+            Self::Postgres(_) => Places::Numbered,
+        }
+    }
+
     /// Returns the statement that lets one program after the other look after the schema, where the transaction does not.
     pub(crate) fn lock_schema(&self) -> Option<&'static str> {
         match self {
@@ -150,7 +163,8 @@ impl Database {
                 let pages = options.bytes_max.map_or(u64::from(u32::MAX) - 1, |bytes| bytes / PAGE_BYTES);
                 format!(
                     "pragma busy_timeout = {wait}; pragma journal_mode = wal; pragma synchronous = full; \
-                     pragma foreign_keys = on; pragma temp_store = memory; pragma cache_size = -32768; \
+                     pragma foreign_keys = on; pragma temp_store = memory; pragma cache_size = -{CACHE_KIB}; \
+                     pragma wal_autocheckpoint = {LOG_PAGES}; \
                      pragma max_page_count = {pages};"
                 )
             }

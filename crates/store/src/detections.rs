@@ -9,10 +9,10 @@ use sqlx::any::AnyRow;
 
 use crate::cursor::{Cursor, List, Page, page_rows};
 use crate::error::StoreError;
-use crate::sql::{Columns, Sql, as_number, containing, to_json};
+use crate::sql::{Columns, Places, Sql, as_number, containing, to_json};
 use crate::store::Store;
 
-/// Rows of one insert: twenty columns each, within the 32,766 places of SQLite.
+/// Rows of one insert: eighteen columns each, within the 32,766 places of SQLite.
 pub(crate) const INSERT_ROWS: usize = 250;
 /// What lists read.
 const LISTED: &str =
@@ -212,11 +212,12 @@ impl DetectionRow {
 }
 
 /// Makes the insert of some detections; those that are there already are left as they are.
-pub(crate) fn insert(first_seq: i64, detections: &[(&NewDetection, Option<IncidentId>)]) -> Sql {
-    let mut sql = Sql::new(&format!("insert into detections ({LISTED}, folded, links, facts, detail) values "));
+pub(crate) fn insert(places: Places, first_seq: i64, detections: &[(&NewDetection, Option<IncidentId>)]) -> Sql {
+    let mut sql =
+        Sql::of_many(places, &format!("insert into detections ({LISTED}, folded, links, facts, detail) values "));
     for (at, ((new, incident), seq)) in detections.iter().zip(first_seq..).enumerate() {
-        let places = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        sql.push(if at == 0 { "" } else { ", " }).push(places);
+        let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        sql.push(if at == 0 { "" } else { ", " }).push(row);
         let facts = &new.facts;
         sql.add_number(seq).add_text(&facts.id.to_string());
         sql.add_number(facts.time.as_nanos())

@@ -11,13 +11,13 @@ use sqlx::any::AnyRow;
 use crate::cursor::{Cursor, List, Page, page_rows};
 use crate::detections::{level_number, level_of};
 use crate::error::StoreError;
-use crate::sql::{Columns, Sql, as_number, containing, to_json};
+use crate::sql::{Columns, Places, Sql, as_number, containing, to_json};
 use crate::store::{Store, Writing};
 
 /// What lists read.
 const LISTED: &str =
     "seq, id, title, level, score, class, first_time, last_time, aware_at, detections, state, owner, merged_into";
-/// Rows of one insert: fifteen columns each.
+/// Rows of one insert: fourteen columns each.
 const INSERT_ROWS: usize = 250;
 
 /// An incident as lists show it.
@@ -188,7 +188,7 @@ impl Writing<'_> {
     pub(crate) async fn save_incidents(&mut self, first_seq: i64, incidents: &[Incident]) -> Result<(), StoreError> {
         for (incidents, at) in incidents.chunks(INSERT_ROWS).zip(0..) {
             let first = first_seq + at * INSERT_ROWS as i64;
-            self.run(upsert(first, incidents)).await?;
+            self.run(upsert(self.places, first, incidents)).await?;
         }
         Ok(())
     }
@@ -208,8 +208,9 @@ impl Writing<'_> {
     }
 }
 
-fn upsert(first_seq: i64, incidents: &[Incident]) -> Sql {
-    let mut sql = Sql::new(
+fn upsert(places: Places, first_seq: i64, incidents: &[Incident]) -> Sql {
+    let mut sql = Sql::of_many(
+        places,
         "insert into incidents (seq, id, title, folded, level, score, class, first_time, last_time, aware_at, detections, \
          state, open, record) values ",
     );

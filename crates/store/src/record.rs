@@ -87,7 +87,7 @@ impl Writing<'_> {
         let detections: Vec<_> = batch.detections.iter().map(place).collect();
         let mut inserted = 0;
         for (detections, at) in detections.chunks(INSERT_ROWS).zip(0..) {
-            inserted += self.run(insert(first_seq + at * INSERT_ROWS as i64, detections)).await?;
+            inserted += self.run(insert(self.places, first_seq + at * INSERT_ROWS as i64, detections)).await?;
         }
         Ok(inserted)
     }

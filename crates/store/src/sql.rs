@@ -12,9 +12,21 @@ use sqlx::{Any, Arguments, AssertSqlSafe, Executor, Row};
 
 use crate::error::StoreError;
 
+/// How the places of a query are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Places {
+    /// `$1`: both databases take it.
+    #[default]
+    Numbered,
+    /// `?`, for SQLite: there `$1` is a name that is looked for among all names of the query, which of thousands costs more than
+    /// the rows themselves.
+    Plain,
+}
+
 /// A query and the values for its places.
 #[derive(Default)]
 pub(crate) struct Sql {
+    written: Places,
     text: String,
     places: usize,
     arguments: AnyArguments,
@@ -28,8 +40,19 @@ impl Sql {
         sql
     }
 
+    /// Begins a query of many rows.
+    pub(crate) fn of_many(written: Places, text: &str) -> Self {
+        let mut sql = Self { written, ..Self::default() };
+        sql.push(text);
+        sql
+    }
+
     /// Adds to the query's text.
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        if self.written == Places::Plain {
+            self.text.push_str(text);
+            return self;
+        }
         for part in text.split_inclusive('?') {
             match part.strip_suffix('?') {
                 Some(before) => {

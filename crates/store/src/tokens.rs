@@ -23,6 +23,8 @@ const PREFIX: &str = "cresset_";
 const FIRST_RUN_PREFIX: &str = "cresset_first_";
 /// The actor of what nobody did yet: the making of the first administrator.
 const FIRST_RUN_ACTOR: &str = "first-run";
+/// The actor, and the maker, of the token of whoever owns the folder of a centre.
+const LOCAL_ACTOR: &str = "local";
 /// How far "last used" may lag: a token that asks a thousand times a second is written once a minute.
 const LAST_USED_NANOS: i64 = 60_000_000_000;
 
@@ -204,13 +206,32 @@ impl Store {
         }
     }
 
+    /// Issues an administrator's token for whoever owns the folder of the centre, in place of the one before. It is not the first
+    /// administrator.
+    pub async fn renew_local_token(&self, now: Timestamp) -> Result<Issued, StoreError> {
+        let by = By { actor: LOCAL_ACTOR.into(), at: now };
+        let mut writing = self.write(0).await?;
+        revoke_local(&mut writing, &by).await?;
+        let issued = issue(&mut writing, &by, NewToken::administrator("whoever owns the data folder")).await?;
+        writing.commit().await?;
+        Ok(issued)
+    }
+
+    /// Takes the token back that [`Store::renew_local_token`] issued, if it holds still.
+    pub async fn revoke_local_token(&self, now: Timestamp) -> Result<(), StoreError> {
+        let by = By { actor: LOCAL_ACTOR.into(), at: now };
+        let mut writing = self.write(0).await?;
+        revoke_local(&mut writing, &by).await?;
+        writing.commit().await
+    }
+
     /// Makes the link of the first administrator, in place of one that was not used. `None` where there is or was an
     /// administrator.
     pub async fn first_run_secret(&self, now: Timestamp, expires: Timestamp) -> Result<Option<Secret>, StoreError> {
         let mut writing = self.write(0).await?;
         let taken = "select 1 as one from first_run where used is not null \
-                     union all select 1 from tokens where role = 'administrator' limit 1";
-        if writing.row(Sql::new(taken)).await?.is_some() {
+                     union all select 1 from tokens where role = 'administrator' and created_by <> ? limit 1";
+        if writing.row(Sql::new(taken).text(LOCAL_ACTOR)).await?.is_some() {
             return Ok(None);
         }
         let made = secret()?;
@@ -275,6 +296,14 @@ async fn issue(writing: &mut Writing<'_>, by: &By, new: NewToken) -> Result<Issu
     let secret = Secret(format!("{PREFIX}{id}_{its_secret}"));
     let token = Token { id, issued: new, created: by.at, created_by: by.actor.clone(), revoked: None, last_used: None };
     Ok(Issued { token, secret })
+}
+
+async fn revoke_local(writing: &mut Writing<'_>, by: &By) -> Result<(), StoreError> {
+    let held = "update tokens set revoked = ? where created_by = ? and revoked is null returning id";
+    if let Some(row) = writing.row(Sql::new(held).time(by.at).text(LOCAL_ACTOR)).await? {
+        writing.audit(by, "revoke_token", &row.text("id")?, Detail::default()).await?;
+    }
+    Ok(())
 }
 
 fn token_of_row(row: &AnyRow) -> Result<Token, StoreError> {

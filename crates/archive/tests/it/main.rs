@@ -3,6 +3,7 @@
 mod full;
 mod killed;
 mod rot;
+mod snapshot;
 mod tables;
 mod written;
 

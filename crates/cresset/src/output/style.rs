@@ -29,9 +29,9 @@ impl Style {
         format!("{}{:padding$}", self.paint(style, name), "", padding = LEVEL_WIDTH - name.len())
     }
 
-    /// Paints a part of a bar that stands for a level.
-    pub(crate) fn level_bar(self, level: Level, bar: impl Display) -> String {
-        self.paint(ink(level), bar)
+    /// Paints a word, or a part of a bar, in the colour of a level.
+    pub(crate) fn as_level(self, level: Level, text: impl Display) -> String {
+        self.paint(ink(level), text)
     }
 
     pub(crate) fn bold(self, text: impl Display) -> String {

@@ -1,5 +1,7 @@
 //! A centre as its people and programs meet it: the real process, over HTTP.
 
+mod backup;
+mod commands;
 mod hostile;
 mod intake;
 mod killed;
@@ -21,7 +23,7 @@ use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::{Request, Response};
 
-use crate::RULE;
+use crate::{RULE, Ran};
 
 /// Long enough for the slowest machine; what is waited for comes in a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,6 +99,20 @@ impl Centre {
 
     fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Runs a command as whoever owns the folder, in the folder beside it.
+    fn cresset(&self, args: &[&str]) -> Ran {
+        let names_data = args.contains(&"--data");
+        let data: &[&str] = if names_data { &[] } else { &["--data", "data"] };
+        self.cresset_alone(&[args, data].concat())
+    }
+
+    /// Runs a command that wants no centre, there.
+    fn cresset_alone(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
+        command.args(args).current_dir(self.path()).stdin(Stdio::null());
+        Ran::of(command.env_remove("CRESSET_URL").env_remove("CRESSET_TOKEN").output().expect("the command runs"))
     }
 
     fn data(&self) -> PathBuf {

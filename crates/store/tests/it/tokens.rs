@@ -10,6 +10,7 @@ both!(
     a_token_ends,
     last_used_is_written_once_a_minute,
     the_first_administrator_comes_in_once,
+    whoever_owns_the_folder_is_no_first_administrator,
     secrets_are_not_kept,
 );
 
@@ -112,4 +113,24 @@ async fn secrets_are_not_kept(place: Place) {
         assert!(!kept.windows(its_secret.len()).any(|part| part == its_secret));
         assert!(!format!("{secret:?}").contains(std::str::from_utf8(its_secret).expect("hex")));
     }
+}
+
+async fn whoever_owns_the_folder_is_no_first_administrator(place: Place) {
+    let store = place.open().await;
+    let one = store.renew_local_token(at(0)).await.expect("issued");
+    let other = store.renew_local_token(at(10)).await.expect("issued");
+    assert_eq!(store.token_of(one.secret.reveal(), at(11)).await.expect("read"), None);
+    let token = store.token_of(other.secret.reveal(), at(11)).await.expect("read").expect("it holds");
+    assert_eq!(token.issued.role, Role::Administrator);
+    assert!(store.first_run_secret(at(12), at(99)).await.expect("made").is_some());
+    store.revoke_local_token(at(13)).await.expect("revoked");
+    assert_eq!(store.token_of(other.secret.reveal(), at(14)).await.expect("read"), None);
+    store.revoke_local_token(at(15)).await.expect("there is none");
+    store.audit_restored(&analyst(16), at(3)).await.expect("written");
+    let log = store.audit(None, 50).await.expect("read").rows;
+    let acts: Vec<&str> = log.iter().rev().map(|row| &*row.act).collect();
+    let told = ["issue_token", "revoke_token", "issue_token", "make_first_run_link", "revoke_token", "restore"];
+    assert_eq!(acts, told);
+    // It says behind which line the log goes on.
+    assert!(log[0].detail.contains(&log[1].hash) && log[0].detail.contains("\"rows\":5"), "{}", log[0].detail);
 }

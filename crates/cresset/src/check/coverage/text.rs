@@ -118,7 +118,7 @@ fn bar(levels: &Levels, most: usize, style: Style) -> String {
         rules += count;
         let end = width * rules / total.max(1);
         if end > at {
-            drawn.push_str(&style.level_bar(*level, "▪".repeat(end - at)));
+            drawn.push_str(&style.as_level(*level, "▪".repeat(end - at)));
         }
         at = end;
     }

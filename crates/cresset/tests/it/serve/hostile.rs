@@ -74,7 +74,7 @@ fn requests_that_lie_cost_their_sender_alone() {
         ("\u{0}\u{1}\u{2}\r\n\r\n".into(), "400"),
     ] {
         let answered = answer_to(&centre, request.as_bytes());
-        assert!(answered.is_empty() || answered.contains(expected), "{answered} to {:.60}", request);
+        assert!(answered.is_empty() || answered.contains(expected), "{answered} to {request:.400}");
         check_answers(&centre);
     }
     // Requests behind one another are answered in their order.
