@@ -205,6 +205,7 @@ async fn body(app: &App, request: Request) -> Result<(Room, Vec<u8>), Problem> {
     if encoding == Encoding::Identity {
         return Ok((room, packed));
     }
+    let _turn = app.intake.unpacking.acquire().await.map_err(|_| Problem::internal())?;
     let unpacked_max = unpacked_bytes_max(encoding, packed.len(), bytes_max);
     app.intake.grow(&mut room, unpacked_max).map_err(Problem::of_not_taken)?;
     // A second's work at the most, and not for the threads that serve.
