@@ -212,7 +212,7 @@ mod links {
     pub(super) fn describe(description: &mut OpenApi) {
         for item in description.paths.paths.values_mut() {
             let operations = [&mut item.get, &mut item.put, &mut item.post];
-            operations.into_iter().flatten().for_each(|operation| describe_operation(operation));
+            operations.into_iter().flatten().for_each(describe_operation);
         }
     }
 

@@ -30,18 +30,18 @@ const DELIVERIES: &str = "/api/v1/events";
 pub(crate) async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match known(&app, request).await {
         Ok(Known::Answered(answer)) => respond(answer),
-        Ok(Known::New(request)) => next.run(request).await,
+        Ok(Known::New(request)) => next.run(*request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
 enum Known {
     Answered(Answer),
-    New(Request),
+    New(Box<Request>),
 }
 
 async fn known(app: &App, request: Request) -> Result<Known, Problem> {
-    let Some(key) = key_of(&request)? else { return Ok(Known::New(request)) };
+    let Some(key) = key_of(&request)? else { return Ok(Known::New(Box::new(request))) };
     let (mut parts, body) = request.into_parts();
     let Some(caller) = parts.extensions.get_mut::<Caller>() else { return Err(Problem::unauthenticated()) };
     let bytes = Bytes::from_request(Request::new(body), &()).await;
@@ -54,7 +54,7 @@ async fn known(app: &App, request: Request) -> Result<Known, Problem> {
         Err(error) => return Err(Problem::of_store(error)),
     }
     caller.once = Some(asked);
-    Ok(Known::New(Request::from_parts(parts, Body::from(bytes))))
+    Ok(Known::New(Box::new(Request::from_parts(parts, Body::from(bytes)))))
 }
 
 /// Returns the key of a request that changes something.

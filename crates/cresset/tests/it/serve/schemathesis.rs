@@ -20,7 +20,6 @@ const CONFIG: &str = "[checks.positive_data_acceptance]\n\
     [phases.stateful.inference]\nalgorithms = []\n";
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn schemathesis_finds_nothing() {
     if !Path::new(PROGRAM).exists() {
         eprintln!("skipped: Schemathesis is not installed (./setup)");
