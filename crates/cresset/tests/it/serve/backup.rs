@@ -21,7 +21,7 @@ fn centre() -> Centre {
 }
 
 fn line(number: u64) -> String {
-    let command = if number % 20 == 0 { "whoami" } else { "ls" };
+    let command = if number.is_multiple_of(20) { "whoami" } else { "ls" };
     format!("{{\"cmd\":\"{command}\",\"n\":{number},\"host\":\"h{}\"}}\n", number % 7)
 }
 
