@@ -5,11 +5,11 @@
 
 mod audit;
 mod backup;
-mod detections;
+pub(crate) mod detections;
 pub(crate) mod events;
 mod extract;
-mod incidents;
-mod status;
+pub(crate) mod incidents;
+pub(crate) mod status;
 mod stream;
 mod tokens;
 mod tuning;

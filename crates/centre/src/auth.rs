@@ -3,18 +3,22 @@
 //! A cookie is sent by the browser whoever made it ask, so that with one only reads are answered unless the browser says that
 //! the request is from our own page (`Sec-Fetch-Site`, or `Origin`).
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use cresset_event::Timestamp;
 use cresset_store::{By, Token};
 
+use crate::api::events;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::rights::{Right, may};
@@ -60,15 +64,19 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
 /// Tells who asks, and counts it. What is not signed in goes on without a caller: what needs one refuses it.
 pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let address = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    match caller(&app, address, request.method(), request.headers()).await {
-        Ok(Some(caller)) => {
-            if let Err(wait) = app.limits.ask(&caller.token.id) {
-                return Problem::too_many(wait.as_secs() + 1).into_response();
-            }
-            request.extensions_mut().insert(caller);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let called = caller(&app, address, request.method(), request.headers()).await;
+    let called = called.and_then(|caller| match &caller {
+        Some(known) if !events::takes_logs(route) => {
+            app.limits.ask(&known.token.id).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
+            Ok(caller)
         }
-        Ok(None) => {}
-        Err(problem) => return problem.into_response(),
+        _ => Ok(caller),
+    });
+    match called {
+        Ok(caller) => caller.into_iter().for_each(|caller| drop(request.extensions_mut().insert(caller))),
+        Err(problem) => return events::refuse(route, request.headers(), problem),
     }
     next.run(request).await
 }
@@ -76,30 +84,40 @@ pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, 
 async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     let Some(presented) = presented(method, headers)? else { return Ok(None) };
     app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
-    match app.store.token_of(presented, Timestamp::now()).await.map_err(Problem::of_store)? {
+    match app.store.token_of(&presented, Timestamp::now()).await.map_err(Problem::of_store)? {
         Some(token) => Ok(Some(Caller { token: Arc::new(token) })),
         None => {
             app.limits.was_wrong(address);
             if app.limits.may_try(address).is_err() {
                 app.tell_own("locked_out", &[("source.ip", &address.to_string())]);
             }
-            Err(Problem::unauthenticated())
+            // A browser goes on sending a cookie whose token holds no more: it must still come to where one signs in.
+            if headers.contains_key(header::AUTHORIZATION) { Err(Problem::unauthenticated()) } else { Ok(None) }
         }
     }
 }
 
 /// Returns the token that a request presents. `ApiKey` is how shippers for Elasticsearch send one, and Basic with the token for
 /// a password where they know nothing else.
-fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<&'h str>, Problem> {
+fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<Cow<'h, str>>, Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let value = value.to_str().map_err(|_| Problem::unauthenticated())?;
-        let token = value
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("apikey"));
-        return token.map(|(_, token)| Some(token.trim())).ok_or_else(Problem::unauthenticated);
+        let (scheme, token) = value.split_once(' ').ok_or_else(Problem::unauthenticated)?;
+        let token = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" | "apikey" => Some(Cow::Borrowed(token.trim())),
+            "basic" => password(token.trim()).map(Cow::Owned),
+            _ => None,
+        };
+        return token.map(Some).ok_or_else(Problem::unauthenticated);
     }
     let Some(token) = cookie(headers) else { return Ok(None) };
-    if method.is_safe() || is_own_page(headers) { Ok(Some(token)) } else { Err(Problem::unauthenticated()) }
+    if method.is_safe() || is_own_page(headers) { Ok(Some(token.into())) } else { Err(Problem::unauthenticated()) }
+}
+
+/// Returns the password of Basic (RFC 7617): what stands behind the first colon.
+fn password(encoded: &str) -> Option<String> {
+    let pair = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {

@@ -56,9 +56,17 @@ pub(crate) enum NotTaken {
     Stopped,
 }
 
-/// Room for a delivery that is on its way.
+/// Room for a delivery that is on its way. It is given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Room(#[expect(dead_code, reason = "held, and given back when dropped")] OwnedSemaphorePermit);
+pub(crate) struct Room(OwnedSemaphorePermit);
+
+impl Room {
+    /// Gives back what so many bytes do not need.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let more = self.0.num_permits().saturating_sub(bytes.max(DELIVERY_BYTES_MIN));
+        drop(self.0.split(more));
+    }
+}
 
 /// The way in.
 #[derive(Debug)]
@@ -112,6 +120,17 @@ impl Intake {
         Arc::clone(&self.room).try_acquire_many_owned(permits).map(Room).map_err(|_| NotTaken::Full)
     }
 
+    /// Takes more room for a delivery, until it has so many bytes, if there is any: a sender holds what it has sent, however
+    /// much it says that it will, so that a slow one does not keep out the others.
+    pub(crate) fn grow(&self, room: &mut Room, bytes: usize) -> Result<(), NotTaken> {
+        let more = bytes.saturating_sub(room.0.num_permits());
+        if more > 0 {
+            let more = u32::try_from(more).map_err(|_| NotTaken::Full)?;
+            room.0.merge(Arc::clone(&self.room).try_acquire_many_owned(more).map_err(|_| NotTaken::Full)?);
+        }
+        Ok(())
+    }
+
     /// Waits for room for so many bytes: for senders that are held up by not being read from.
     pub(crate) async fn wait_for_room(&self, bytes: usize) -> Result<Room, NotTaken> {
         let permits = u32::try_from(bytes.max(DELIVERY_BYTES_MIN)).map_err(|_| NotTaken::Full)?;
@@ -149,5 +168,25 @@ impl Intake {
     /// Returns how many bytes there is room for now.
     pub(crate) fn room_bytes(&self) -> usize {
         self.room.available_permits()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_grows_with_what_came_and_is_given_back() {
+        let (intake, _deliveries, _waiting) = Intake::new(100_000);
+        let mut room = intake.room(0).expect("room");
+        assert_eq!(intake.room_bytes(), 100_000 - DELIVERY_BYTES_MIN);
+        intake.grow(&mut room, 90_000).expect("room");
+        assert_eq!(intake.room_bytes(), 10_000);
+        assert_eq!(intake.grow(&mut room, 100_001), Err(NotTaken::Full));
+        assert_eq!(intake.room(10_001).map(drop), Err(NotTaken::Full));
+        room.shrink(50_000);
+        assert_eq!(intake.room_bytes(), 50_000);
+        drop(room);
+        assert_eq!(intake.room_bytes(), 100_000);
     }
 }

@@ -13,6 +13,7 @@ pub mod backup;
 mod config;
 mod desk;
 mod evidence;
+mod files;
 mod floor;
 mod intake;
 mod limits;

@@ -1,42 +1,89 @@
-//! The page: signing in, and the watch floor.
+//! The page: the door, the watch floor, and one incident.
 //!
 //! Rendered here with types (`maud` escapes by type), live through the API's stream, styled and moved by two files that are
-//! served from here; nothing is loaded from elsewhere.
+//! served from here; nothing is loaded from elsewhere. What is shown comes from the functions that answer the API.
+//! `crates/cresset/tests/it/serve/page.rs` opens it in a browser.
+
+mod assets;
+mod door;
+mod floor;
+mod incident;
+mod text;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Form, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use cresset_event::Timestamp;
 use maud::{DOCTYPE, Markup, html};
-use serde::Deserialize;
 
+use self::floor::Floor;
+use self::incident::IncidentView;
 use crate::api::events::ask;
 use crate::app::App;
-use crate::auth::{COOKIE, Caller, is_own_page};
+use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::rights::{Right, may};
 
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(floor).head(ask).put(ask))
-        .route("/sign-in", get(sign_in_page).post(sign_in))
-        .route("/sign-out", axum::routing::post(sign_out))
-        .route("/first-run", get(first_run_page).post(first_run))
+        .route("/", get(show_floor).head(ask).put(ask))
+        .route("/incidents/{id}", get(show_incident))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/sign-in", get(door::sign_in_page).post(door::sign_in))
+        .route("/sign-out", post(door::sign_out))
+        .route("/first-run", get(door::first_run_page).post(door::first_run))
 }
 
-fn frame(title: &str, body: Markup) -> Markup {
+/// What every page is in. `kind` is its class.
+fn frame(title: &str, kind: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="dark light";
                 title { (title) " · Cresset" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href=(assets::STYLE.path);
+                script src=(assets::SCRIPT.path) {}
+                @if kind == "on-floor" { noscript { meta http-equiv="refresh" content="15"; } }
             }
-            body { (body) }
+            body .(kind) { (body) }
+        }
+    }
+}
+
+/// The mark: a fire-basket.
+fn mark() -> Markup {
+    html! {
+        svg .mark viewBox="0 0 24 24" aria-hidden="true" {
+            path .flame d="M12 2c1 3 4 4.500 4 8a4 4 0 0 1-8 0c0-1.500.7-2.500 1.500-3.300C10 8 10.500 8.500 11 8.500 11.500 6.500 11 4 12 2z" {}
+            path .basket d="M5 13h14l-2.500 5h-9zM11 18h2v5h-2z" {}
+        }
+    }
+}
+
+/// The bar above what is shown to who is signed in.
+fn bar(caller: &Caller, figures: Option<Markup>) -> Markup {
+    let now = Timestamp::now().to_string();
+    html! {
+        header .bar {
+            a .brand href="/" { (mark()) span { "Cresset" } }
+            @if let Some(figures) = figures {
+                p #live .live role="status" { span .dot {} span #live-said { "Shown as of " (now.get(11..19).unwrap_or_default()) } }
+                (figures)
+            }
+            div .end {
+                span .who { (text::shown(&caller.token.issued.name)) }
+                button #theme .quiet type="button" aria-label="Dark or light" hidden { "Light" }
+                form method="post" action="/sign-out" { button .quiet { "Sign out" } }
+                time #clock .clock { (now.get(11..19).unwrap_or_default()) } span .zone { "UTC" }
+            }
         }
     }
 }
@@ -46,105 +93,35 @@ fn wants_html(headers: &HeaderMap) -> bool {
     accepts.contains("text/html")
 }
 
-async fn floor(State(_app): State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
+async fn show_floor(State(app): State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
     if !wants_html(request.headers()) {
         return ask(request).await;
     }
-    let Some(_caller) = caller else { return Redirect::to("/sign-in").into_response() };
-    frame("Watch floor", html! { h1 { "Watch floor" } }).into_response()
-}
-
-async fn sign_in_page() -> Markup {
-    frame(
-        "Sign in",
-        html! {
-            h1 { "Sign in" }
-            form method="post" action="/sign-in" {
-                label { "Token " input name="token" type="password" autocomplete="current-password" required; }
-                button { "Sign in" }
-            }
-        },
-    )
-}
-
-#[derive(Deserialize)]
-struct SignIn {
-    token: String,
-}
-
-async fn sign_in(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<SignIn>) -> Response {
-    if !is_own_page(&headers) {
-        return Problem::unauthenticated().into_response();
-    }
-    match app.store.token_of(&form.token, Timestamp::now()).await {
-        Ok(Some(_)) => signed_in(&app, &form.token),
-        Ok(None) => (StatusCode::UNAUTHORIZED, frame("Sign in", html! { p { "That is no token that is valid." } }))
-            .into_response(),
-        Err(error) => Problem::of_store(error).into_response(),
+    let Some(caller) = caller else { return door::sign_out().await };
+    match floor_page(&app, &caller).await {
+        Ok(page) => page.into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
-fn signed_in(app: &App, token: &str) -> Response {
-    let secure = if app.is_tls { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
-    let mut response = Redirect::to("/").into_response();
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+async fn floor_page(app: &App, caller: &Caller) -> Result<Markup, Problem> {
+    caller.must(Right::Read)?;
+    let floor = Floor::of(app).await?;
+    let body = html! { (bar(caller, Some(floor::figures(&floor)))) (floor.markup()) };
+    Ok(frame("Watch floor", "on-floor", body))
+}
+
+async fn show_incident(State(app): State<Arc<App>>, caller: Option<Caller>, Path(id): Path<String>) -> Response {
+    let Some(caller) = caller else { return door::sign_out().await };
+    match incident_page(&app, &caller, &id).await {
+        Ok(page) => page.into_response(),
+        Err(problem) => problem.into_response(),
     }
-    response
 }
 
-async fn sign_out() -> Response {
-    let mut response = Redirect::to("/sign-in").into_response();
-    let gone = HeaderValue::from_static("cresset=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    response.headers_mut().insert(header::SET_COOKIE, gone);
-    response
-}
-
-#[derive(Deserialize)]
-struct FirstRun {
-    secret: String,
-    name: Option<String>,
-}
-
-async fn first_run_page(Query(query): Query<FirstRun>) -> Markup {
-    frame(
-        "First administrator",
-        html! {
-            h1 { "First administrator" }
-            form method="post" action="/first-run" {
-                input type="hidden" name="secret" value=(query.secret);
-                label { "Your name " input name="name" required maxlength="200"; }
-                button { "Make my token" }
-            }
-        },
-    )
-}
-
-async fn first_run(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<FirstRun>) -> Response {
-    if !is_own_page(&headers) {
-        return Problem::unauthenticated().into_response();
-    }
-    let name = form.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "administrator".to_owned());
-    match app.store.use_first_run(&form.secret, &name, Timestamp::now()).await {
-        Ok(Some(issued)) => {
-            let token = issued.secret.reveal();
-            let mut response = frame(
-                "First administrator",
-                html! {
-                    h1 { "Your token" }
-                    p { "It is shown this once." }
-                    pre { (token) }
-                    a href="/" { "To the watch floor" }
-                },
-            )
-            .into_response();
-            if let Some(cookie) = signed_in(&app, token).headers().get(header::SET_COOKIE) {
-                response.headers_mut().insert(header::SET_COOKIE, cookie.clone());
-            }
-            response
-        }
-        Ok(None) => Problem::not_found("link, or it was used, or is too old").into_response(),
-        Err(error) => Problem::of_store(error).into_response(),
-    }
+async fn incident_page(app: &App, caller: &Caller, id: &str) -> Result<Markup, Problem> {
+    caller.must(Right::Read)?;
+    let view = IncidentView::of(app, id, may(&caller.token, Right::Work)).await?;
+    let body = html! { (bar(caller, None)) (view.markup()) };
+    Ok(frame(&view.title(), "on-incident", body))
 }

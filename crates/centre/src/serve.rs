@@ -39,7 +39,7 @@ use crate::server;
 use crate::sources::Sources;
 use crate::syslog::{self, SyslogError};
 use crate::tls::{self, Certified, TlsError};
-use crate::{api, backup, local, tuned};
+use crate::{api, backup, files, local, tuned};
 
 /// The archive, in the centre's folder.
 const ARCHIVE: &str = "archive";
@@ -137,6 +137,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     if !wrong.is_empty() {
         return Err(ServeError::Config(wrong));
     }
+    let shares = files::shares(files::raise());
     make_folders(&config.data)?;
     backup::remove_left(&config.data);
     let (ask_stop, stop) = watch::channel(false);
@@ -186,7 +187,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
         is_tls,
         backups: Arc::new(Semaphore::new(1)),
     });
-    let syslog = syslog::listen(&app, certified.as_ref()).await?;
+    let syslog = syslog::listen(&app, certified.as_ref(), shares.syslog).await?;
     let desk = tokio::spawn(desk.run(parts_taken, orders_taken));
     let watching = watch.start(parts, ask_stop.clone(), Arc::clone(&app))?;
     let chores = tokio::spawn(chores(Arc::clone(&app)));
@@ -196,7 +197,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     local::open(&app, address, told.fingerprint.clone()).await?;
     started(&told);
     let acceptor = certified.filter(|_| is_tls).map(|certified| certified.acceptor);
-    server::serve(listener, acceptor, api::router(Arc::clone(&app)), stop).await;
+    server::serve(listener, acceptor, api::router(Arc::clone(&app)), stop, shares.http).await;
     syslog.end().await;
     is_enough.store(true, Ordering::Relaxed);
     let watched = tokio::task::spawn_blocking(move || watching.join()).await;
@@ -377,12 +378,18 @@ fn signals(ask_stop: watch::Sender<bool>) -> io::Result<JoinHandle<()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        info!("ending");
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => signal_hook::consts::SIGINT,
+                _ = terminate.recv() => signal_hook::consts::SIGTERM,
+            }
+        };
+        next().await;
+        info!("ending; a second signal ends at once");
         ask_stop.send_replace(true);
+        let second = next().await;
+        // As if there were no handler: nothing that was acknowledged is lost by it.
+        let _ = signal_hook::low_level::emulate_default_handler(second);
     }))
 }
 

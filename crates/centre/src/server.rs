@@ -1,8 +1,8 @@
 //! Connections: taken one by one, over TLS where that is on, each within bounds of time and number.
 //!
 //! `axum::serve` bounds none of this: a client may send a byte of its headers a minute, and as many connections may be open as
-//! there are file descriptors. Here a connection that has not sent its headers in time is closed, also an idle one, and past
-//! [`CONNECTIONS_MAX`] a new one waits until another ends.
+//! there are file descriptors. Here a connection that has not sent its headers in time is closed, also an idle one, and where as
+//! many are open as may be a new one waits until another ends.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,9 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-/// Most connections that are open: a process may have as many files open as its limit says, often 1,024, and `cresset serve`
-/// raises that to what it may.
-const CONNECTIONS_MAX: usize = 16_384;
+/// Most connections that are open, where the system lets us have as many files (`files.rs`).
+pub(crate) const CONNECTIONS_MAX: usize = 16_384;
 /// How long a client may take to send its headers, also of a request behind another on the same connection.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// How long a handshake may take.
@@ -52,8 +51,9 @@ pub(crate) async fn serve(
     tls: Option<TlsAcceptor>,
     router: Router,
     mut stop: watch::Receiver<bool>,
+    connections_max: usize,
 ) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(connections_max));
     let mut open = JoinSet::new();
     loop {
         let permit = tokio::select! {

@@ -15,6 +15,7 @@
 //! ```
 
 mod access_log;
+mod any_line;
 mod block;
 mod calendar;
 mod compressed;

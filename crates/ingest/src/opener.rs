@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use cresset_event::{FieldNames, LogSource, Source, SourceIdentity, Timestamp};
 
+use crate::any_line::AnyLine;
 use crate::block::BlockReader;
 use crate::compressed::{HEAD_BYTES, unpack};
 use crate::follow::{FileIdentity, Position, WholeLines};
@@ -75,8 +76,8 @@ pub enum Content {
         /// What of each line's key goes into its identity ([`SourceIdentity::key_bits`]); empty where lines have no keys.
         keys: Vec<u64>,
     },
-    /// A syslog message a line, or any other log of lines as syslog carries it.
-    Syslog(Vec<u8>),
+    /// Lines of any logs, each told by itself, as syslog carries them; what is in no format is its message.
+    Lines(Vec<u8>),
 }
 
 /// Opens sources. Holds what readers share: the table of field names, the taxonomy, and what makes decoders.
@@ -151,7 +152,7 @@ impl Opener {
         let (told, bytes, keys) = match content {
             Content::Any(bytes) => return self.open_stored(source, Box::new(Cursor::new(bytes)), None),
             Content::JsonLines { bytes, keys } => (Told::Json(Framing::Lines), bytes, keys),
-            Content::Syslog(bytes) => (Told::Syslog, bytes, Vec::new()),
+            Content::Lines(bytes) => (Told::AnyLines, bytes, Vec::new()),
         };
         if bytes.is_empty() {
             return Err(OpenError::Empty { name });
@@ -248,6 +249,10 @@ impl Opener {
             Told::ZeekTsv => Box::new(LineReader::new(input, names, zeek_tsv::ZeekTsv::new(taxonomy))),
             Told::Syslog => Box::new(LineReader::new(input, names, syslog::Syslog::new(taxonomy))),
             Told::AccessLog => Box::new(LineReader::new(input, names, access_log::AccessLog::new(taxonomy))),
+            Told::AnyLines => {
+                let format = AnyLine::new(&names, taxonomy);
+                Box::new(LineReader::new(input, names, format))
+            }
         })
     }
 }
@@ -263,6 +268,7 @@ enum Told {
     ZeekTsv,
     Syslog,
     AccessLog,
+    AnyLines,
 }
 
 /// Tells a format by the first bytes.

@@ -7,7 +7,7 @@ mod programs;
 
 use std::sync::Arc;
 
-use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, Timestamp, UnknownTime, Value};
+use cresset_event::{EventBuilder, EventTime, FieldId, FieldNames, LogSource, Timestamp, UnknownTime, Value};
 
 use crate::calendar::{civil_time, month_number};
 use crate::format::FormatInfo;
@@ -72,13 +72,15 @@ impl Syslog {
     pub(crate) fn new(taxonomy: &Arc<Taxonomy>) -> Self {
         Self { taxonomy: Arc::clone(taxonomy), ids: None }
     }
-}
 
-impl LineFormat for Syslog {
-    const NAME: &'static str = INFO.name;
+    /// Keeps a line that is no syslog as its message, without a time; `None` where nothing is left of it.
+    pub(crate) fn keep(&mut self, line: &str, builder: &mut EventBuilder) -> Option<Arc<LogSource>> {
+        let header = Header::parse_bare(line);
+        (!header.message.is_empty() || !header.program.is_empty()).then(|| self.push(&header, builder))
+    }
 
-    fn parse(&mut self, line: &str, when: &When, builder: &mut EventBuilder) -> Result<Parsed, BadLine> {
-        let header = Header::parse(line).ok_or("not a syslog line (RFC 5424, RFC 3164, or with an ISO time)")?;
+    /// Adds the fields of a line, and returns what it is.
+    fn push(&mut self, header: &Header<'_>, builder: &mut EventBuilder) -> Arc<LogSource> {
         let names = Arc::clone(builder.names());
         let ids = self.ids.get_or_insert_with(|| Ids::new(&names));
         let mut push = |id: FieldId, text: &str| {
@@ -106,7 +108,17 @@ impl LineFormat for Syslog {
         let word = programs::read(header.program, message, builder);
         let class = self.taxonomy.syslog.get(word);
         class.apply(builder);
-        Ok(Parsed::Record { time: header.time.resolve(when), log_source: Arc::clone(&class.log_source) })
+        Arc::clone(&class.log_source)
+    }
+}
+
+impl LineFormat for Syslog {
+    const NAME: &'static str = INFO.name;
+
+    fn parse(&mut self, line: &str, when: &When, builder: &mut EventBuilder) -> Result<Parsed, BadLine> {
+        let header = Header::parse(line).ok_or("not a syslog line (RFC 5424, RFC 3164, or with an ISO time)")?;
+        let log_source = self.push(&header, builder);
+        Ok(Parsed::Record { time: header.time.resolve(when), log_source })
     }
 }
 
@@ -170,6 +182,14 @@ impl<'l> Header<'l> {
             return None;
         }
         Some(Self { priority, time, time_text, host, program, pid, message_id: "", structured: "", message })
+    }
+
+    /// A line without time and host (RFC 3164 §4.3.3): where a priority stands in front a tag may follow it.
+    fn parse_bare(line: &'l str) -> Self {
+        let (priority, rest) = cut_priority(cut_count(line));
+        let (program, pid, message) = if priority.is_some() { cut_tag(rest.trim_start()) } else { ("", "", rest) };
+        let time = Written::Whole(Err(UnknownTime::Missing));
+        Self { priority, time, time_text: "", host: "", program, pid, message_id: "", structured: "", message }
     }
 
     /// RFC 5424 §6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.

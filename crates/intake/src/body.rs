@@ -83,24 +83,32 @@ impl Encoding {
     }
 }
 
+/// Returns how many bytes a body of this length can have unpacked, at the most.
+pub fn unpacked_bytes_max(encoding: Encoding, packed_bytes: usize, bytes_max: usize) -> usize {
+    match encoding {
+        Encoding::Identity => packed_bytes,
+        _ => packed_bytes.saturating_mul(RATIO_MAX).max(FREE_BYTES),
+    }
+    .min(bytes_max)
+}
+
 /// Returns a body unpacked, with `bytes_max` bytes at most.
 pub fn unpack(encoding: Encoding, body: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>, BodyError> {
     let damaged = |cause| BodyError::Damaged { encoding, cause };
+    let bound = unpacked_bytes_max(encoding, body.len(), bytes_max);
     let unpacked = match encoding {
         Encoding::Identity if body.len() > bytes_max => return Err(BodyError::TooLarge { bytes_max }),
         Encoding::Identity => return Ok(Cow::Borrowed(body)),
-        Encoding::Gzip => read(flate2::bufread::MultiGzDecoder::new(body), body.len(), bytes_max),
-        Encoding::Deflate if has_zlib_header(body) => {
-            read(flate2::bufread::ZlibDecoder::new(body), body.len(), bytes_max)
-        }
-        Encoding::Deflate => read(flate2::bufread::DeflateDecoder::new(body), body.len(), bytes_max),
+        Encoding::Gzip => read(flate2::bufread::MultiGzDecoder::new(body), bound),
+        Encoding::Deflate if has_zlib_header(body) => read(flate2::bufread::ZlibDecoder::new(body), bound),
+        Encoding::Deflate => read(flate2::bufread::DeflateDecoder::new(body), bound),
         Encoding::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(body).map_err(damaged)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
-            read(decoder, body.len(), bytes_max)
+            read(decoder, bound)
         }
     };
-    let (unpacked, bound) = unpacked.map_err(damaged)?;
+    let unpacked = unpacked.map_err(damaged)?;
     match unpacked.len() > bound {
         true if bound < bytes_max => Err(BodyError::Bomb),
         true => Err(BodyError::TooLarge { bytes_max }),
@@ -108,12 +116,11 @@ pub fn unpack(encoding: Encoding, body: &[u8], bytes_max: usize) -> Result<Cow<'
     }
 }
 
-/// Reads up to the bound and one byte more, which tells that there is more. Returns the bound as well.
-fn read(decoder: impl Read, packed_bytes: usize, bytes_max: usize) -> io::Result<(Vec<u8>, usize)> {
-    let bound = bytes_max.min(FREE_BYTES.max(packed_bytes.saturating_mul(RATIO_MAX)));
+/// Reads up to the bound and one byte more, which tells that there is more.
+fn read(decoder: impl Read, bound: usize) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
     decoder.take(bound as u64 + 1).read_to_end(&mut unpacked)?;
-    Ok((unpacked, bound))
+    Ok(unpacked)
 }
 
 /// Returns whether bytes begin as RFC 1950 §2.2 demands.

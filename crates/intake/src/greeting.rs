@@ -11,7 +11,7 @@ use crate::answer::Answer;
 
 /// The header that each answer to a client of Elasticsearch must have: the Python, Java, Go and .NET clients since 7.14
 /// talk to nobody without it.
-pub const PRODUCT: (&str, &str) = ("X-Elastic-Product", "Elasticsearch");
+pub const PRODUCT: (&str, &str) = ("x-elastic-product", "Elasticsearch");
 /// The version that is told: the last minor of series 8. Shippers refuse a server that is older than themselves unless
 /// they are told not to (`allow_older_versions`).
 const VERSION: &str = "8.19.0";

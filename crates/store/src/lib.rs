@@ -36,6 +36,7 @@ mod migrate;
 mod page;
 #[cfg(test)]
 mod plans;
+mod reach;
 mod record;
 mod replay;
 mod requests;
@@ -55,6 +56,7 @@ pub use history::HistoryRow;
 pub use incidents::{IncidentFilter, IncidentOrder, IncidentRow, OwnerFilter, StateFilter};
 pub use migrate::SCHEMA_VERSION;
 pub use page::{EvidenceRow, IncidentCounts, IncidentPage, NoteRow, TaskRow};
+pub use reach::Reach;
 pub use record::{Batch, Merge, Recorded};
 pub use replay::{REPLAY_ROWS_MAX, Replayed, Told};
 pub use requests::{Answer, Request};

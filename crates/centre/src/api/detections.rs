@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use cresset_detect::Level;
 use cresset_event::Timestamp;
-use cresset_store::DetectionFilter;
+use cresset_store::{Cursor, DetectionFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -81,10 +81,19 @@ async fn list(
 ) -> Result<Json<List<DetectionItem>>, Problem> {
     caller.must(Right::Read)?;
     let (cursor, limit) = (cursor(query.cursor.as_ref())?, limit(query.limit)?);
-    let filter = query.filter()?;
-    let page = app.store.detections(&filter, cursor.as_ref(), limit).await.map_err(Problem::of_store)?;
+    listed(&app, &query.filter()?, cursor.as_ref(), limit).await.map(Json)
+}
+
+/// Returns a part of a list, as the API gives it and the page shows it.
+pub(crate) async fn listed(
+    app: &App,
+    filter: &DetectionFilter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<List<DetectionItem>, Problem> {
+    let page = app.store.detections(filter, after, limit).await.map_err(Problem::of_store)?;
     let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(List { items: page.rows.into_iter().map(DetectionItem::from).collect(), next }))
+    Ok(List { items: page.rows.into_iter().map(DetectionItem::from).collect(), next })
 }
 
 /// Shows a detection
@@ -97,11 +106,16 @@ async fn one(
     Named(id): Named<String>,
 ) -> Result<Json<DetectionFull>, Problem> {
     caller.must(Right::Read)?;
-    let stored = app.store.detection(detection_id(&id)?).await.map_err(Problem::of_store)?;
+    found(&app, &id).await.map(Json)
+}
+
+/// Returns all that is kept of a detection.
+pub(crate) async fn found(app: &App, id: &str) -> Result<DetectionFull, Problem> {
+    let stored = app.store.detection(detection_id(id)?).await.map_err(Problem::of_store)?;
     let record = serde_json::from_str(&stored.detail).map_err(|error| {
         tracing::error!(%error, id, "the record of a detection cannot be read");
         Problem::internal()
     })?;
     let links = stored.links.iter().map(LinkItem::from).collect();
-    Ok(Json(DetectionFull { detection: stored.row.into(), links, record }))
+    Ok(DetectionFull { detection: stored.row.into(), links, record })
 }

@@ -3,19 +3,20 @@
 //! An answer of success says that all of it is on the disk. Where there is no room it is 429 at once, before the body is read:
 //! the sender comes again, and nothing of it was taken.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cresset_event::{Source, SourceIdentity};
 use cresset_ingest::Content;
-use cresset_intake::body::{Encoding, unpack};
-use cresset_intake::bulk::{self, Bulk, Outcome};
-use cresset_intake::greeting::small_answer;
+use cresset_intake::body::{Encoding, unpack, unpacked_bytes_max};
+use cresset_intake::bulk::{self, Action, Bulk, BulkError, Outcome};
+use cresset_intake::greeting::{PRODUCT, small_answer};
 use cresset_intake::{Answer, otlp};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,11 @@ pub(crate) fn foreign() -> axum::Router<Arc<App>> {
         .route("/_bulk", post(bulk).put(bulk))
         .route("/{index}/_bulk", post(bulk_index).put(bulk_index))
         .route("/{index}/{type}/_bulk", post(bulk_type).put(bulk_type))
-        .route("/v1/logs", post(logs))
+        .route("/{index}/_doc", any(document))
+        .route("/{index}/_doc/{id}", any(document))
+        .route("/{index}/_create/{id}", any(document))
+        .route("/{index}/{type}", any(document))
+        .route(OTLP_ROUTE, post(logs))
         .route("/_license", any(ask))
         .route("/_xpack", any(ask))
         .route("/_cluster/health", any(ask))
@@ -64,6 +69,33 @@ pub(crate) fn foreign() -> axum::Router<Arc<App>> {
         .route("/_component_template/{*rest}", any(ask))
         .route("/_ilm/{*rest}", any(ask))
         .route("/_ingest/{*rest}", any(ask))
+        .route("/_data_stream/{*rest}", any(ask))
+        .route("/_alias/{*rest}", any(ask))
+}
+
+/// Whether a route, as it is written above, takes logs in. How many of those come is not bounded by their number: each waits
+/// until it is on the disk, and there is room for so much of it.
+pub(crate) fn takes_logs(route: &str) -> bool {
+    route == "/api/v1/events" || route == OTLP_ROUTE || is_elastic(route)
+}
+
+/// The route of OpenTelemetry.
+const OTLP_ROUTE: &str = "/v1/logs";
+
+fn is_elastic(route: &str) -> bool {
+    route.starts_with("/_") || route.starts_with("/{index}/")
+}
+
+/// Refuses a request before it was looked at, in the words of the protocol that its route speaks: omelasticsearch loses what
+/// is refused in other words.
+pub(crate) fn refuse(route: &str, headers: &HeaderMap, problem: Problem) -> Response {
+    if is_elastic(route) {
+        return elastic_problem(&problem);
+    }
+    match otlp_encoding(headers).filter(|_| route == OTLP_ROUTE) {
+        Some(encoding) => otlp_problem(encoding, &problem),
+        None => problem.into_response(),
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -166,30 +198,40 @@ async fn body(app: &App, request: Request) -> Result<(Room, Vec<u8>), Problem> {
     if declared.is_some_and(|length| length > bytes_max) {
         return Err(Problem::too_large(bytes_max));
     }
-    // What it comes to unpacked is not known before.
-    let expected = match encoding {
-        Encoding::Identity => declared.unwrap_or(bytes_max),
-        _ => bytes_max,
-    };
-    let room = app.intake.room(expected).map_err(Problem::of_not_taken)?;
-    let packed = read(body, bytes_max).await?;
-    if encoding == Encoding::Identity {
-        return Ok((room, packed.into()));
+    let mut room = app.intake.room(0).map_err(Problem::of_not_taken)?;
+    if declared.is_some_and(|length| length > app.intake.room_bytes()) {
+        return Err(Problem::of_not_taken(NotTaken::Full));
     }
+    let packed = timeout(BODY_WITHIN, read(app, &mut room, body)).await.map_err(|_| Problem::timeout())??;
+    if encoding == Encoding::Identity {
+        return Ok((room, packed));
+    }
+    let unpacked_max = unpacked_bytes_max(encoding, packed.len(), bytes_max);
+    app.intake.grow(&mut room, unpacked_max).map_err(Problem::of_not_taken)?;
     // A second's work at the most, and not for the threads that serve.
     let unpacked = spawn_blocking(move || unpack(encoding, &packed, bytes_max).map(|bytes| bytes.into_owned())).await;
     let bytes = unpacked.map_err(|_| Problem::internal())?.map_err(|error| Problem::of_body(&error))?;
+    room.shrink(bytes.len());
     Ok((room, bytes))
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let read = timeout(BODY_WITHIN, Limited::new(body, bytes_max).collect()).await;
-    let collected = read.map_err(|_| Problem::timeout())?;
-    match collected {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Problem::too_large(bytes_max)),
-        Err(_) => Err(Problem::invalid("the body broke off")),
+/// Reads a body, and takes room for it as it comes.
+async fn read(app: &App, room: &mut Room, body: Body) -> Result<Vec<u8>, Problem> {
+    let bytes_max = app.config.intake.body_bytes_max;
+    let mut body = Limited::new(body, bytes_max);
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {
+            true => Problem::too_large(bytes_max),
+            false => Problem::invalid("the body broke off"),
+        })?;
+        // What is no data are trailers, which say nothing here.
+        if let Ok(data) = frame.into_data() {
+            app.intake.grow(room, bytes.len() + data.len()).map_err(Problem::of_not_taken)?;
+            bytes.extend_from_slice(&data);
+        }
     }
+    Ok(bytes)
 }
 
 async fn bulk(state: State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
@@ -214,7 +256,47 @@ async fn bulk_type(
     take_bulk(state.0, caller, &index, request).await
 }
 
+/// Takes one document by itself, as senders do that know no bulk; all else about documents is answered as not known.
+async fn document(State(app): State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
+    let path = request.uri().path().trim_matches('/').to_owned();
+    let parts: Vec<&str> = path.split('/').collect();
+    let (index, id) = (unescaped(parts[0]), parts.get(2).map(|id| unescaped(id)));
+    let asks_create = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "op_type=create"));
+    let action = match (request.method().as_str(), parts.get(1)) {
+        ("POST" | "PUT", Some(&"_create")) => Action::Create,
+        // Those are ours, or Elasticsearch's for something else.
+        (_, Some(kind)) if index == "api" || (kind.starts_with('_') && *kind != "_doc") => return ask(request).await,
+        ("POST" | "PUT", Some(_)) if asks_create => Action::Create,
+        ("POST" | "PUT", Some(_)) => Action::Index,
+        _ => return ask(request).await,
+    };
+    take_documents(app, caller, request, move |body| Ok(Bulk::parse_one(action, &index, id.as_deref(), body))).await
+}
+
+/// Undoes the escapes of a part of a path; what is none stays.
+fn unescaped(part: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), part.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let code = behind.get(..2).filter(|_| *first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 async fn take_bulk(app: Arc<App>, caller: Option<Caller>, index: &str, request: Request) -> Response {
+    let index = index.to_owned();
+    take_documents(app, caller, request, move |body| Bulk::parse(body, &index)).await
+}
+
+/// Takes the documents that a body is read as.
+async fn take_documents(
+    app: Arc<App>,
+    caller: Option<Caller>,
+    request: Request,
+    parse: impl FnOnce(&[u8]) -> Result<Bulk, BulkError> + Send + 'static,
+) -> Response {
     let began = Instant::now();
     let caller = match caller.ok_or_else(Problem::unauthenticated).and_then(|caller| {
         caller.must(Right::Ingest)?;
@@ -227,20 +309,20 @@ async fn take_bulk(app: Arc<App>, caller: Option<Caller>, index: &str, request: 
         Ok(body) => body,
         Err(problem) => return elastic_problem(&problem),
     };
-    let bulk = match Bulk::parse(&bytes, index) {
-        Ok(bulk) => bulk,
-        Err(error) => return answer(error.answer()),
-    };
     let name = format!("bulk:{}", caller.token.issued.name);
     app.sources.add_bytes(&name, bytes.len() as u64);
-    drop(bytes);
+    let bulk = match spawn_blocking(move || parse(&bytes)).await {
+        Ok(Ok(bulk)) => bulk,
+        Ok(Err(error)) => return elastic(error.answer()),
+        Err(_) => return elastic_problem(&Problem::internal()),
+    };
     let outcomes = match deliver_bulk(&app, &caller, name, room, &bulk).await {
         Ok(outcomes) => outcomes,
-        Err(_) => return answer(bulk::busy()),
+        Err(_) => return elastic(bulk::busy()),
     };
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let made = app.intake.own_key();
-    answer(bulk.respond(took_ms, &outcomes, |document| format!("{made}-{document}")))
+    elastic(bulk.respond(took_ms, &outcomes, |document| format!("{made}-{document}")))
 }
 
 /// Delivers the documents of a request, and returns what became of each.
@@ -251,7 +333,7 @@ async fn deliver_bulk(
     room: Room,
     bulk: &Bulk,
 ) -> Result<Vec<Outcome>, NotTaken> {
-    let mut outcomes = vec![Outcome::Stored; bulk.documents()];
+    let mut outcomes = outcomes_before(bulk);
     if outcomes.is_empty() {
         return Ok(outcomes);
     }
@@ -277,50 +359,78 @@ async fn deliver_bulk(
     Ok(outcomes)
 }
 
+/// Says of each document that it is stored, and of one that stands in the request twice, under the same id, that it is known
+/// then. One that is known from before is answered as stored: it is, and who sends it again wants to hear no more.
+fn outcomes_before(bulk: &Bulk) -> Vec<Outcome> {
+    let mut outcomes = vec![Outcome::Stored; bulk.documents()];
+    let mut lines = bulk.docs.split(|byte| *byte == b'\n');
+    let mut seen = HashSet::new();
+    // Documents stand in the order of their items.
+    for item in bulk.items.iter().filter(|item| item.line.is_ok()) {
+        let line = lines.next().unwrap_or_default();
+        let is_known = item.id.as_ref().is_some_and(|id| !seen.insert((&item.index, id, line)));
+        if let (true, Ok(at)) = (is_known, &item.line) {
+            outcomes[*at] = Outcome::Known;
+        }
+    }
+    outcomes
+}
+
 /// A problem as shippers for Elasticsearch understand it.
 fn elastic_problem(problem: &Problem) -> Response {
     let kind = match problem.status() {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => return answer(bulk::busy()),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => return elastic(bulk::busy()),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "security_exception",
         _ => "illegal_argument_exception",
     };
-    answer(bulk::refusal(problem.status().as_u16(), kind, problem.detail()))
+    elastic(bulk::refusal(problem.status().as_u16(), kind, problem.detail()))
 }
 
 /// Answers the small questions that shippers ask before they send.
 pub(crate) async fn ask(request: Request) -> Response {
     match small_answer(request.method().as_str(), request.uri().path()) {
-        Some(known) => answer(known),
+        Some(known) => elastic(known),
         None => Problem::not_found("page").into_response(),
     }
 }
 
-/// Sends an answer of a protocol that is not ours.
-pub(crate) fn answer(answer: Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, answer.body).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-    // Clients of Elasticsearch ask for it; others do not see it.
-    response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
+/// Sends an answer to a client of Elasticsearch, which asks for a header of its own.
+fn elastic(of: Answer) -> Response {
+    let mut response = answer(of);
+    response.headers_mut().insert(HeaderName::from_static(PRODUCT.0), HeaderValue::from_static(PRODUCT.1));
     response
 }
 
+/// Sends an answer of a protocol that is not ours.
+fn answer(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, answer.body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    response
+}
+
+fn otlp_encoding(headers: &HeaderMap) -> Option<otlp::Encoding> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    otlp::Encoding::parse(kind)
+}
+
+fn otlp_problem(encoding: otlp::Encoding, problem: &Problem) -> Response {
+    match problem.status() {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            let mut response = answer(otlp::busy(encoding));
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            response
+        }
+        status => answer(otlp::refuse(encoding, status.as_u16(), problem.detail())),
+    }
+}
+
 async fn logs(State(app): State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let Some(encoding) = otlp::Encoding::parse(kind) else {
+    let Some(encoding) = otlp_encoding(request.headers()) else {
         return Problem::unsupported("send application/x-protobuf or application/json").into_response();
     };
-    match take_logs(&app, caller, encoding, request).await {
-        Ok(response) => response,
-        Err(problem) => match problem.status() {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                let mut response = answer(otlp::busy(encoding));
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-                response
-            }
-            status => answer(otlp::refuse(encoding, status.as_u16(), problem.detail())),
-        },
-    }
+    let taken = take_logs(&app, caller, encoding, request).await;
+    taken.unwrap_or_else(|problem| otlp_problem(encoding, &problem))
 }
 
 async fn take_logs(
@@ -331,19 +441,21 @@ async fn take_logs(
 ) -> Result<Response, Problem> {
     let caller = caller.ok_or_else(Problem::unauthenticated)?;
     caller.must(Right::Ingest)?;
-    let (room, bytes) = body(app, request).await?;
-    let mut logs = match otlp::Logs::parse(encoding, &bytes) {
+    let (mut room, bytes) = body(app, request).await?;
+    let name = format!("otlp:{}", caller.token.issued.name);
+    app.sources.add_bytes(&name, bytes.len() as u64);
+    let logs = spawn_blocking(move || otlp::Logs::parse(encoding, &bytes)).await;
+    let mut logs = match logs.map_err(|_| Problem::internal())? {
         Ok(logs) => logs,
         Err(error) => return Ok(answer(error.answer(encoding))),
     };
-    let name = format!("otlp:{}", caller.token.issued.name);
-    app.sources.add_bytes(&name, bytes.len() as u64);
-    drop(bytes);
+    // Each record carries what is said once of all.
+    app.intake.grow(&mut room, logs.docs.len()).map_err(Problem::of_not_taken)?;
+    let room_of_texts = app.intake.room(logs.texts.len()).map_err(Problem::of_not_taken)?;
     let docs = Content::JsonLines { bytes: std::mem::take(&mut logs.docs), keys: Vec::new() };
-    let texts = Content::Any(std::mem::take(&mut logs.texts));
+    let texts = Content::Lines(std::mem::take(&mut logs.texts));
     // What is in both is on the disk before anything is said; a sender that comes again because of the second gives the first
     // again, which OTLP allows.
-    let room_of_texts = app.intake.room(0).map_err(Problem::of_not_taken)?;
     for (content, room) in [(docs, room), (texts, room_of_texts)] {
         let identity = SourceIdentity::of_request(&caller.token.id, &format!("own {}", app.intake.own_key()));
         let taken = app.intake.deliver(room, Source { name: name.clone(), identity }, content).await;
@@ -353,4 +465,39 @@ async fn take_logs(
         taken.refused.into_iter().for_each(|reason| logs.rejected.add(reason));
     }
     Ok(answer(otlp::answer(encoding, &logs.rejected)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_stands_twice_under_an_id_is_known_then() {
+        let body = concat!(
+            "{\"index\":{\"_id\":\"1\"}}\n{\"a\":1}\n",
+            "{\"index\":{\"_id\":\"2\"}}\n{\"a\":1}\n",
+            "{\"index\":{\"_id\":\"3\"}}\nno document\n",
+            "{\"index\":{\"_id\":\"1\"}}\n{\"a\":2}\n",
+            "{\"index\":{\"_id\":\"1\"}}\n{\"a\":1}\n",
+            "{\"index\":{}}\n{\"a\":1}\n",
+        );
+        let bulk = Bulk::parse(body.as_bytes(), "logs").expect("actions and documents");
+        let (stored, known) = (Outcome::Stored, Outcome::Known);
+        assert_eq!(outcomes_before(&bulk), [stored.clone(), stored.clone(), stored.clone(), known, stored]);
+    }
+
+    #[test]
+    fn escapes_of_a_path_are_undone_once() {
+        assert_eq!(unescaped("a%2Fb%25%zz%4"), "a/b%%zz%4");
+    }
+
+    #[test]
+    fn a_route_tells_what_it_speaks() {
+        for route in ["/_bulk", "/{index}/_bulk", "/{index}/{type}", OTLP_ROUTE, "/api/v1/events"] {
+            assert!(takes_logs(route), "{route}");
+        }
+        for route in ["/api/v1/incidents", "/", "/sign-in"] {
+            assert!(!takes_logs(route), "{route}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cresset_detect::DetectionId;
 use cresset_picture::{IncidentId, PriorityClass, State as IncidentState};
-use cresset_store::{Act, Cursor, IncidentFilter, IncidentOrder, OwnerFilter, StateFilter};
+use cresset_store::{Act, Cursor, IncidentFilter, IncidentOrder, IncidentRow, OwnerFilter, StateFilter};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
@@ -135,9 +135,25 @@ async fn list(
         OrderBy::Priority => IncidentOrder::Priority,
     };
     let (filter, cursor, limit) = (query.filter()?, cursor(query.cursor.as_ref())?, limit(query.limit)?);
-    let page = app.store.incidents(&filter, order, cursor.as_ref(), limit).await.map_err(Problem::of_store)?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(List { items: page.rows.into_iter().map(IncidentItem::from).collect(), next }))
+    listed(&app, &filter, order, cursor.as_ref(), limit).await.map(Json)
+}
+
+/// Returns a part of a list, as the API gives it and the page shows it.
+pub(crate) async fn listed(
+    app: &App,
+    filter: &IncidentFilter,
+    order: IncidentOrder,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<List<IncidentItem>, Problem> {
+    let page = app.store.incidents(filter, order, after, limit).await.map_err(Problem::of_store)?;
+    let ids: Vec<IncidentId> = page.rows.iter().map(|row| row.id).collect();
+    let mut reach = app.store.reach(&ids).await.map_err(Problem::of_store)?;
+    let item = |row: IncidentRow| {
+        let reach = reach.remove(&row.id).unwrap_or_default();
+        IncidentItem::new(row, reach)
+    };
+    Ok(List { items: page.rows.into_iter().map(item).collect(), next: page.next.map(|cursor| cursor.to_string()) })
 }
 
 /// Shows an incident
@@ -150,8 +166,13 @@ async fn one(
     Named(id): Named<String>,
 ) -> Result<Json<IncidentFull>, Problem> {
     caller.must(Right::Read)?;
-    let page = app.store.incident(incident_id(&id)?).await.map_err(Problem::of_store)?;
-    Ok(Json(page.into()))
+    found(&app, &id).await.map(Json)
+}
+
+/// Returns all that is known of an incident.
+pub(crate) async fn found(app: &App, id: &str) -> Result<IncidentFull, Problem> {
+    let page = app.store.incident(incident_id(id)?).await.map_err(Problem::of_store)?;
+    Ok(page.into())
 }
 
 /// Gives an order and answers with what it made.

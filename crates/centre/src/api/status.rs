@@ -32,31 +32,31 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Status {
     /// The version of the program.
-    version: &'static str,
+    pub(crate) version: &'static str,
     /// Since when it runs.
     #[schema(format = DateTime)]
-    began: String,
+    pub(crate) began: String,
     /// What it says of the time.
     #[schema(format = DateTime)]
-    now: String,
+    pub(crate) now: String,
     /// Events that were read, of all sources and runs.
-    events: u64,
+    pub(crate) events: u64,
     /// Events a second of the last minute.
-    rate: f64,
+    pub(crate) rate: f64,
     /// Detections since it began.
-    detections: u64,
+    pub(crate) detections: u64,
     /// Of them those that an exclusion or a silence withheld.
-    withheld: u64,
+    pub(crate) withheld: u64,
     /// Rules that are loaded.
-    rules: u64,
+    pub(crate) rules: u64,
     /// Indicators that are loaded.
-    indicators: u64,
+    pub(crate) indicators: u64,
     /// Rules that are refused: file, line and reason; the last hundred.
-    rules_refused: Vec<String>,
+    pub(crate) rules_refused: Vec<String>,
     /// Bytes that were taken in and are not on the disk yet.
-    waiting_bytes: u64,
+    pub(crate) waiting_bytes: u64,
     /// What is wrong with it; empty where nothing is.
-    troubles: Vec<String>,
+    pub(crate) troubles: Vec<String>,
 }
 
 impl Status {
@@ -110,9 +110,14 @@ async fn status(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Stat
 #[utoipa::path(get, path = "/api/v1/sources", tag = "status", responses((status = 200, body = List<SourceItem>)))]
 async fn sources(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<List<SourceItem>>, Problem> {
     caller.must(Right::Read)?;
+    Ok(Json(all_sources(&app)))
+}
+
+/// Returns all sources, by name, as the API gives them and the page shows them.
+pub(crate) fn all_sources(app: &App) -> List<SourceItem> {
     let now = Timestamp::now();
     let items = app.sources.all().into_iter().map(|source| SourceItem::new(source, now)).collect();
-    Ok(Json(List { items, next: None }))
+    List { items, next: None }
 }
 
 /// Whether the process runs: for whoever restarts it.

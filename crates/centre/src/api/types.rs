@@ -4,7 +4,7 @@
 
 use cresset_event::Timestamp;
 use cresset_picture::{Incident, Link};
-use cresset_store::{DetectionRow, EvidenceRow, HistoryRow, IncidentPage, IncidentRow, NoteRow, TaskRow, Token};
+use cresset_store::{DetectionRow, EvidenceRow, HistoryRow, IncidentPage, IncidentRow, NoteRow, Reach, TaskRow, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -26,35 +26,35 @@ pub(crate) struct List<T: ToSchema> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DetectionItem {
     /// Its id.
-    id: String,
+    pub(crate) id: String,
     /// Its place among all that was recorded; live streams go on from there.
-    seq: u64,
+    pub(crate) seq: u64,
     /// When it happened.
     #[schema(format = DateTime)]
-    time: String,
+    pub(crate) time: String,
     /// When it was read.
     #[schema(format = DateTime)]
-    arrived: String,
+    pub(crate) arrived: String,
     /// Sigma's word for how much it matters.
-    level: &'static str,
+    pub(crate) level: &'static str,
     /// The title of the rule, or the name of the indicator.
-    title: String,
+    pub(crate) title: String,
     /// The id of the rule or indicator.
-    cause: String,
+    pub(crate) cause: String,
     /// `rule`, `correlation` or `indicator`.
-    kind: String,
+    pub(crate) kind: String,
     /// The machine.
-    host: Option<String>,
+    pub(crate) host: Option<String>,
     /// The account.
-    user: Option<String>,
+    pub(crate) user: Option<String>,
     /// The program.
-    process: Option<String>,
+    pub(crate) process: Option<String>,
     /// The incident that it is in.
-    incident: Option<String>,
+    pub(crate) incident: Option<String>,
     /// Whether it was found in the past, by a hunt.
-    retro: bool,
+    pub(crate) retro: bool,
     /// The exclusion or silence for which it is in no incident.
-    withheld_by: Option<String>,
+    pub(crate) withheld_by: Option<String>,
 }
 
 impl From<DetectionRow> for DetectionItem {
@@ -96,13 +96,13 @@ pub(crate) struct DetectionFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinkItem {
     /// `host`, `user`, `process`, `observable`, or `hand` where a person said so.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What they share.
-    value: String,
+    pub(crate) value: String,
     /// How far apart they are, in seconds of event time.
-    gap_seconds: f64,
+    pub(crate) gap_seconds: f64,
     /// The other detection.
-    to: String,
+    pub(crate) to: String,
 }
 
 impl From<&Link> for LinkItem {
@@ -117,37 +117,50 @@ impl From<&Link> for LinkItem {
 #[serde(deny_unknown_fields)]
 pub(crate) struct IncidentItem {
     /// Its id.
-    id: String,
+    pub(crate) id: String,
     /// Its title.
-    title: String,
+    pub(crate) title: String,
     /// The highest level of its detections.
-    level: &'static str,
+    pub(crate) level: &'static str,
     /// `P1` to `P4`.
-    priority: String,
+    pub(crate) priority: String,
     /// 0 to 100.
     #[schema(maximum = 100)]
-    score: u8,
+    pub(crate) score: u8,
     /// The earliest event.
     #[schema(format = DateTime)]
-    first: String,
+    pub(crate) first: String,
     /// The latest event.
     #[schema(format = DateTime)]
-    last: String,
+    pub(crate) last: String,
     /// When its first detection arrived.
     #[schema(format = DateTime)]
-    aware_at: String,
+    pub(crate) aware_at: String,
     /// How many detections it has.
-    detections: u64,
+    pub(crate) detections: u64,
+    /// The machines that it has most of; all that are known are on its own page.
+    #[schema(max_items = 3)]
+    pub(crate) hosts: Vec<String>,
+    /// How many machines are not listed.
+    pub(crate) hosts_more: u64,
+    /// The ATT&CK tactics that it reached, by name.
+    pub(crate) tactics: Vec<String>,
     /// `new`, `triage`, `contained`, `eradicated`, `recovered`, or `closed:` and a verdict.
-    state: String,
+    pub(crate) state: String,
     /// Who works on it.
-    owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// The incident that it went up in.
-    merged_into: Option<String>,
+    pub(crate) merged_into: Option<String>,
 }
 
-impl From<IncidentRow> for IncidentItem {
-    fn from(row: IncidentRow) -> Self {
+/// Machines of an incident that lists name.
+const HOSTS_LISTED_MAX: usize = 3;
+
+impl IncidentItem {
+    pub(crate) fn new(row: IncidentRow, reach: Reach) -> Self {
+        let Reach { mut hosts, hosts_more, tactics } = reach;
+        let hosts_more = hosts_more + hosts.len().saturating_sub(HOSTS_LISTED_MAX) as u64;
+        hosts.truncate(HOSTS_LISTED_MAX);
         Self {
             id: row.id.to_string(),
             title: row.title,
@@ -158,6 +171,9 @@ impl From<IncidentRow> for IncidentItem {
             last: row.last.to_string(),
             aware_at: row.aware_at.to_string(),
             detections: row.detections,
+            hosts,
+            hosts_more,
+            tactics,
             state: row.state.to_string(),
             owner: row.owner,
             merged_into: row.merged_into.map(|id| id.to_string()),
@@ -201,37 +217,37 @@ impl From<&Incident> for IncidentChange {
 #[serde(deny_unknown_fields)]
 pub(crate) struct IncidentFull {
     /// What lists show.
-    incident: IncidentItem,
+    pub(crate) incident: IncidentItem,
     /// Why it has its priority: a reason and what it adds to the score.
-    reasons: Vec<Reason>,
+    pub(crate) reasons: Vec<Reason>,
     /// The machines, the most frequent first.
-    hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// How many machines are not listed.
-    hosts_more: u64,
+    pub(crate) hosts_more: u64,
     /// The accounts.
-    users: Vec<String>,
+    pub(crate) users: Vec<String>,
     /// How many accounts are not listed.
-    users_more: u64,
+    pub(crate) users_more: u64,
     /// The ATT&CK tactics, by name.
-    tactics: Vec<String>,
+    pub(crate) tactics: Vec<String>,
     /// The ATT&CK techniques.
-    techniques: Vec<String>,
+    pub(crate) techniques: Vec<String>,
     /// The rules and indicators, and how many detections each has.
-    rules: Vec<RuleCount>,
+    pub(crate) rules: Vec<RuleCount>,
     /// How many rules and indicators are not listed.
-    rules_more: u64,
+    pub(crate) rules_more: u64,
     /// Closed incidents that it has something in common with.
-    follows: Vec<String>,
+    pub(crate) follows: Vec<String>,
     /// Incidents that went up in it.
-    merged: Vec<String>,
+    pub(crate) merged: Vec<String>,
     /// What people wrote down; the last thousand.
-    notes: Vec<Note>,
+    pub(crate) notes: Vec<Note>,
     /// What is to be done; the last thousand.
-    tasks: Vec<Task>,
+    pub(crate) tasks: Vec<Task>,
     /// Files; the last thousand.
-    evidence: Vec<Evidence>,
+    pub(crate) evidence: Vec<Evidence>,
     /// What happened to it; the last thousand.
-    history: Vec<History>,
+    pub(crate) history: Vec<History>,
 }
 
 /// A reason of a priority.
@@ -239,9 +255,9 @@ pub(crate) struct IncidentFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reason {
     /// Why.
-    reason: String,
+    pub(crate) reason: String,
     /// What it adds to the score.
-    points: i16,
+    pub(crate) points: i16,
 }
 
 /// A rule or an indicator, and how many detections it has.
@@ -249,20 +265,22 @@ pub(crate) struct Reason {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleCount {
     /// Its title.
-    title: String,
+    pub(crate) title: String,
     /// How many.
-    detections: u64,
+    pub(crate) detections: u64,
 }
 
 impl From<IncidentPage> for IncidentFull {
     fn from(page: IncidentPage) -> Self {
         let Incident { priority, hosts, users, tactics, techniques, rules, follows, .. } = page.incident;
         let reason = |(reason, points)| Reason { reason, points };
+        let hosts_more = page.incident.hosts_more;
+        let reach = Reach { hosts: hosts.clone(), hosts_more, tactics: tactics.clone() };
         Self {
-            incident: page.row.into(),
+            incident: IncidentItem::new(page.row, reach),
             reasons: priority.reasons.into_iter().map(reason).collect(),
             hosts,
-            hosts_more: page.incident.hosts_more,
+            hosts_more,
             users,
             users_more: page.incident.users_more,
             tactics,
@@ -284,14 +302,14 @@ impl From<IncidentPage> for IncidentFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Note {
     /// Its number.
-    number: u64,
+    pub(crate) number: u64,
     /// When.
     #[schema(format = DateTime)]
-    at: String,
+    pub(crate) at: String,
     /// Who: the id of a token.
-    author: String,
+    pub(crate) author: String,
     /// What.
-    text: String,
+    pub(crate) text: String,
 }
 
 impl From<NoteRow> for Note {
@@ -305,19 +323,19 @@ impl From<NoteRow> for Note {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Task {
     /// Its number.
-    number: u64,
+    pub(crate) number: u64,
     /// When it was added.
     #[schema(format = DateTime)]
-    at: String,
+    pub(crate) at: String,
     /// By whom.
-    author: String,
+    pub(crate) author: String,
     /// What it is.
-    title: String,
+    pub(crate) title: String,
     /// When it was done.
     #[schema(format = DateTime)]
-    done_at: Option<String>,
+    pub(crate) done_at: Option<String>,
     /// By whom.
-    done_by: Option<String>,
+    pub(crate) done_by: Option<String>,
 }
 
 impl From<TaskRow> for Task {
@@ -332,18 +350,18 @@ impl From<TaskRow> for Task {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Evidence {
     /// Its number.
-    number: u64,
+    pub(crate) number: u64,
     /// When it was added.
     #[schema(format = DateTime)]
-    at: String,
+    pub(crate) at: String,
     /// By whom.
-    author: String,
+    pub(crate) author: String,
     /// The SHA-256 of its bytes.
-    sha256: String,
+    pub(crate) sha256: String,
     /// What it is called.
-    name: String,
+    pub(crate) name: String,
     /// How long it is.
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl From<EvidenceRow> for Evidence {
@@ -358,19 +376,19 @@ impl From<EvidenceRow> for Evidence {
 #[serde(deny_unknown_fields)]
 pub(crate) struct History {
     /// Its number.
-    number: u64,
+    pub(crate) number: u64,
     /// The incident that it happened to: this one, or one that went up in it.
-    incident: String,
+    pub(crate) incident: String,
     /// When.
     #[schema(format = DateTime)]
-    at: String,
+    pub(crate) at: String,
     /// Who did it; `null` is the centre itself.
-    actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// What.
-    act: String,
+    pub(crate) act: String,
     /// The rest.
     #[schema(value_type = Object)]
-    detail: Value,
+    pub(crate) detail: Value,
 }
 
 impl From<HistoryRow> for History {
@@ -385,24 +403,24 @@ impl From<HistoryRow> for History {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SourceItem {
     /// Its name.
-    name: String,
+    pub(crate) name: String,
     /// `file`, `http`, `bulk`, `otlp`, `syslog-udp`, `syslog-tcp`, `syslog-tls` or `cresset`.
-    kind: String,
+    pub(crate) kind: String,
     /// Events that were read.
-    events: u64,
+    pub(crate) events: u64,
     /// Bytes that came.
-    bytes: u64,
+    pub(crate) bytes: u64,
     /// Records that could not be read.
-    skipped: u64,
+    pub(crate) skipped: u64,
     /// Messages that were lost before they were read: UDP alone loses any.
-    lost: u64,
+    pub(crate) lost: u64,
     /// Events a second of the last minute.
-    rate: f64,
+    pub(crate) rate: f64,
     /// When its latest event says it happened.
     #[schema(format = DateTime)]
-    last_event: Option<String>,
+    pub(crate) last_event: Option<String>,
     /// For how long it has given nothing; `null` where it never gave anything.
-    silent_seconds: Option<u64>,
+    pub(crate) silent_seconds: Option<u64>,
 }
 
 impl SourceItem {

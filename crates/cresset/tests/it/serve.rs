@@ -1,12 +1,19 @@
 //! A centre as its people and programs meet it: the real process, over HTTP.
 
 mod backup;
+mod browser;
 mod commands;
+mod hostile;
 mod intake;
+mod killed;
+mod page;
 mod retro;
+mod shippers;
+mod syslog;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -172,6 +179,38 @@ impl Centre {
         (self.child, self.url) = (child, url);
     }
 
+    /// Lets it come back at the same address when it is started again.
+    fn keep_address(&self) {
+        let file = self.path().join("centre.toml");
+        let config = fs::read_to_string(&file).expect("a configuration");
+        let address = self.address();
+        fs::write(file, config.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""))).expect("room");
+    }
+
+    /// Where it listens, without the scheme.
+    fn address(&self) -> String {
+        self.url.split_once("://").expect("a URL").1.to_owned()
+    }
+
+    /// Returns its log.
+    fn log(&self) -> String {
+        fs::read_to_string(self.path().join("log")).unwrap_or_default()
+    }
+
+    /// How many detections there are, 500 at the most.
+    fn detections(&self) -> usize {
+        let listed = self.get("/api/v1/detections?limit=500").json();
+        listed["items"].as_array().map_or(0, Vec::len)
+    }
+
+    /// What a number of a source's comes to, of all whose name begins so.
+    fn of_sources(&self, begin: &str, number: &str) -> u64 {
+        let listed = self.get("/api/v1/sources").json();
+        let sources = listed["items"].as_array().cloned().unwrap_or_default();
+        let of_it = sources.iter().filter(|source| source["name"].as_str().is_some_and(|name| name.starts_with(begin)));
+        of_it.filter_map(|source| source[number].as_u64()).sum()
+    }
+
     /// Ends it in good order.
     fn end(&mut self) {
         self.signal("TERM");
@@ -247,6 +286,19 @@ fn answered(response: Response<ureq::Body>) -> Answered {
     let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let body = body.read_to_string().expect("a body of text");
     Answered { status: parts.status.as_u16(), headers, body }
+}
+
+/// Returns ports of TCP and UDP that nobody listens on now.
+fn free_ports() -> (u16, u16, u16) {
+    let tcp = || TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (one, two, udp) = (tcp(), tcp(), UdpSocket::bind("127.0.0.1:0").expect("a port"));
+    let port = |address: std::io::Result<std::net::SocketAddr>| address.expect("an address").port();
+    (port(udp.local_addr()), port(one.local_addr()), port(two.local_addr()))
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn skipped(what: &str, why: &str) {
+    eprintln!("skipped: {what}: {why}");
 }
 
 /// Waits until this holds.

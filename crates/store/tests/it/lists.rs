@@ -14,6 +14,7 @@ both!(
     incidents_are_those_that_fit,
     pages_are_bounded_and_a_cursor_fits_its_list,
     a_title_is_found_in_whatever_case,
+    the_reach_of_those_that_a_list_shows_is_theirs,
 );
 
 const DETECTIONS: u64 = 600;
@@ -172,5 +173,17 @@ async fn a_title_is_found_in_whatever_case(place: Place) {
         let filter = IncidentFilter { title: Some(part.into()), ..IncidentFilter::default() };
         let page = store.incidents(&filter, IncidentOrder::Last, None, 50).await.expect("a page");
         assert_eq!(page.rows.len(), found, "{part}");
+    }
+}
+
+async fn the_reach_of_those_that_a_list_shows_is_theirs(place: Place) {
+    let store = place.open().await;
+    record(&store, 0..0, 0..INCIDENTS).await;
+    let ids: Vec<_> = (0..INCIDENTS + 1).map(|number| incident(number).id).collect();
+    let reach = store.reach(&ids).await.expect("what they reach");
+    assert_eq!(reach.len() as u64, INCIDENTS, "one is not there");
+    for incident in (0..INCIDENTS).map(incident) {
+        let found = &reach[&incident.id];
+        assert_eq!((&found.hosts, &found.tactics), (&incident.hosts, &incident.tactics));
     }
 }

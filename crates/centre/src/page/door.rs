@@ -1,0 +1,147 @@
+//! The door: signing in and out, and the first administrator.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use cresset_event::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::frame;
+use crate::app::App;
+use crate::auth::{COOKIE, is_own_page};
+use crate::problem::Problem;
+use crate::server::Peer;
+
+fn door(title: &str, body: Markup) -> Markup {
+    frame(title, "door", html! { main .card { p .brand { (super::mark()) "Cresset" } h1 { (title) } (body) } })
+}
+
+fn sign_in_form(wrong: Option<&str>) -> Markup {
+    door(
+        "Sign in",
+        html! {
+            @if let Some(wrong) = wrong { p .wrong role="alert" { (wrong) } }
+            form method="post" action="/sign-in" {
+                label for="token" { "Token" }
+                input #token name="token" type="password" autocomplete="current-password" required autofocus;
+                button { "Sign in" }
+            }
+            p .muted { "Whoever administers this centre issues tokens." }
+        },
+    )
+}
+
+pub(super) async fn sign_in_page() -> Markup {
+    sign_in_form(None)
+}
+
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    token: String,
+}
+
+pub(super) async fn sign_in(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    Form(form): Form<SignIn>,
+) -> Response {
+    if !is_own_page(&headers) {
+        return Problem::unauthenticated().into_response();
+    }
+    let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(peer)| peer.0.ip());
+    if let Err(wait) = app.limits.may_try(address) {
+        return Problem::too_many(wait.as_secs() + 1).into_response();
+    }
+    let token = form.token.trim();
+    match app.store.token_of(token, Timestamp::now()).await {
+        Ok(Some(_)) => signed_in(&app, token),
+        Ok(None) => {
+            app.limits.was_wrong(address);
+            (StatusCode::UNAUTHORIZED, sign_in_form(Some("That is no token that is valid."))).into_response()
+        }
+        Err(error) => Problem::of_store(error).into_response(),
+    }
+}
+
+fn signed_in(app: &App, token: &str) -> Response {
+    let secure = if app.is_tls { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
+    let mut response = Redirect::to("/").into_response();
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// Ends being signed in, also where the token holds no more: the browser is to forget it.
+pub(super) async fn sign_out() -> Response {
+    let mut response = Redirect::to("/sign-in").into_response();
+    let gone = HeaderValue::from_static("cresset=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    response.headers_mut().insert(header::SET_COOKIE, gone);
+    response
+}
+
+#[derive(Deserialize)]
+pub(super) struct FirstRun {
+    secret: String,
+    name: Option<String>,
+}
+
+pub(super) async fn first_run_page(Query(query): Query<FirstRun>) -> Markup {
+    door(
+        "First administrator",
+        html! {
+            p { "Nobody is known to this centre yet. You become its administrator, and get a token to sign in with." }
+            form method="post" action="/first-run" {
+                input type="hidden" name="secret" value=(query.secret);
+                label for="name" { "Your name" }
+                input #name name="name" required maxlength="200" autocomplete="name" autofocus;
+                button { "Make my token" }
+            }
+        },
+    )
+}
+
+pub(super) async fn first_run(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<FirstRun>) -> Response {
+    if !is_own_page(&headers) {
+        return Problem::unauthenticated().into_response();
+    }
+    let name = form.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "administrator".to_owned());
+    match app.store.use_first_run(&form.secret, &name, Timestamp::now()).await {
+        Ok(Some(issued)) => {
+            let token = issued.secret.reveal();
+            let mut response = token_page(&app, &headers, token).into_response();
+            if let Some(cookie) = signed_in(&app, token).headers().get(header::SET_COOKIE) {
+                response.headers_mut().insert(header::SET_COOKIE, cookie.clone());
+            }
+            response
+        }
+        Ok(None) => Problem::not_found("link, or it was used, or is too old").into_response(),
+        Err(error) => Problem::of_store(error).into_response(),
+    }
+}
+
+fn token_page(app: &App, headers: &HeaderMap, token: &str) -> Markup {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8420");
+    let scheme = if app.is_tls { "https" } else { "http" };
+    let bearer = format!("curl -H 'Authorization: Bearer {token}'");
+    door(
+        "Your token",
+        html! {
+            p { strong { "It is shown this once." } " Keep it where you keep passwords; you are signed in with it already." }
+            pre #token-text tabindex="0" { (token) }
+            button .quiet #copy type="button" hidden { "Copy" }
+            h2 { "Deliver a log" }
+            pre tabindex="0" { (bearer) " --data-binary @/var/log/auth.log " (scheme) "://" (host) "/api/v1/events" }
+            h2 { "Ask for what is open" }
+            pre tabindex="0" { (bearer) " '" (scheme) "://" (host) "/api/v1/incidents?state=open'" }
+            p { a .go href="/" { "To the watch floor" } }
+        },
+    )
+}

@@ -1,0 +1,222 @@
+//! Whatever a stranger sends to any listener, an honest sender is answered soon, and nothing grows without a bound.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::syslog::centre as centre_with_syslog;
+use super::{Centre, skipped};
+
+/// How long an honest request may take meanwhile, on the slowest machine.
+const SOON: Duration = Duration::from_secs(5);
+/// What a centre may have taken in memory at its most.
+const MEMORY_KIB_MAX: u64 = 1 << 20;
+
+/// Delivers as an honest sender, and fails where that takes too long.
+#[track_caller]
+fn check_answers(centre: &Centre) {
+    let began = Instant::now();
+    let answered = centre.deliver(&[], "{\"cmd\":\"ls\"}\n");
+    assert_eq!(answered.status, 200, "{answered:?}");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+/// Nothing panicked, and memory was bounded.
+#[track_caller]
+fn check_sound(centre: &Centre) {
+    assert!(!centre.log().contains("panicked"), "{}", centre.log());
+    let status = fs::read_to_string(format!("/proc/{}/status", centre.child.id())).expect("it runs");
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
+    let kib: u64 = most.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    assert!(kib < MEMORY_KIB_MAX, "{kib} KiB");
+}
+
+fn connect(centre: &Centre) -> TcpStream {
+    let stream = TcpStream::connect(centre.address()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(40))).expect("a time-out");
+    stream
+}
+
+/// Sends bytes, and returns the first line of what is answered; empty where nothing is.
+fn answer_to(centre: &Centre, bytes: &[u8]) -> String {
+    let mut stream = connect(centre);
+    // It may be closed while it is still sent to.
+    let _ = stream.write_all(bytes);
+    let mut answer = [0; 256];
+    let read = stream.read(&mut answer).unwrap_or(0);
+    String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned()
+}
+
+fn head(centre: &Centre, headers: &str) -> String {
+    format!("POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\n{headers}\r\n", centre.bearer())
+}
+
+#[test]
+fn requests_that_lie_cost_their_sender_alone() {
+    let centre = Centre::start();
+    let with = |headers: &str| head(&centre, headers);
+    let huge = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(10_000));
+    for (request, expected) in [
+        (huge, "431"),
+        (many, "431"),
+        (with("Content-Length: 99999999999999999999\r\n"), "400"),
+        (with("Content-Length: 4000000000\r\n"), "413"),
+        (with("Content-Length: 3\r\nContent-Length: 4\r\n"), "400"),
+        (with("Transfer-Encoding: chunked\r\n") + "zz\r\nno chunk", "400"),
+        (with("Transfer-Encoding: chunked\r\n") + "ffffffffffffffff\r\nx", "400"),
+        ("GET / HTTP/9.9\r\n\r\n".into(), "400"),
+        ("\u{0}\u{1}\u{2}\r\n\r\n".into(), "400"),
+    ] {
+        let answered = answer_to(&centre, request.as_bytes());
+        assert!(answered.is_empty() || answered.contains(expected), "{answered} to {:.60}", request);
+        check_answers(&centre);
+    }
+    // Requests behind one another are answered in their order.
+    let mut stream = connect(&centre);
+    let small = with("Content-Length: 13\r\nConnection: keep-alive\r\n") + "{\"cmd\":\"ls\"}\n";
+    stream.write_all(small.repeat(20).as_bytes()).expect("sent");
+    let mut told = String::new();
+    while told.matches("HTTP/1.1 200").count() < 20 {
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).expect("an answer");
+        assert!(read > 0, "{told}");
+        told += &String::from_utf8_lossy(&piece[..read]);
+    }
+    check_sound(&centre);
+}
+
+#[test]
+fn what_unpacks_without_end_is_refused() {
+    let centre = Centre::start();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let zeros = vec![b'0'; 1 << 20];
+    (0..200).for_each(|_| encoder.write_all(&zeros).expect("a vector takes all"));
+    let bomb = encoder.finish().expect("a vector takes all");
+    let bearer = centre.bearer();
+    thread::scope(|scope| {
+        for path in ["/api/v1/events", "/_bulk", "/v1/logs"] {
+            let (centre, bomb, bearer) = (&centre, &bomb, &bearer);
+            for _ in 0..4 {
+                scope.spawn(move || {
+                    let request = ureq::http::Request::post(format!("{}{path}", centre.url))
+                        .header("authorization", bearer)
+                        .header("content-type", "application/json")
+                        .header("content-encoding", "gzip");
+                    let status = centre.send(request.body(&bomb[..]).expect("a request")).status;
+                    assert!(matches!(status, 413 | 429 | 503), "{path}: {status}");
+                });
+            }
+        }
+        check_answers(&centre);
+    });
+    check_sound(&centre);
+}
+
+#[test]
+fn slow_senders_hold_no_more_than_they_sent() {
+    let centre = Centre::start();
+    // As many as would fill all its room, if what they say that they will send counted.
+    let body = head(&centre, "Content-Length: 32000000\r\n");
+    let endless = head(&centre, "Transfer-Encoding: chunked\r\n");
+    let mut slow: Vec<TcpStream> = (0..60).map(|_| connect(&centre)).collect();
+    for (number, stream) in slow.iter_mut().enumerate() {
+        let sent = match number % 3 {
+            0 => body.clone() + "{",
+            1 => endless.clone() + "1\r\n{\r\n",
+            _ => "GET / HTTP/1.1\r\nHost".into(),
+        };
+        stream.write_all(sent.as_bytes()).expect("sent");
+    }
+    thread::sleep(Duration::from_millis(500));
+    check_answers(&centre);
+    let packed = {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(b"{\"cmd\":\"ls\"}\n").expect("a vector takes all");
+        encoder.finish().expect("a vector takes all")
+    };
+    thread::scope(|scope| {
+        for _ in 0..24 {
+            let (centre, packed) = (&centre, &packed);
+            scope.spawn(move || {
+                let answered = centre.deliver(&[("content-encoding", "gzip")], packed);
+                assert_eq!(answered.status, 200, "small bodies that are packed have room beside one another");
+            });
+        }
+    });
+    // Each is closed in its time: headers after 15 seconds, bodies after 30.
+    let stream = &mut slow[2];
+    let mut rest = Vec::new();
+    let began = Instant::now();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    check_sound(&centre);
+}
+
+#[test]
+fn ten_thousand_idle_connections_keep_nobody_out() {
+    let centre = Centre::start();
+    let idle: Vec<TcpStream> = (0..10_000).map_while(|_| TcpStream::connect(centre.address()).ok()).collect();
+    if idle.len() < 10_000 {
+        return skipped("ten thousand connections", "this process may not have so many files open");
+    }
+    check_answers(&centre);
+    drop(idle);
+    check_answers(&centre);
+    check_sound(&centre);
+}
+
+#[test]
+fn random_bytes_into_every_listener() {
+    let (centre, (udp, tcp, tls)) = centre_with_syslog();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let http = centre.address().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+    let mut seed = 7_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    /// What random bytes are strewn with, so that they get further.
+    const WORDS: &[&str] = &[
+        "<34>",
+        "12 <13>",
+        "\n",
+        "\0",
+        "{\"",
+        "\":",
+        "[[[[",
+        "POST /_bulk HTTP/1.1\r\n",
+        "Content-Length: 5\r\n",
+        "\r\n\r\n",
+        "<34>1 - - - - - [",
+        "Nov 24 07:00:00 h a[",
+        "99999999999 <",
+        "{\"index\":{}}\n",
+        "\u{feff}",
+        "\u{16}\u{3}\u{1}",
+    ];
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        let mut bytes = Vec::new();
+        for _ in 0..random(60) {
+            match random(2) {
+                0 => bytes.extend_from_slice(WORDS[random(WORDS.len())].as_bytes()),
+                _ => bytes.extend((0..random(20)).map(|_| u8::try_from(random(256)).expect("a byte"))),
+            }
+        }
+        // Each end may close before the other has sent all.
+        let _ = socket.send_to(&bytes, ("127.0.0.1", udp));
+        for port in [http, tcp, tls] {
+            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+                let _ = stream.write_all(&bytes);
+            }
+        }
+    }
+    check_answers(&centre);
+    check_sound(&centre);
+}
