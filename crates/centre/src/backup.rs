@@ -49,7 +49,7 @@ pub struct About {
     pub at: String,
     /// Lines of the audit log, and the digest of the last.
     pub audit: (u64, String),
-    /// Events that are remembered.
+    /// Events that are remembered: at least so many.
     pub events: u64,
 }
 

@@ -65,8 +65,9 @@ impl Taken {
         app.store.backup(&records).await?;
         let audit = audit_head(&records).await?;
         let archive = data.join(ARCHIVE);
-        let (snapshot, events) = tokio::task::spawn_blocking(move || -> Result<_, BackupError> {
-            Ok((Snapshot::take(&archive)?, Archive::open(&archive)?.stats().events))
+        let (events, snapshot) = tokio::task::spawn_blocking(move || -> Result<_, BackupError> {
+            // Counted before, so that the snapshot has no fewer.
+            Ok((Archive::open(&archive)?.stats().events, Snapshot::take(&archive)?))
         })
         .await
         .map_err(|_| BackupError::Stream(io::Error::other("its thread was lost")))??;

@@ -14,7 +14,7 @@ const LINE: &str =
 fn found(centre: &Centre) -> Vec<(String, bool)> {
     let detections = centre.get("/api/v1/detections").json();
     let found = detections["items"].as_array().expect("a list").iter();
-    found.map(|one| (one["title"].as_str().unwrap_or_default().to_owned(), one["retro"] == Value::from(true))).collect()
+    found.map(|one| (one["title"].as_str().unwrap_or_default().to_owned(), one["retro"] == true)).collect()
 }
 
 #[test]
