@@ -7,7 +7,8 @@ mod audit;
 mod backup;
 pub(crate) mod detections;
 pub(crate) mod events;
-mod extract;
+pub(crate) mod extract;
+mod files;
 pub(crate) mod incidents;
 pub(crate) mod status;
 mod stream;
@@ -29,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::auth::identify;
+use crate::once::once;
 use crate::page;
 use crate::problem::Problem;
 
@@ -61,6 +63,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(page::routes())
         .fallback(|| async { Problem::not_found("page") })
         .method_not_allowed_fallback(|| async { Problem::method() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), once))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), identify))
         .layer(middleware::from_fn(move |request: Request, next: Next| with_headers(is_tls, request, next)))
@@ -80,6 +83,7 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
         .merge(events::routes())
         .merge(tuning::routes())
         .merge(tokens::routes())
+        .merge(files::routes())
         .merge(audit::routes())
         .merge(backup::routes())
         .merge(status::routes())
@@ -90,6 +94,7 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
     components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     description.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     problems::describe(&mut description);
+    links::describe(&mut description);
     (router, description)
 }
 
@@ -109,7 +114,9 @@ async fn with_headers(is_tls: bool, request: Request, next: Next) -> Response {
 mod problems {
     //! What every operation can answer beside what it is asked for.
 
-    use utoipa::openapi::{Content, OpenApi, RefOr, ResponseBuilder};
+    use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    use utoipa::openapi::{Content, OpenApi, RefOr, Required, ResponseBuilder};
     use utoipa::{PartialSchema, ToSchema};
 
     use crate::problem::Problem;
@@ -124,12 +131,20 @@ mod problems {
         ("409", "Conflict"),
         ("413", "Too large"),
         ("415", "Format not known"),
-        ("422", "Idempotency key used before"),
+        ("422", "What is said cannot be used, or the idempotency key was used before"),
         ("429", "Too many requests"),
         ("503", "Not available now"),
     ];
 
-    /// Adds them to each operation.
+    /// The key by which a request is known when it comes again.
+    fn key() -> Parameter {
+        let schema = ObjectBuilder::new().schema_type(Type::String).max_length(Some(200)).pattern(Some("^[!-~]+$"));
+        let says = "By which the request is known when it comes again: what it asks is done once";
+        let parameter = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+        parameter.description(Some(says)).required(Required::False).schema(Some(schema)).build()
+    }
+
+    /// Adds them to each operation, and the key to those that change something.
     pub(super) fn describe(description: &mut OpenApi) {
         let components = description.components.get_or_insert_default();
         components.schemas.insert(Problem::name().into_owned(), Problem::schema());
@@ -137,8 +152,17 @@ mod problems {
         Problem::schemas(&mut schemas);
         components.schemas.extend(schemas);
         for item in description.paths.paths.values_mut() {
+            for operation in [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+                operation.parameters.get_or_insert_default().push(RefOr::T(key()));
+            }
             let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
             for operation in operations.into_iter().flatten() {
+                if let Some(RefOr::T(body)) = &mut operation.request_body
+                    && body.content.contains_key("application/octet-stream")
+                {
+                    // A file, or a delivery, may be empty.
+                    body.required = Some(Required::False);
+                }
                 for (status, says) in STATUSES {
                     let schema = utoipa::openapi::Ref::from_schema_name(Problem::name());
                     let content = Content::new(Some(RefOr::Ref(schema)));
@@ -147,6 +171,59 @@ mod problems {
                     operation.responses.responses.insert((*status).to_owned(), RefOr::T(response.build()));
                 }
             }
+        }
+    }
+}
+
+mod links {
+    //! Where ids come from that operations take: whoever reads the description can go from one to the next.
+
+    use utoipa::openapi::link::Link;
+    use utoipa::openapi::path::Operation;
+    use utoipa::openapi::{OpenApi, RefOr};
+
+    /// What an answer has, and the operations that take it: the operation and its status, a pointer into its body, the
+    /// parameter, and the operations.
+    const LINKS: &[(&str, &str, &str, &str, &[&str])] = &[
+        ("list_detections", "200", "/items/0/id", "id", &["show_detection"]),
+        (
+            "list_incidents",
+            "200",
+            "/items/0/id",
+            "id",
+            &[
+                "show_incident",
+                "assign_incident",
+                "add_note",
+                "add_task",
+                "set_state",
+                "split_incident",
+                "add_evidence",
+            ],
+        ),
+        ("add_task", "200", "/number", "number", &["finish_task"]),
+        ("issue_token", "201", "/token/id", "id", &["revoke_token"]),
+        ("add_exclusion", "201", "/id", "id", &["end_exclusion"]),
+        ("add_silence", "201", "/id", "id", &["end_silence"]),
+        ("put_rules", "200", "/name", "name", &["delete_rules"]),
+        ("put_indicators", "200", "/name", "name", &["delete_indicators"]),
+    ];
+
+    pub(super) fn describe(description: &mut OpenApi) {
+        for item in description.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.put, &mut item.post];
+            operations.into_iter().flatten().for_each(|operation| describe_operation(operation));
+        }
+    }
+
+    fn describe_operation(operation: &mut Operation) {
+        let is_it = |id: &str| operation.operation_id.as_deref() == Some(id);
+        let Some((_, status, pointer, parameter, targets)) = LINKS.iter().find(|(id, ..)| is_it(id)) else { return };
+        let Some(RefOr::T(response)) = operation.responses.responses.get_mut(*status) else { return };
+        for target in *targets {
+            let expression = format!("$response.body#{pointer}");
+            let link = Link::builder().operation_id(*target).parameter(*parameter, expression).build();
+            response.links.insert((*target).to_owned(), RefOr::T(link));
         }
     }
 }

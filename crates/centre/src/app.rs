@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use cresset_event::{Source, SourceIdentity, Timestamp};
 use cresset_ingest::Content;
-use cresset_store::{Acted, By, Store};
+use cresset_store::{Acted, Answer, By, Store};
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::auth::Caller;
 use crate::config::Config;
 use crate::desk::{DeskState, Order, Ordered};
 use crate::intake::Intake;
@@ -39,11 +40,29 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Gives an order to the desk, and waits until it is done.
-    pub(crate) async fn order(&self, by: By, order: Order) -> Result<Acted, Problem> {
+    /// Gives an order to the desk, and waits until it is done, or until it is known that it was done before. Then the answer
+    /// is that which was given, and not what `answer` makes of it.
+    pub(crate) async fn order(
+        &self,
+        caller: &Caller,
+        order: Order,
+        answer: impl FnOnce(&Acted) -> Answer + Send + 'static,
+    ) -> Result<Answer, Problem> {
+        self.order_by(caller.now(), caller.once.clone(), order, answer).await
+    }
+
+    /// Does the same for somebody who is no caller.
+    pub(crate) async fn order_by(
+        &self,
+        by: By,
+        once: Option<cresset_store::Request>,
+        order: Order,
+        answer: impl FnOnce(&Acted) -> Answer + Send + 'static,
+    ) -> Result<Answer, Problem> {
         let (reply, replied) = oneshot::channel();
         let stopped = || Problem::unavailable("the centre is stopping");
-        self.orders.send(Ordered { by, order, reply }).await.map_err(|_| stopped())?;
+        let answer = Box::new(answer);
+        self.orders.send(Ordered { by, order, once, answer, reply }).await.map_err(|_| stopped())?;
         replied.await.map_err(|_| stopped())?
     }
 

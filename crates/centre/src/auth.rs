@@ -31,6 +31,8 @@ pub(crate) const COOKIE: &str = "cresset";
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) token: Arc<Token>,
+    /// What was asked, where it is to be done once (`once.rs`).
+    pub(crate) once: Option<cresset_store::Request>,
 }
 
 impl Caller {
@@ -85,7 +87,7 @@ async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap
     let Some(presented) = presented(method, headers)? else { return Ok(None) };
     app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
     match app.store.token_of(&presented, Timestamp::now()).await.map_err(Problem::of_store)? {
-        Some(token) => Ok(Some(Caller { token: Arc::new(token) })),
+        Some(token) => Ok(Some(Caller { token: Arc::new(token), once: None })),
         None => {
             app.limits.was_wrong(address);
             if app.limits.may_try(address).is_err() {

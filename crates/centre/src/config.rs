@@ -31,11 +31,29 @@ pub struct Config {
     pub archive: Archive,
     /// Where logs come from.
     pub intake: Intake,
+    /// How often one may ask.
+    pub limits: Limits,
     /// What is worth protecting: a file in TOML or CSV.
     pub assets: Option<PathBuf>,
     /// The file that this stands in, which backups keep as well.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+}
+
+/// How often one may ask, and be wrong.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests a second of one token; twice as many at once.
+    pub requests_a_second: u32,
+    /// Tokens that are none at once of one address; after that one in ten seconds.
+    pub wrong_tokens: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_a_second: 200, wrong_tokens: 10 }
+    }
 }
 
 /// Certificates for the API, the pages and syslog over TLS.
@@ -99,6 +117,7 @@ impl Default for Config {
             indicators: Paths::default(),
             archive: Archive::default(),
             intake: Intake::default(),
+            limits: Limits::default(),
             assets: None,
             file: None,
         }
@@ -190,6 +209,9 @@ impl Config {
         }
         if self.intake.waiting_bytes_max < self.intake.body_bytes_max || self.intake.body_bytes_max == 0 {
             wrong.push("intake: waiting_bytes_max must be at least body_bytes_max, and that more than 0".into());
+        }
+        if self.limits.requests_a_second == 0 || self.limits.wrong_tokens == 0 {
+            wrong.push("limits: at least one of each is needed".into());
         }
         if self.intake.waiting_bytes_max > u32::MAX as usize {
             wrong.push("intake: waiting_bytes_max must be below 4 GiB".into());

@@ -18,8 +18,8 @@ use cresset_event::Timestamp;
 use cresset_picture::{Facts, IncidentId, Picture, State, Tuning};
 use cresset_pipeline::save_state;
 use cresset_store::{
-    Act, Acted, Batch, By, DetectionRow, Merge, NewDetection, NewTuning, REPLAY_ROWS_MAX, Store, StoreError, Told,
-    TuningKind,
+    Act, Acted, Answer, Batch, By, DetectionRow, Merge, NewDetection, NewTuning, REPLAY_ROWS_MAX, Request, Store,
+    StoreError, Told, TuningKind,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -48,8 +48,8 @@ pub(crate) const ORDERS_MAX: usize = 256;
 pub(crate) enum Order {
     /// An act that the picture has nothing to do with.
     Beside(Act),
-    /// Moves an incident on.
-    SetState(IncidentId, State),
+    /// Moves an incident on, and leaves out what is like it from now on.
+    SetState(IncidentId, State, Option<NewTuning>),
     /// Makes two incidents one.
     Merge {
         /// The one that stays.
@@ -71,7 +71,11 @@ pub(crate) enum Order {
 pub(crate) struct Ordered {
     pub(crate) by: By,
     pub(crate) order: Order,
-    pub(crate) reply: oneshot::Sender<Result<Acted, Problem>>,
+    /// The request that it came with, where that is to be done once.
+    pub(crate) once: Option<Request>,
+    /// Makes the answer.
+    pub(crate) answer: Box<dyn FnOnce(&Acted) -> Answer + Send>,
+    pub(crate) reply: oneshot::Sender<Result<Answer, Problem>>,
 }
 
 /// What the desk says of itself, for health and metrics.
@@ -116,9 +120,10 @@ impl Desk {
                     None => break,
                 },
                 Some(ordered) = orders.recv() => {
-                    let done = self.carry_out(&ordered.by, ordered.order).await;
+                    let Ordered { by, order, once, answer, reply } = ordered;
+                    let done = self.carry_out(&by, order, once.as_ref(), answer).await;
                     // Who went away does not hear it.
-                    let _ = ordered.reply.send(done);
+                    let _ = reply.send(done);
                 }
             }
         }
@@ -230,15 +235,39 @@ impl Desk {
         }
     }
 
-    async fn carry_out(&mut self, by: &By, order: Order) -> Result<Acted, Problem> {
+    /// Does an order, and keeps its answer with it; one that was done before is answered and not done again.
+    async fn carry_out(
+        &mut self,
+        by: &By,
+        order: Order,
+        once: Option<&Request>,
+        answer: Box<dyn FnOnce(&Acted) -> Answer + Send>,
+    ) -> Result<Answer, Problem> {
+        // Orders are carried out one after the other: what is not answered here is answered by nobody meanwhile.
+        if let Some(request) = once
+            && let Some(earlier) = self.store.answer_to(by, request).await.map_err(Problem::of_store)?
+        {
+            return Ok(earlier);
+        }
         let (act, is_pictured) = match order {
             Order::Beside(act) => (act, false),
             order => (self.picture_act(order).await?, true),
         };
-        match self.store.act(by, &act).await {
-            Ok(acted) => {
-                self.tell_changed(&act, &acted).await;
-                Ok(acted)
+        let mut done = None;
+        let answer = |acted: &Acted| {
+            done = Some(acted.clone());
+            answer(acted)
+        };
+        let answered = match once {
+            Some(request) => self.store.act_once(by, &act, request, answer).await,
+            None => self.store.act(by, &act).await.map(|acted| answer(&acted)),
+        };
+        match answered {
+            Ok(answered) => {
+                if let Some(acted) = done {
+                    self.tell_changed(&act, &acted).await;
+                }
+                Ok(answered)
             }
             Err(error) => {
                 if is_pictured {
@@ -258,9 +287,9 @@ impl Desk {
         };
         match order {
             Order::Beside(act) => Ok(act),
-            Order::SetState(id, state) => {
+            Order::SetState(id, state, exclude) => {
                 picture.set_state(id, state).map_err(|error| refused(&error))?;
-                Ok(Act::SetState { incident: incident(picture, id)? })
+                Ok(Act::SetState { incident: incident(picture, id)?, exclude })
             }
             Order::Merge { into, from } => {
                 let merged = picture.merge(into, from).map_err(|error| refused(&error))?;
@@ -288,7 +317,7 @@ impl Desk {
 
     /// Tells of what an act has changed, and takes over what is to be left out.
     async fn tell_changed(&mut self, act: &Act, acted: &Acted) {
-        if matches!(act, Act::AddTuning(_) | Act::RemoveTuning { .. }) {
+        if matches!(act, Act::AddTuning(_) | Act::RemoveTuning { .. } | Act::SetState { exclude: Some(_), .. }) {
             match tuned::load(&self.store).await {
                 Ok(tuning) => self.tuning = tuning,
                 Err(error) => error!(error = cresset_archive::with_causes(&error), "exclusions cannot be read"),

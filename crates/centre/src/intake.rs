@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const DELIVERIES_MAX: usize = 4096;
 /// Least room that a delivery takes, so that many small ones are bounded as well.
 const DELIVERY_BYTES_MIN: usize = 4096;
+/// Bodies that are unpacked at once: each may become as large as a body may be, for a moment.
+const UNPACKING_MAX: usize = 2;
 /// Records that could not be read that are told one by one; the rest are counted. As many as a bulk request may have.
 const SKIPPED_KEPT_MAX: usize = 100_000;
 
@@ -73,6 +75,8 @@ impl Room {
 pub(crate) struct Intake {
     deliveries: Sender<Delivery>,
     room: Arc<Semaphore>,
+    /// Held while a body is unpacked.
+    pub(crate) unpacking: Semaphore,
     waiting: Arc<Waiting>,
     /// The number of the next delivery, and what makes those of this run unlike those of any other.
     next: AtomicU64,
@@ -109,8 +113,14 @@ impl Intake {
     pub(crate) fn new(waiting_bytes_max: usize) -> (Self, Receiver<Delivery>, Arc<Waiting>) {
         let (deliveries, taken) = bounded(DELIVERIES_MAX);
         let (room, waiting) = (Arc::new(Semaphore::new(waiting_bytes_max)), Arc::new(Waiting::default()));
-        let intake =
-            Self { deliveries, room, waiting: Arc::clone(&waiting), next: AtomicU64::new(0), began: Timestamp::now() };
+        let intake = Self {
+            deliveries,
+            room,
+            unpacking: Semaphore::new(UNPACKING_MAX),
+            waiting: Arc::clone(&waiting),
+            next: AtomicU64::new(0),
+            began: Timestamp::now(),
+        };
         (intake, taken, waiting)
     }
 

@@ -19,6 +19,7 @@ mod intake;
 mod limits;
 mod live;
 mod local;
+mod once;
 mod page;
 mod problem;
 mod retro;

@@ -9,10 +9,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Requests at once and then a second, of one token. A page with all its parts asks some ten times.
-const ASKED: Rate = Rate { at_once: 400.0, a_second: 200.0 };
-/// Tokens that are none, at once and then a second, of one address.
-const WRONG: Rate = Rate { at_once: 10.0, a_second: 0.1 };
+use crate::config;
+
+/// How many seconds' requests may come at once. A page with all its parts asks some ten times.
+const AT_ONCE_SECONDS: f64 = 2.0;
+/// Tokens that are none a second, of one address that is locked out.
+const WRONG_A_SECOND: f64 = 0.1;
 /// Buckets that are kept. Past that those that are full again go, and if there are none, all.
 const BUCKETS_MAX: usize = 100_000;
 
@@ -76,8 +78,11 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new() -> Self {
-        Self { asked: Buckets::new(ASKED), wrong: Buckets::new(WRONG) }
+    pub(crate) fn new(config: &config::Limits) -> Self {
+        let a_second = f64::from(config.requests_a_second);
+        let asked = Rate { at_once: AT_ONCE_SECONDS * a_second, a_second };
+        let wrong = Rate { at_once: config.wrong_tokens.into(), a_second: WRONG_A_SECOND };
+        Self { asked: Buckets::new(asked), wrong: Buckets::new(wrong) }
     }
 
     /// Counts a request of an actor; `Err` says how long to wait.
@@ -103,7 +108,7 @@ mod tests {
 
     #[test]
     fn who_is_wrong_too_often_is_locked_out_for_a_while() {
-        let wrong = Buckets::new(WRONG);
+        let wrong = Limits::new(&config::Limits::default()).wrong;
         let (now, address) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
         for _ in 0..10 {
             assert!(wrong.take(address, 0.0, now).is_ok());
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn buckets_are_bounded() {
-        let asked = Buckets::new(ASKED);
+        let asked = Buckets::new(Rate { at_once: 400.0, a_second: 200.0 });
         let now = Instant::now();
         for actor in 0..BUCKETS_MAX + 1 {
             assert!(asked.take(actor, 1.0, now).is_ok());

@@ -16,6 +16,7 @@ use cresset_archive::with_causes;
 
 /// A problem, for whoever asked (RFC 9457). What `type` says is documented in `docs/api.md`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Problem {
     /// What kind of problem it is: `/problems/` and a word.
     #[serde(rename = "type")]
@@ -71,6 +72,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
     }
 
+    /// A secret was told before, and is not kept.
+    pub(crate) fn told_once(token: &str) -> Self {
+        let detail = format!("token {token} was issued, and its secret told, once: revoke it, and issue another");
+        Self::new(StatusCode::CONFLICT, "told-once", "Told once", detail)
+    }
+
     /// The body is too large.
     pub(crate) fn too_large(bytes_max: usize) -> Self {
         let detail = format!("a body may have {bytes_max} bytes, as it comes and unpacked; send it in parts");
@@ -80,6 +87,11 @@ impl Problem {
     /// The body is in no format that is known.
     pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Format not known", detail)
+    }
+
+    /// What is said is understood, and cannot be used.
+    pub(crate) fn content(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "content", "What is said cannot be used", detail)
     }
 
     /// There was too much of late.
@@ -129,7 +141,7 @@ impl Problem {
                 let detail = "the idempotency key was used for another request: take a new key for each";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Idempotency key used before", detail)
             }
-            StoreError::TooLong { .. } | StoreError::Cursor => Self::invalid(error.to_string()),
+            StoreError::TooLong { .. } | StoreError::Cursor => Self::content(error.to_string()),
             StoreError::Full(_) | StoreError::Busy(_) => {
                 warn!(error = with_causes(&error), "the store cannot do it now");
                 Self::unavailable("the records cannot be written now")

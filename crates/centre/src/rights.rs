@@ -1,7 +1,7 @@
 //! Who may do what: one table of roles and rights, and one check.
 //!
 //! A token may do what its role may; where scopes are named, of that only those. Administrator is a role like the others and
-//! gives no clearance. `tests/it/rights.rs` goes through the whole matrix, over HTTP.
+//! gives no clearance. `tests/it/serve/rights.rs` of the command goes through the whole matrix, over HTTP.
 
 use cresset_store::{Role, Token};
 use serde::{Deserialize, Serialize};

@@ -39,7 +39,7 @@ use crate::server;
 use crate::sources::Sources;
 use crate::syslog::{self, SyslogError};
 use crate::tls::{self, Certified, TlsError};
-use crate::{api, backup, files, local, tuned};
+use crate::{api, backup, files, local, once, tuned};
 
 /// The archive, in the centre's folder.
 const ARCHIVE: &str = "archive";
@@ -172,13 +172,14 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen(config.listen))?;
     let address = listener.local_addr().map_err(cannot_listen(config.listen))?;
     let is_tls = config.is_tls();
+    let limits = Limits::new(&config.limits);
     let app = Arc::new(App {
         config,
         store: store.clone(),
         intake,
         sources,
         live,
-        limits: Limits::new(),
+        limits,
         desk: desk_state,
         orders,
         rules,
@@ -243,7 +244,8 @@ async fn take_assets(app: &App) -> Result<(), ServeError> {
         tuned::assets(form, &text).map_err(|problem| unusable(problem.detail().to_owned()))?;
         let by = By { actor: "configuration".into(), at: Timestamp::now() };
         let order = Order::SetAssets(form.into(), text);
-        app.order(by, order).await.map_err(|problem| unusable(problem.detail().to_owned()))?;
+        let ordered = app.order_by(by, None, order, |_| once::nothing()).await;
+        ordered.map_err(|problem| unusable(problem.detail().to_owned()))?;
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(crate) fn withheld_by(tuning: &Tuning, facts: &Facts, now: Timestamp) -> Opt
 /// Reads a list of assets that somebody gives.
 pub(crate) fn assets(form: &str, text: &str) -> Result<Assets, Problem> {
     let read = if form == "csv" { Assets::from_csv(text) } else { Assets::from_toml(text) };
-    read.map_err(|error| Problem::invalid(error.to_string()))
+    read.map_err(|error| Problem::content(error.to_string()))
 }
 
 /// Returns the list of assets that is in force.

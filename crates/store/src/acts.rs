@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::history::Doer;
 use crate::sql::{Columns, Sql, as_number};
 use crate::store::{By, Store, Writing};
+use crate::tokens::Issued;
 use crate::tunings::{NewTuning, TuningKind};
 
 /// Something that a person does.
@@ -50,6 +51,8 @@ pub enum Act {
     SetState {
         /// The incident, with its new state.
         incident: Box<Incident>,
+        /// What is left out from now on because of it.
+        exclude: Option<NewTuning>,
     },
     /// Makes two incidents one.
     Merge {
@@ -100,6 +103,22 @@ pub enum Act {
         /// Incidents whose priority it changes, as they are afterwards.
         changed: Vec<Incident>,
     },
+    /// Issues a token.
+    IssueToken(Box<Issued>),
+    /// Takes a token back.
+    RevokeToken {
+        /// Its id.
+        id: String,
+    },
+    /// What is done elsewhere, such as a file that is written, and here only audited.
+    Noted {
+        /// What, as a word.
+        what: &'static str,
+        /// To what.
+        object: String,
+        /// The digest of the file.
+        sha256: Option<[u8; 32]>,
+    },
 }
 
 /// An act that was done.
@@ -140,7 +159,12 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::Note { incident, text } => writing.note(by, *incident, text).await?,
         Act::AddTask { incident, title } => writing.add_task(by, *incident, title).await?,
         Act::FinishTask { task } => writing.finish_task(by, *task).await?,
-        Act::SetState { incident } => writing.set_state(by, incident).await?,
+        Act::SetState { incident, exclude } => {
+            if let Some(exclude) = exclude {
+                writing.add_tuning(by, exclude).await?;
+            }
+            writing.set_state(by, incident).await?
+        }
         Act::Merge { into, from, link } => writing.merge_by_hand(by, into, *from, link).await?,
         Act::Split { from, into, detections, regained } => {
             writing.split(by, from, into, detections).await?;
@@ -152,6 +176,9 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::AddTuning(new) => return writing.add_tuning(by, new).await,
         Act::RemoveTuning { kind, id } => return writing.remove_tuning(by, *kind, id).await,
         Act::SetAssets { form, text, changed } => return writing.set_assets(by, form, text, changed).await,
+        Act::IssueToken(issued) => return writing.issue_token(by, issued).await,
+        Act::RevokeToken { id } => return writing.revoke_token(by, id).await,
+        Act::Noted { what, object, sha256 } => return writing.note_act(by, what, object, sha256.as_ref()).await,
     };
     Ok(Acted { incident: Some(incident), ..writing.acted() })
 }
@@ -160,6 +187,20 @@ impl Writing<'_> {
     /// Returns what was done to no incident.
     pub(crate) fn acted(&self) -> Acted {
         Acted { seq: self.first.unsigned_abs(), incident: None }
+    }
+
+    /// Tells the audit log of what is done elsewhere.
+    async fn note_act(
+        &mut self,
+        by: &By,
+        what: &str,
+        object: &str,
+        sha256: Option<&[u8; 32]>,
+    ) -> Result<Acted, StoreError> {
+        check_name("the name", object)?;
+        let detail = sha256.map_or_else(Detail::default, |sha256| Detail::default().id("sha256", hex(sha256)));
+        self.audit(by, what, object, detail).await?;
+        Ok(self.acted())
     }
 
     async fn assign(&mut self, by: &By, incident: IncidentId, owner: Option<&str>) -> Result<IncidentId, StoreError> {

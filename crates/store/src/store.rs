@@ -80,9 +80,23 @@ impl Store {
         &self.inner.salt
     }
 
+    /// Begins a transaction that writes. SQLite ends one by itself where the disk is full ("Response To Errors Within A
+    /// Transaction" in its description), which the connection does not notice: it can begin no other, and a new one takes its
+    /// place.
+    async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let (writer, how) = (&self.inner.writer, self.inner.database.begin());
+        match writer.begin_with(how).await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                writer.acquire().await?.close().await?;
+                Ok(writer.begin_with(how).await?)
+            }
+            begun => Ok(begun?),
+        }
+    }
+
     /// Begins to write so many rows. What is dropped before [`Writing::commit`] was never written.
     pub(crate) async fn write(&self, rows: usize) -> Result<Writing<'_>, StoreError> {
-        let mut transaction = self.inner.writer.begin_with(self.inner.database.begin()).await?;
+        let mut transaction = self.begin().await?;
         let rows = rows as i64;
         let taken = Sql::new("update numbers set next = next + ? where name = 'rows' returning next").number(rows);
         let next = taken.row(&mut *transaction).await?.ok_or_else(|| StoreError::damaged("no numbers"))?;

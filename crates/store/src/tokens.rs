@@ -10,6 +10,7 @@ use cresset_event::Timestamp;
 use sqlx::any::AnyRow;
 use subtle::ConstantTimeEq;
 
+use crate::acts::{Act, Acted};
 use crate::audit::Detail;
 use crate::bounds::check_name;
 use crate::digest::{digest, new_id, secret};
@@ -151,21 +152,14 @@ pub struct Issued {
 impl Store {
     /// Issues a token.
     pub async fn issue_token(&self, by: &By, new: NewToken) -> Result<Issued, StoreError> {
-        let mut writing = self.write(0).await?;
-        let issued = issue(&mut writing, by, new).await?;
-        writing.commit().await?;
+        let issued = Issued::new(by, new)?;
+        self.act(by, &Act::IssueToken(Box::new(issued.clone()))).await?;
         Ok(issued)
     }
 
     /// Takes a token back: it lets nobody in any more. One that was taken back before is left as it is.
     pub async fn revoke_token(&self, by: &By, id: &str) -> Result<(), StoreError> {
-        let mut writing = self.write(0).await?;
-        let sql = Sql::new("update tokens set revoked = coalesce(revoked, ?) where id = ?").time(by.at).text(id);
-        if writing.run(sql).await? == 0 {
-            return Err(StoreError::not_found("token", id));
-        }
-        writing.audit(by, "revoke_token", id, Detail::default()).await?;
-        writing.commit().await
+        self.act(by, &Act::RevokeToken { id: id.to_owned() }).await.map(drop)
     }
 
     /// Returns every token, the newest first, those that hold no more among them.
@@ -212,7 +206,8 @@ impl Store {
         let by = By { actor: LOCAL_ACTOR.into(), at: now };
         let mut writing = self.write(0).await?;
         revoke_local(&mut writing, &by).await?;
-        let issued = issue(&mut writing, &by, NewToken::administrator("whoever owns the data folder")).await?;
+        let issued = Issued::new(&by, NewToken::administrator("whoever owns the data folder"))?;
+        writing.issue_token(&by, &issued).await?;
         writing.commit().await?;
         Ok(issued)
     }
@@ -261,7 +256,8 @@ impl Store {
         }
         writing.run(Sql::new("update first_run set used = ?").time(now)).await?;
         let by = By { actor: FIRST_RUN_ACTOR.into(), at: now };
-        let issued = issue(&mut writing, &by, NewToken::administrator(name)).await?;
+        let issued = Issued::new(&by, NewToken::administrator(name))?;
+        writing.issue_token(&by, &issued).await?;
         writing.commit().await?;
         Ok(Some(issued))
     }
@@ -282,20 +278,45 @@ impl NewToken {
     }
 }
 
-async fn issue(writing: &mut Writing<'_>, by: &By, new: NewToken) -> Result<Issued, StoreError> {
-    check_name("the token's name", &new.name)?;
-    let (id, its_secret) = (new_id()?, secret()?);
-    let insert = "insert into tokens (id, name, secret_sha256, role, scopes, member, nationality, clearances, created, \
-                  created_by, expires) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let sql = Sql::new(insert).text(&id).text(&new.name).text(&secret_digest(&its_secret)).text(new.role.as_str());
-    let sql = sql.text(&to_json(&new.scopes)).text_or_null(new.member.as_deref());
-    let sql = sql.text_or_null(new.nationality.as_deref()).text(&to_json(&new.clearances));
-    writing.run(sql.time(by.at).text(&by.actor).time_or_null(new.expires)).await?;
-    let detail = Detail::default().id("role", new.role).hidden("name", &new.name).id("scopes", new.scopes.join(" "));
-    writing.audit(by, "issue_token", &id, detail).await?;
-    let secret = Secret(format!("{PREFIX}{id}_{its_secret}"));
-    let token = Token { id, issued: new, created: by.at, created_by: by.actor.clone(), revoked: None, last_used: None };
-    Ok(Issued { token, secret })
+impl Issued {
+    /// Makes a token that is new, and holds once it is stored.
+    pub fn new(by: &By, issued: NewToken) -> Result<Self, StoreError> {
+        let id = new_id()?;
+        let secret = Secret(format!("{PREFIX}{id}_{}", secret()?));
+        let (created, created_by) = (by.at, by.actor.clone());
+        Ok(Self { token: Token { id, issued, created, created_by, revoked: None, last_used: None }, secret })
+    }
+
+    /// Returns what is kept of the secret.
+    fn digest(&self) -> String {
+        let (_, its_secret) = self.secret.0.rsplit_once('_').unwrap_or_default();
+        secret_digest(its_secret)
+    }
+}
+
+impl Writing<'_> {
+    pub(crate) async fn issue_token(&mut self, by: &By, issued: &Issued) -> Result<Acted, StoreError> {
+        let (id, new) = (&issued.token.id, &issued.token.issued);
+        check_name("the token's name", &new.name)?;
+        let insert = "insert into tokens (id, name, secret_sha256, role, scopes, member, nationality, clearances, \
+                      created, created_by, expires) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = Sql::new(insert).text(id).text(&new.name).text(&issued.digest()).text(new.role.as_str());
+        let sql = sql.text(&to_json(&new.scopes)).text_or_null(new.member.as_deref());
+        let sql = sql.text_or_null(new.nationality.as_deref()).text(&to_json(&new.clearances));
+        self.run(sql.time(by.at).text(&by.actor).time_or_null(new.expires)).await?;
+        let detail = Detail::default().id("role", new.role).hidden("name", &new.name);
+        self.audit(by, "issue_token", id, detail.id("scopes", new.scopes.join(" "))).await?;
+        Ok(self.acted())
+    }
+
+    pub(crate) async fn revoke_token(&mut self, by: &By, id: &str) -> Result<Acted, StoreError> {
+        let sql = Sql::new("update tokens set revoked = coalesce(revoked, ?) where id = ?").time(by.at).text(id);
+        if self.run(sql).await? == 0 {
+            return Err(StoreError::not_found("token", id));
+        }
+        self.audit(by, "revoke_token", id, Detail::default()).await?;
+        Ok(self.acted())
+    }
 }
 
 async fn revoke_local(writing: &mut Writing<'_>, by: &By) -> Result<(), StoreError> {

@@ -57,14 +57,15 @@ impl From<AuditRow> for AuditItem {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// How many, 1 to 500; 50 where it is not said.
-    #[param(minimum = 1, maximum = 500)]
+    #[param(nullable = false, minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// Where to go on: the `next` of the part before.
+    #[param(nullable = false, pattern = r"^a(\.-?[0-9]{1,18}){1,3}$")]
     cursor: Option<String>,
 }
 
 /// Lists the audit log, the newest first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", operation_id = "list_audit", params(ListQuery),
     responses((status = 200, body = List<AuditItem>)))]
 async fn list(
     State(app): State<Arc<App>>,
@@ -93,7 +94,7 @@ struct Verified {
 }
 
 /// Looks at every line of the audit log
-#[utoipa::path(get, path = "/api/v1/audit/verify", tag = "audit", responses((status = 200, body = Verified)))]
+#[utoipa::path(get, path = "/api/v1/audit/verify", tag = "audit", operation_id = "verify_audit", responses((status = 200, body = Verified)))]
 async fn verify(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Verified>, Problem> {
     caller.must(Right::Audit)?;
     Ok(Json(match app.store.audit_verify(None).await.map_err(Problem::of_store)? {

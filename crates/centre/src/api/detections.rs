@@ -29,25 +29,34 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// The least level: `informational`, `low`, `medium`, `high` or `critical`.
+    #[param(nullable = false, pattern = "^(informational|low|medium|high|critical)$")]
     level: Option<String>,
     /// The incident that they are in.
+    #[param(nullable = false)]
     incident: Option<String>,
     /// The machine.
+    #[param(nullable = false)]
     host: Option<String>,
     /// The id of the rule or indicator.
+    #[param(nullable = false)]
     cause: Option<String>,
     /// Those that were found in the past by a hunt, or those that were not.
+    #[param(nullable = false)]
     retro: Option<bool>,
     /// Those from this moment on (RFC 3339).
+    #[param(nullable = false, format = DateTime)]
     from: Option<String>,
     /// Those before this moment (RFC 3339).
+    #[param(nullable = false, format = DateTime)]
     until: Option<String>,
     /// What their title has in it.
+    #[param(nullable = false)]
     q: Option<String>,
     /// How many, 1 to 500; 50 where it is not said.
-    #[param(minimum = 1, maximum = 500)]
+    #[param(nullable = false, minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// Where to go on: the `next` of the part before.
+    #[param(nullable = false, pattern = r"^d(\.-?[0-9]{1,18}){1,3}$")]
     cursor: Option<String>,
 }
 
@@ -68,11 +77,12 @@ impl ListQuery {
 
 /// Reads a moment.
 pub(crate) fn moment(field: &str, text: &str) -> Result<Timestamp, Problem> {
-    Timestamp::parse_rfc3339(text).map_err(|_| Problem::invalid(format!("{field}: a moment in RFC 3339, UTC")))
+    Timestamp::parse_rfc3339(text)
+        .map_err(|_| Problem::content(format!("{field}: a moment in RFC 3339, of the years 1678 to 2261")))
 }
 
 /// Lists detections, the newest first
-#[utoipa::path(get, path = "/api/v1/detections", tag = "detections", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/detections", tag = "detections", operation_id = "list_detections", params(ListQuery),
     responses((status = 200, body = List<DetectionItem>)))]
 async fn list(
     State(app): State<Arc<App>>,
@@ -97,7 +107,7 @@ pub(crate) async fn listed(
 }
 
 /// Shows a detection
-#[utoipa::path(get, path = "/api/v1/detections/{id}", tag = "detections",
+#[utoipa::path(get, path = "/api/v1/detections/{id}", tag = "detections", operation_id = "show_detection",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = DetectionFull)))]
 async fn one(

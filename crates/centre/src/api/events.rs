@@ -30,6 +30,7 @@ use super::extract::{Asked, Named};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::intake::{NotTaken, Room, Taken};
+use crate::once::read_key;
 use crate::problem::Problem;
 use crate::rights::Right;
 
@@ -37,8 +38,8 @@ use crate::rights::Right;
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a sender waits where there is no room.
 const RETRY_AFTER_SECONDS: u64 = 1;
-/// Longest idempotency key, and name of a source.
-const NAME_BYTES_MAX: usize = 200;
+/// Longest name of a source.
+const NAME_CHARS_MAX: usize = 200;
 /// Records that could not be read that an answer names; the rest are counted.
 const SKIPPED_SHOWN_MAX: usize = 100;
 
@@ -103,7 +104,7 @@ pub(crate) fn refuse(route: &str, headers: &HeaderMap, problem: Problem) -> Resp
 #[into_params(parameter_in = Query)]
 struct TakeQuery {
     /// What the source is called, to be counted by; the token's name where none is given.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(nullable = false, min_length = 1, max_length = 200)]
     source: Option<String>,
 }
 
@@ -145,9 +146,8 @@ impl From<Taken> for Accepted {
 ///
 /// The format is told by the content (`cresset formats`), compressed or not. With an `Idempotency-Key` a delivery can be sent
 /// again as often as it takes: what of it was taken before is not taken twice.
-#[utoipa::path(post, path = "/api/v1/events", tag = "intake",
-    params(TakeQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Told by which a delivery is known when it comes again")),
+#[utoipa::path(post, path = "/api/v1/events", tag = "intake", operation_id = "deliver_events",
+    params(TakeQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Accepted)))]
 async fn take(
@@ -159,8 +159,7 @@ async fn take(
     caller.must(Right::Ingest)?;
     let called = query.source.unwrap_or_else(|| caller.token.issued.name.clone());
     check_name("source", &called)?;
-    let key = text(request.headers(), "idempotency-key")?.map(str::to_owned);
-    check_name("Idempotency-Key", key.as_deref().unwrap_or("-"))?;
+    let key = request.headers().get("idempotency-key").map(read_key).transpose()?.map(str::to_owned);
     let (room, bytes) = body(&app, request).await?;
     let name = format!("http:{called}");
     app.sources.add_bytes(&name, bytes.len() as u64);
@@ -177,8 +176,8 @@ async fn take(
 
 /// Refuses a name that is empty, too long, or has control characters.
 fn check_name(field: &str, name: &str) -> Result<(), Problem> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(Problem::invalid(format!("{field}: 1 to {NAME_BYTES_MAX} bytes of printable text")));
+    if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        return Err(Problem::content(format!("{field}: 1 to {NAME_CHARS_MAX} characters of printable text")));
     }
     Ok(())
 }
@@ -206,6 +205,7 @@ async fn body(app: &App, request: Request) -> Result<(Room, Vec<u8>), Problem> {
     if encoding == Encoding::Identity {
         return Ok((room, packed));
     }
+    let _turn = app.intake.unpacking.acquire().await.map_err(|_| Problem::internal())?;
     let unpacked_max = unpacked_bytes_max(encoding, packed.len(), bytes_max);
     app.intake.grow(&mut room, unpacked_max).map_err(Problem::of_not_taken)?;
     // A second's work at the most, and not for the threads that serve.

@@ -32,7 +32,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<T>::from_request_parts(parts, state).await;
-        path.map(|Path(named)| Self(named)).map_err(|error| Problem::invalid(error.body_text()))
+        path.map(|Path(named)| Self(named)).map_err(|_| Problem::not_found("thing"))
     }
 }
 

@@ -5,27 +5,37 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
+use axum::response::Response;
 use cresset_detect::DetectionId;
-use cresset_picture::{IncidentId, PriorityClass, State as IncidentState};
-use cresset_store::{Act, Cursor, IncidentFilter, IncidentOrder, IncidentRow, OwnerFilter, StateFilter};
+use cresset_picture::{IncidentId, PriorityClass, State as IncidentState, Verdict};
+use cresset_store::{Act, Acted, Cursor, IncidentFilter, IncidentOrder, IncidentRow, OwnerFilter, StateFilter};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Asked, Given, Named};
+use super::extract::{Asked, BODY_BYTES_MAX, Given, Named};
+use super::tuning::NewExclusion;
 use super::types::{IncidentFull, IncidentItem, List, Made};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::desk::Order;
+use crate::once::{json, respond};
 use crate::problem::Problem;
 use crate::rights::Right;
 
 /// Items of a part of a list, where nothing else is asked for, and at most.
 pub(crate) const LIMIT: usize = 50;
 pub(crate) const LIMIT_MAX: usize = 500;
+/// Characters of a name or a title, as the description says: with four bytes each they fit the store's bound.
+pub(crate) const NAME_CHARS_MAX: usize = 200;
+/// Characters of a note, likewise.
+const NOTE_CHARS_MAX: usize = 16_000;
+/// Detections that are split off at once: an incident of more is told apart by what they have in common, and not one by one.
+const SPLIT_MAX: usize = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -57,19 +67,28 @@ enum OrderBy {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// `open`, `closed`, or a state such as `triage` or `closed:false-positive`.
+    #[param(
+        nullable = false,
+        pattern = r"^(open|closed|new|triage|contained|eradicated|recovered|closed:(true-positive|benign-positive|false-positive|undetermined|duplicate))$"
+    )]
     state: Option<String>,
     /// `P1` to `P4`.
+    #[param(nullable = false, pattern = "^P[1-4]$")]
     priority: Option<String>,
     /// Who works on them; empty for those on which nobody works.
+    #[param(nullable = false)]
     owner: Option<String>,
     /// What their title has in it.
+    #[param(nullable = false)]
     q: Option<String>,
     /// Their order.
+    #[param(inline, nullable = false)]
     order: Option<OrderBy>,
     /// How many, 1 to 500; 50 where it is not said.
-    #[param(minimum = 1, maximum = 500)]
+    #[param(nullable = false, minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// Where to go on: the `next` of the part before.
+    #[param(nullable = false, pattern = r"^[lp](\.-?[0-9]{1,18}){1,3}$")]
     cursor: Option<String>,
 }
 
@@ -111,18 +130,18 @@ pub(crate) fn cursor(asked: Option<&String>) -> Result<Option<Cursor>, Problem> 
     asked.map(|text| Cursor::parse(text)).transpose().map_err(Problem::of_store)
 }
 
-/// Reads the id of an incident.
+/// Reads the id of an incident. What cannot be one names nothing.
 pub(crate) fn incident_id(text: &str) -> Result<IncidentId, Problem> {
-    IncidentId::parse(text).ok_or_else(|| Problem::invalid("an incident's id is `incident--` and a UUID"))
+    IncidentId::parse(text).ok_or_else(|| Problem::not_found("incident: its id is `incident--` and a UUID"))
 }
 
 /// Reads the id of a detection.
 pub(crate) fn detection_id(text: &str) -> Result<DetectionId, Problem> {
-    DetectionId::parse(text).ok_or_else(|| Problem::invalid("a detection's id is a UUID"))
+    DetectionId::parse(text).ok_or_else(|| Problem::not_found("detection: its id is a UUID"))
 }
 
 /// Lists incidents
-#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", operation_id = "list_incidents", params(ListQuery),
     responses((status = 200, body = List<IncidentItem>)))]
 async fn list(
     State(app): State<Arc<App>>,
@@ -157,7 +176,7 @@ pub(crate) async fn listed(
 }
 
 /// Shows an incident
-#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents",
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", operation_id = "show_incident",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = IncidentFull)))]
 async fn one(
@@ -176,10 +195,11 @@ pub(crate) async fn found(app: &App, id: &str) -> Result<IncidentFull, Problem> 
 }
 
 /// Gives an order and answers with what it made.
-async fn ordered(app: &App, caller: &Caller, right: Right, order: Order) -> Result<Json<Made>, Problem> {
-    caller.must(right)?;
-    let acted = app.order(caller.now(), order).await?;
-    Ok(Json(Made { number: acted.seq, incident: acted.incident.map(|id| id.to_string()) }))
+async fn ordered(app: &App, caller: &Caller, status: StatusCode, order: Order) -> Result<Response, Problem> {
+    let made = move |acted: &Acted| {
+        json(status, &Made { number: acted.seq, incident: acted.incident.map(|id| id.to_string()) })
+    };
+    app.order(caller, order, made).await.map(respond)
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -191,37 +211,40 @@ struct Assign {
 }
 
 /// Hands an incident to somebody
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/assign", tag = "incidents", request_body = Assign,
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/assign", tag = "incidents", operation_id = "assign_incident", request_body = Assign,
     params(("id" = String, Path, description = "Its id")), responses((status = 200, body = Made)))]
 async fn assign(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
     Given(given): Given<Assign>,
-) -> Result<Json<Made>, Problem> {
-    let act = Act::Assign { incident: incident_id(&id)?, owner: given.owner };
-    ordered(&app, &caller, Right::Work, Order::Beside(act)).await
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    let owner = given.owner.map(|owner| short("owner", owner, NAME_CHARS_MAX)).transpose()?;
+    let act = Act::Assign { incident: incident_id(&id)?, owner };
+    ordered(&app, &caller, StatusCode::OK, Order::Beside(act)).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewNote {
     /// What to write down.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 16000)]
     text: String,
 }
 
 /// Writes something down
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/notes", tag = "incidents", request_body = NewNote,
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/notes", tag = "incidents", operation_id = "add_note", request_body = NewNote,
     params(("id" = String, Path, description = "Its id")), responses((status = 200, body = Made)))]
 async fn note(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
     Given(given): Given<NewNote>,
-) -> Result<Json<Made>, Problem> {
-    let act = Act::Note { incident: incident_id(&id)?, text: filled("text", given.text)? };
-    ordered(&app, &caller, Right::Work, Order::Beside(act)).await
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    let act = Act::Note { incident: incident_id(&id)?, text: filled("text", given.text, NOTE_CHARS_MAX)? };
+    ordered(&app, &caller, StatusCode::OK, Order::Beside(act)).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -233,27 +256,29 @@ struct NewTask {
 }
 
 /// Says what is to be done
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/tasks", tag = "incidents", request_body = NewTask,
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/tasks", tag = "incidents", operation_id = "add_task", request_body = NewTask,
     params(("id" = String, Path, description = "Its id")), responses((status = 200, body = Made)))]
 async fn add_task(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
     Given(given): Given<NewTask>,
-) -> Result<Json<Made>, Problem> {
-    let act = Act::AddTask { incident: incident_id(&id)?, title: filled("title", given.title)? };
-    ordered(&app, &caller, Right::Work, Order::Beside(act)).await
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    let act = Act::AddTask { incident: incident_id(&id)?, title: filled("title", given.title, NAME_CHARS_MAX)? };
+    ordered(&app, &caller, StatusCode::OK, Order::Beside(act)).await
 }
 
 /// Says that a task is done
-#[utoipa::path(post, path = "/api/v1/tasks/{number}/done", tag = "incidents",
+#[utoipa::path(post, path = "/api/v1/tasks/{number}/done", tag = "incidents", operation_id = "finish_task",
     params(("number" = u64, Path, description = "The task's number")), responses((status = 200, body = Made)))]
 async fn finish_task(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(task): Named<u64>,
-) -> Result<Json<Made>, Problem> {
-    ordered(&app, &caller, Right::Work, Order::Beside(Act::FinishTask { task })).await
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    ordered(&app, &caller, StatusCode::OK, Order::Beside(Act::FinishTask { task })).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -261,20 +286,36 @@ async fn finish_task(
 struct NewState {
     /// `triage`, `contained`, `eradicated`, `recovered`, or `closed:` and a verdict: `true-positive`, `benign-positive`,
     /// `false-positive`, `undetermined` or `duplicate`.
+    #[schema(
+        pattern = r"^(new|triage|contained|eradicated|recovered|closed:(true-positive|benign-positive|false-positive|undetermined|duplicate))$"
+    )]
     state: String,
+    /// What is left out of incidents from now on, because this one is closed as a false positive: both are done, or neither.
+    exclude: Option<NewExclusion>,
 }
 
 /// Moves an incident on, or closes it
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/state", tag = "incidents", request_body = NewState,
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/state", tag = "incidents", operation_id = "set_state", request_body = NewState,
     params(("id" = String, Path, description = "Its id")), responses((status = 200, body = Made)))]
 async fn set_state(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
     Given(given): Given<NewState>,
-) -> Result<Json<Made>, Problem> {
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
     let state = given.state.parse::<IncidentState>().map_err(Problem::invalid)?;
-    ordered(&app, &caller, Right::Work, Order::SetState(incident_id(&id)?, state)).await
+    let exclude = match given.exclude {
+        None => None,
+        Some(_) if state != IncidentState::Closed(Verdict::FalsePositive) => {
+            return Err(Problem::content("exclude: only what is closed as a false positive is left out from now on"));
+        }
+        Some(exclude) => {
+            caller.must(Right::Tune)?;
+            Some(exclude.tuning(&app, &caller)?)
+        }
+    };
+    ordered(&app, &caller, StatusCode::OK, Order::SetState(incident_id(&id)?, state, exclude)).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -285,37 +326,42 @@ struct MergeWith {
 }
 
 /// Makes two incidents one
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/merge", tag = "incidents", request_body = MergeWith,
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/merge", tag = "incidents", operation_id = "merge_incident", request_body = MergeWith,
     params(("id" = String, Path, description = "Its id")), responses((status = 200, body = Made)))]
 async fn merge(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
     Given(given): Given<MergeWith>,
-) -> Result<Json<Made>, Problem> {
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
     let (into, from) = (incident_id(&id)?, incident_id(&given.from)?);
-    ordered(&app, &caller, Right::Work, Order::Merge { into, from }).await
+    ordered(&app, &caller, StatusCode::OK, Order::Merge { into, from }).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SplitOff {
     /// The detections that are to be an incident of their own.
-    #[schema(min_items = 1, max_items = 10_000)]
+    #[schema(min_items = 1, max_items = 1000)]
     detections: Vec<String>,
 }
 
 /// Makes an incident of some detections of this one
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/split", tag = "incidents", request_body = SplitOff,
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/split", tag = "incidents", operation_id = "split_incident", request_body = SplitOff,
     params(("id" = String, Path, description = "Its id")), responses((status = 200, body = Made)))]
 async fn split(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
     Given(given): Given<SplitOff>,
-) -> Result<Json<Made>, Problem> {
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    if !(1..=SPLIT_MAX).contains(&given.detections.len()) {
+        return Err(Problem::invalid(format!("detections: 1 to {SPLIT_MAX}")));
+    }
     let detections = given.detections.iter().map(|id| detection_id(id)).collect::<Result<_, _>>()?;
-    ordered(&app, &caller, Right::Work, Order::Split(incident_id(&id)?, detections)).await
+    ordered(&app, &caller, StatusCode::OK, Order::Split(incident_id(&id)?, detections)).await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -328,7 +374,7 @@ struct EvidenceQuery {
 }
 
 /// Keeps a file as evidence
-#[utoipa::path(post, path = "/api/v1/incidents/{id}/evidence", tag = "incidents",
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/evidence", tag = "incidents", operation_id = "add_evidence",
     params(("id" = String, Path, description = "Its id"), EvidenceQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = Made)))]
@@ -337,24 +383,36 @@ async fn add_evidence(
     caller: Caller,
     Named(id): Named<String>,
     Asked(query): Asked<EvidenceQuery>,
-    body: Bytes,
-) -> Result<(StatusCode, Json<Made>), Problem> {
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     caller.must(Right::Work)?;
+    let body = body.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
     let incident = incident_id(&id)?;
-    let (name, bytes) = (filled("name", query.name)?, body.len() as u64);
+    let (name, bytes) = (filled("name", query.name, NAME_CHARS_MAX)?, body.len() as u64);
     // An incident that is not there is not to leave a file behind.
     app.store.incident(incident).await.map_err(Problem::of_store)?;
     let sha256: [u8; 32] = Sha256::digest(&body).into();
     crate::evidence::keep(app.evidence(), sha256, body).await?;
     let act = Act::AddEvidence { incident, sha256, name, bytes };
-    let made = ordered(&app, &caller, Right::Work, Order::Beside(act)).await?;
-    Ok((StatusCode::CREATED, made))
+    ordered(&app, &caller, StatusCode::CREATED, Order::Beside(act)).await
 }
 
-/// Refuses a text that says nothing.
-pub(crate) fn filled(field: &str, text: String) -> Result<String, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::invalid(format!("{field}: it is empty")));
+/// Refuses a text that is longer than the description says, or says nothing.
+pub(crate) fn filled(field: &str, text: String, chars_max: usize) -> Result<String, Problem> {
+    let text = short(field, text, chars_max)?;
+    match text.chars().next() {
+        None => Err(Problem::invalid(format!("{field}: it is empty"))),
+        Some(_) if text.trim().is_empty() => Err(Problem::content(format!("{field}: it says nothing"))),
+        Some(_) => Ok(text),
     }
-    Ok(text)
+}
+
+/// Refuses a text that is longer than the description says.
+pub(crate) fn short(field: &str, text: String, chars_max: usize) -> Result<String, Problem> {
+    match text.chars().count() {
+        chars if chars > chars_max => {
+            Err(Problem::invalid(format!("{field}: it has {chars} characters, of which {chars_max} are taken at most")))
+        }
+        _ => Ok(text),
+    }
 }

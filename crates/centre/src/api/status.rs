@@ -100,14 +100,14 @@ fn troubles(app: &App) -> Vec<String> {
 }
 
 /// Shows how the centre is
-#[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Status)))]
+#[utoipa::path(get, path = "/api/v1/status", tag = "status", operation_id = "show_status", responses((status = 200, body = Status)))]
 async fn status(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Status>, Problem> {
     caller.must(Right::Read)?;
     Ok(Json(Status::of(&app)))
 }
 
 /// Lists the sources of logs
-#[utoipa::path(get, path = "/api/v1/sources", tag = "status", responses((status = 200, body = List<SourceItem>)))]
+#[utoipa::path(get, path = "/api/v1/sources", tag = "status", operation_id = "list_sources", responses((status = 200, body = List<SourceItem>)))]
 async fn sources(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<List<SourceItem>>, Problem> {
     caller.must(Right::Read)?;
     Ok(Json(all_sources(&app)))

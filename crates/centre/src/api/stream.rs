@@ -38,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 ///
 /// Server-sent events: `detection` and `incident`, each with the JSON of a list's item, and `missed` where the client was too
 /// slow or away for too long: it reads the lists then.
-#[utoipa::path(get, path = "/api/v1/stream", tag = "detections",
+#[utoipa::path(get, path = "/api/v1/stream", tag = "detections", operation_id = "stream",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
 async fn stream(

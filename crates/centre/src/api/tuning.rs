@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use cresset_event::{IdDigest, Timestamp, write_uuid};
 use cresset_picture::{Exclusion, Silence, Tuning};
-use cresset_store::{NewTuning, TuningKind, TuningRow};
+use cresset_store::{Acted, NewTuning, TuningKind, TuningRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,14 +17,20 @@ use utoipa_axum::routes;
 
 use super::detections::moment;
 use super::extract::{Given, Named};
-use super::incidents::filled;
+use super::incidents::{filled, short};
 use super::types::{List, Made};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::desk::Order;
+use crate::once::{json, nothing, respond};
 use crate::problem::Problem;
 use crate::rights::Right;
 use crate::tuned;
+
+/// Conditions on fields of an exclusion.
+const FIELDS_MAX: usize = 32;
+/// Characters of a condition or a reason, as the description says.
+const VALUE_CHARS_MAX: usize = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -80,20 +87,19 @@ async fn listed(app: &App, caller: &Caller, kind: TuningKind) -> Result<Json<Lis
     Ok(Json(List { items, next: None }))
 }
 
-async fn ended(app: &App, caller: &Caller, kind: TuningKind, id: String) -> Result<StatusCode, Problem> {
+async fn ended(app: &App, caller: &Caller, kind: TuningKind, id: String) -> Result<Response, Problem> {
     caller.must(Right::Tune)?;
-    app.order(caller.now(), Order::RemoveTuning(kind, id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    app.order(caller, Order::RemoveTuning(kind, id), |_| nothing()).await.map(respond)
 }
 
 /// Lists exclusions, those that were taken back among them
-#[utoipa::path(get, path = "/api/v1/exclusions", tag = "tuning", responses((status = 200, body = List<TuningItem>)))]
+#[utoipa::path(get, path = "/api/v1/exclusions", tag = "tuning", operation_id = "list_exclusions", responses((status = 200, body = List<TuningItem>)))]
 async fn exclusions(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<List<TuningItem>>, Problem> {
     listed(&app, &caller, TuningKind::Exclusion).await
 }
 
 /// Lists silences, those that were taken back among them
-#[utoipa::path(get, path = "/api/v1/silences", tag = "tuning", responses((status = 200, body = List<TuningItem>)))]
+#[utoipa::path(get, path = "/api/v1/silences", tag = "tuning", operation_id = "list_silences", responses((status = 200, body = List<TuningItem>)))]
 async fn silences(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<List<TuningItem>>, Problem> {
     listed(&app, &caller, TuningKind::Silence).await
 }
@@ -101,30 +107,36 @@ async fn silences(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Li
 /// A field and its value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct FieldValue {
+pub(super) struct FieldValue {
     /// The field, as detections show it.
+    #[schema(max_length = 1000)]
     field: String,
     /// The whole value, whatever the case of its letters.
+    #[schema(max_length = 1000)]
     value: String,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewExclusion {
+pub(super) struct NewExclusion {
     /// The id of the rule or indicator; without one any.
+    #[schema(max_length = 1000)]
     cause: Option<String>,
     /// The machine.
+    #[schema(max_length = 1000)]
     host: Option<String>,
     /// The account.
+    #[schema(max_length = 1000)]
     user: Option<String>,
     /// The program.
+    #[schema(max_length = 1000)]
     process: Option<String>,
     /// Fields that the detection shows, and their values. All conditions must hold.
     #[serde(default)]
     #[schema(max_items = 32)]
     fields: Vec<FieldValue>,
     /// Why.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 1000)]
     reason: String,
     /// Until when it holds (RFC 3339).
     #[schema(format = DateTime)]
@@ -132,40 +144,56 @@ struct NewExclusion {
 }
 
 /// Leaves detections out of incidents that are known and harmless
-#[utoipa::path(post, path = "/api/v1/exclusions", tag = "tuning", request_body = NewExclusion,
+#[utoipa::path(post, path = "/api/v1/exclusions", tag = "tuning", operation_id = "add_exclusion", request_body = NewExclusion,
     responses((status = 201, body = TuningMade)))]
 async fn exclude(
     State(app): State<Arc<App>>,
     caller: Caller,
     Given(given): Given<NewExclusion>,
-) -> Result<(StatusCode, Json<TuningMade>), Problem> {
+) -> Result<Response, Problem> {
     caller.must(Right::Tune)?;
-    let id = new_id("exclusion", &app);
-    let expires = until("expires", &given.expires)?;
-    let exclusion = Exclusion {
-        id: id.clone(),
-        cause: given.cause,
-        host: given.host,
-        user: given.user,
-        process: given.process,
-        fields: given.fields.into_iter().map(|part| (part.field, part.value)).collect(),
-        owner: caller.token.issued.name.clone(),
-        reason: filled("reason", given.reason)?,
-        expires,
-    };
-    let definition = serde_json::to_string(&exclusion).expect("texts");
-    Tuning::new(vec![exclusion], Vec::new()).map_err(|error| Problem::invalid(error.to_string()))?;
-    add(&app, &caller, NewTuning { kind: TuningKind::Exclusion, id, definition, until: Some(expires) }).await
+    add(&app, &caller, given.tuning(&app, &caller)?).await
+}
+
+impl NewExclusion {
+    /// Returns it as it is kept.
+    pub(super) fn tuning(self, app: &App, caller: &Caller) -> Result<NewTuning, Problem> {
+        let id = new_id("exclusion", app);
+        let expires = until("expires", &self.expires)?;
+        if self.fields.len() > FIELDS_MAX {
+            return Err(Problem::invalid(format!("fields: {FIELDS_MAX} at most")));
+        }
+        let condition =
+            |name: &str, value: Option<String>| value.map(|value| short(name, value, VALUE_CHARS_MAX)).transpose();
+        let field = |part: FieldValue| {
+            let field = short("field", part.field, VALUE_CHARS_MAX)?;
+            Ok((field, short("value", part.value, VALUE_CHARS_MAX)?))
+        };
+        let exclusion = Exclusion {
+            id: id.clone(),
+            cause: condition("cause", self.cause)?,
+            host: condition("host", self.host)?,
+            user: condition("user", self.user)?,
+            process: condition("process", self.process)?,
+            fields: self.fields.into_iter().map(field).collect::<Result<_, Problem>>()?,
+            owner: caller.token.issued.name.clone(),
+            reason: filled("reason", self.reason, VALUE_CHARS_MAX)?,
+            expires,
+        };
+        let definition = serde_json::to_string(&exclusion).expect("texts");
+        Tuning::new(vec![exclusion], Vec::new()).map_err(|error| Problem::content(error.to_string()))?;
+        Ok(NewTuning { kind: TuningKind::Exclusion, id, definition, until: Some(expires) })
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewSilence {
     /// The id of the rule or indicator.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 1000)]
     cause: String,
     /// Why.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 1000)]
     reason: String,
     /// Until when it holds (RFC 3339).
     #[schema(format = DateTime)]
@@ -173,24 +201,24 @@ struct NewSilence {
 }
 
 /// Leaves all detections of a rule out of incidents for a while
-#[utoipa::path(post, path = "/api/v1/silences", tag = "tuning", request_body = NewSilence,
+#[utoipa::path(post, path = "/api/v1/silences", tag = "tuning", operation_id = "add_silence", request_body = NewSilence,
     responses((status = 201, body = TuningMade)))]
 async fn silence(
     State(app): State<Arc<App>>,
     caller: Caller,
     Given(given): Given<NewSilence>,
-) -> Result<(StatusCode, Json<TuningMade>), Problem> {
+) -> Result<Response, Problem> {
     caller.must(Right::Tune)?;
     let id = new_id("silence", &app);
     let until = until("until", &given.until)?;
     let silence = Silence {
-        cause: filled("cause", given.cause)?,
+        cause: filled("cause", given.cause, VALUE_CHARS_MAX)?,
         until,
-        reason: filled("reason", given.reason)?,
+        reason: filled("reason", given.reason, VALUE_CHARS_MAX)?,
         owner: caller.token.issued.name.clone(),
     };
     let definition = serde_json::to_string(&silence).expect("texts");
-    Tuning::new(Vec::new(), vec![silence]).map_err(|error| Problem::invalid(error.to_string()))?;
+    Tuning::new(Vec::new(), vec![silence]).map_err(|error| Problem::content(error.to_string()))?;
     add(&app, &caller, NewTuning { kind: TuningKind::Silence, id, definition, until: Some(until) }).await
 }
 
@@ -202,16 +230,15 @@ struct TuningMade {
     id: String,
 }
 
-async fn add(app: &App, caller: &Caller, new: NewTuning) -> Result<(StatusCode, Json<TuningMade>), Problem> {
-    let id = new.id.clone();
-    app.order(caller.now(), Order::AddTuning(new)).await?;
-    Ok((StatusCode::CREATED, Json(TuningMade { id })))
+async fn add(app: &App, caller: &Caller, new: NewTuning) -> Result<Response, Problem> {
+    let made = json(StatusCode::CREATED, &TuningMade { id: new.id.clone() });
+    app.order(caller, Order::AddTuning(new), move |_| made).await.map(respond)
 }
 
 fn until(field: &str, text: &str) -> Result<Timestamp, Problem> {
     let until = moment(field, text)?;
     if until <= Timestamp::now() {
-        return Err(Problem::invalid(format!("{field}: a moment that is to come")));
+        return Err(Problem::content(format!("{field}: a moment that is to come")));
     }
     Ok(until)
 }
@@ -231,24 +258,24 @@ fn new_id(kind: &str, app: &App) -> String {
 }
 
 /// Takes an exclusion back
-#[utoipa::path(delete, path = "/api/v1/exclusions/{id}", tag = "tuning",
+#[utoipa::path(delete, path = "/api/v1/exclusions/{id}", tag = "tuning", operation_id = "end_exclusion",
     params(("id" = String, Path, description = "Its id")), responses((status = 204)))]
 async fn end_exclusion(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     ended(&app, &caller, TuningKind::Exclusion, id).await
 }
 
 /// Takes a silence back
-#[utoipa::path(delete, path = "/api/v1/silences/{id}", tag = "tuning",
+#[utoipa::path(delete, path = "/api/v1/silences/{id}", tag = "tuning", operation_id = "end_silence",
     params(("id" = String, Path, description = "Its id")), responses((status = 204)))]
 async fn end_silence(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(id): Named<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     ended(&app, &caller, TuningKind::Silence, id).await
 }
 
@@ -272,7 +299,7 @@ enum AssetForm {
 }
 
 /// Shows what is worth protecting
-#[utoipa::path(get, path = "/api/v1/assets", tag = "tuning", responses((status = 200, body = AssetList)))]
+#[utoipa::path(get, path = "/api/v1/assets", tag = "tuning", operation_id = "show_assets", responses((status = 200, body = AssetList)))]
 async fn assets(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<AssetList>, Problem> {
     caller.must(Right::Read)?;
     let row = app.store.assets().await.map_err(Problem::of_store)?;
@@ -282,19 +309,19 @@ async fn assets(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Asse
 }
 
 /// Says what is worth protecting, in place of what was said before
-#[utoipa::path(put, path = "/api/v1/assets", tag = "tuning", request_body = AssetList,
+#[utoipa::path(put, path = "/api/v1/assets", tag = "tuning", operation_id = "set_assets", request_body = AssetList,
     responses((status = 200, body = Made)))]
 async fn set_assets(
     State(app): State<Arc<App>>,
     caller: Caller,
     Given(given): Given<AssetList>,
-) -> Result<Json<Made>, Problem> {
+) -> Result<Response, Problem> {
     caller.must(Right::Assets)?;
     let form = match given.form {
         AssetForm::Toml => "toml",
         AssetForm::Csv => "csv",
     };
     tuned::assets(form, &given.text)?;
-    let acted = app.order(caller.now(), Order::SetAssets(form.to_owned(), given.text)).await?;
-    Ok(Json(Made { number: acted.seq, incident: None }))
+    let made = |acted: &Acted| json(StatusCode::OK, &Made { number: acted.seq, incident: None });
+    app.order(&caller, Order::SetAssets(form.to_owned(), given.text), made).await.map(respond)
 }

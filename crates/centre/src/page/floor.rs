@@ -42,7 +42,7 @@ impl Floor {
         let open = IncidentFilter { state: Some(StateFilter::Open), ..IncidentFilter::default() };
         let incidents = incidents::listed(app, &open, IncidentOrder::Priority, None, INCIDENTS_MAX).await?;
         let detections = detections::listed(app, &DetectionFilter::default(), None, DETECTIONS_MAX).await?;
-        let silent_after_seconds = app.config.intake.silent_after_minutes.saturating_mul(60);
+        let silent_after_seconds = app.config.intake.silent_after_seconds;
         let mut sources = all_sources(app).items;
         sources.sort_by(|a, b| {
             let key = |source: &SourceItem| (is_silent(source, silent_after_seconds), source.lost + source.skipped > 0);

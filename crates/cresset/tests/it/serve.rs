@@ -1,13 +1,22 @@
 //! A centre as its people and programs meet it: the real process, over HTTP.
 
+mod acts;
+mod answers;
+mod audit;
 mod backup;
 mod browser;
 mod commands;
+mod described;
+mod docs;
+mod files;
 mod hostile;
 mod intake;
 mod killed;
+mod once;
 mod page;
 mod retro;
+mod rights;
+mod schemathesis;
 mod shippers;
 mod syslog;
 
@@ -137,6 +146,32 @@ impl Centre {
             .header("authorization", self.bearer())
             .header("content-type", "application/json");
         self.send(request.body(body.to_string()).expect("a request"))
+    }
+
+    /// Does something as the administrator, with any method, headers and body.
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answered {
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let mut request = request.header("authorization", self.bearer());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.as_ref()).expect("a request"))
+    }
+
+    /// Does something as the administrator that is done, and returns what is answered.
+    #[track_caller]
+    fn done(&self, path: &str, body: &Value) -> Value {
+        let answered = self.post(path, body);
+        assert!([200, 201].contains(&answered.status), "{path}: {answered:?}");
+        answered.json()
+    }
+
+    /// Returns the items of a list.
+    #[track_caller]
+    fn items(&self, path: &str) -> Vec<Value> {
+        let answered = self.get(path);
+        assert_eq!(answered.status, 200, "{answered:?}");
+        answered.json()["items"].as_array().expect("a list").clone()
     }
 
     /// Delivers logs as the administrator.

@@ -32,7 +32,7 @@ async fn each_act_is_done_and_told(place: Place) {
     let evidence = Act::AddEvidence { incident: id, sha256: [7; 32], name: "web1.img".into(), bytes: 5 };
     store.act(&analyst(5), &evidence).await.expect("done");
     one.state = State::Closed(Verdict::TruePositive);
-    store.act(&analyst(6), &Act::SetState { incident: Box::new(one.clone()) }).await.expect("done");
+    store.act(&analyst(6), &Act::SetState { incident: Box::new(one.clone()), exclude: None }).await.expect("done");
     store.act(&analyst(7), &Act::Assign { incident: id, owner: None }).await.expect("done");
     let page = store.incident(id).await.expect("there");
     assert_eq!((page.row.state, page.row.owner, page.incident), (one.state, None, one));
@@ -100,8 +100,8 @@ async fn an_act_that_does_not_fit_leaves_nothing(place: Place) {
         Act::Note { incident: incident(9).id, text: String::new() },
         Act::Note { incident: one.id, text: "x".repeat(70_000) },
         Act::FinishTask { task: 999 },
-        Act::SetState { incident: Box::new(incident(9)) },
-        Act::SetState { incident: Box::new(incident(2)) },
+        Act::SetState { incident: Box::new(incident(9)), exclude: None },
+        Act::SetState { incident: Box::new(incident(2)), exclude: None },
         merge(one.clone(), one.id),
         merge(one.clone(), incident(2).id),
         // One of the two is in no incident.

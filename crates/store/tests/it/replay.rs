@@ -35,7 +35,7 @@ async fn worked(store: &Store) {
     store.record(&batch).await.expect("recorded");
     let mut closed = two.clone();
     closed.state = State::Closed(Verdict::Duplicate);
-    store.act(&analyst(1), &Act::SetState { incident: Box::new(closed) }).await.expect("done");
+    store.act(&analyst(1), &Act::SetState { incident: Box::new(closed), exclude: None }).await.expect("done");
     store.act(&analyst(2), &Act::Note { incident: one.id, text: "beside the picture".into() }).await.expect("done");
     let link = detection(1).links.remove(0);
     let merge = Act::Merge { into: Box::new(one.clone()), from: two.id, link };
@@ -114,7 +114,7 @@ async fn work(picture: &mut Picture, store: &Store) {
     store.act(&analyst(2), &Act::Merge { into, from: merged.from, link: merged.link }).await.expect("done");
     picture.set_state(third, State::Closed(Verdict::BenignPositive)).expect("a step");
     let incident = Box::new(shown(picture, third));
-    store.act(&analyst(3), &Act::SetState { incident }).await.expect("done");
+    store.act(&analyst(3), &Act::SetState { incident, exclude: None }).await.expect("done");
 }
 
 fn tell(picture: &mut Picture, told: Told) {

@@ -69,12 +69,12 @@ fn requests_that_lie_cost_their_sender_alone() {
         (with("Content-Length: 4000000000\r\n"), "413"),
         (with("Content-Length: 3\r\nContent-Length: 4\r\n"), "400"),
         (with("Transfer-Encoding: chunked\r\n") + "zz\r\nno chunk", "400"),
-        (with("Transfer-Encoding: chunked\r\n") + "ffffffffffffffff\r\nx", "400"),
+        (with("Transfer-Encoding: chunked\r\n") + "fffffffffffffffff\r\nx", "400"),
         ("GET / HTTP/9.9\r\n\r\n".into(), "400"),
         ("\u{0}\u{1}\u{2}\r\n\r\n".into(), "400"),
     ] {
         let answered = answer_to(&centre, request.as_bytes());
-        assert!(answered.is_empty() || answered.contains(expected), "{answered} to {:.60}", request);
+        assert!(answered.is_empty() || answered.contains(expected), "{answered} to {request:.400}");
         check_answers(&centre);
     }
     // Requests behind one another are answered in their order.

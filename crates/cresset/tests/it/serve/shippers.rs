@@ -95,7 +95,7 @@ fn rsyslog_sends_over_each_transport() {
 fn elastic_action(centre: &Centre, bulkmode: &str) -> String {
     let (host, port) =
         centre.address().split_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).expect("both");
-    let token = centre.token("rsyslog", "sender");
+    let token = centre.token("rsyslog", "exercise_director");
     format!(
         "template(name=\"cresset\" type=\"list\" option.jsonf=\"on\") {{\n\
            property(outname=\"@timestamp\" name=\"timereported\" dateFormat=\"rfc3339\" format=\"jsonf\")\n\
@@ -149,7 +149,7 @@ fn python(centre: &Centre, module: &str, script: &str) -> Option<String> {
         skipped(module, "it is not in `.tools/python`; ./setup installs it");
         return None;
     }
-    let token = centre.token("python", "sender");
+    let token = centre.token("python", "exercise_director");
     let output =
         Command::new(interpreter).args(["-W", "ignore", "-c", script, &centre.url, &token]).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,255 @@
+//! What people do to incidents, over HTTP; and that all of it is there after a kill.
+
+use std::collections::HashSet;
+use std::fs;
+
+use cresset_event::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Centre, wait_until};
+
+fn whoami(host: &str) -> String {
+    format!("{{\"cmd\":\"whoami\",\"host\":\"{host}\"}}\n")
+}
+
+/// Finds something on each of these machines, and returns the incidents, in their order.
+fn incidents<const N: usize>(centre: &Centre, hosts: [&str; N]) -> [String; N] {
+    hosts.map(|host| {
+        assert_eq!(centre.deliver(&[], whoami(host)).status, 200);
+        let item = centre.items(&format!("/api/v1/incidents?q={host}")).pop().expect("an incident");
+        item["id"].as_str().expect("an id").to_owned()
+    })
+}
+
+fn show(centre: &Centre, incident: &str) -> Value {
+    centre.get(&format!("/api/v1/incidents/{incident}")).json()
+}
+
+fn acts(centre: &Centre, incident: &str) -> Vec<String> {
+    let history = show(centre, incident)["history"].as_array().expect("a history").clone();
+    history
+        .iter()
+        .filter(|row| !row["actor"].is_null())
+        .map(|row| row["act"].as_str().unwrap_or("").to_owned())
+        .collect()
+}
+
+fn soon(seconds: i64) -> String {
+    Timestamp::now().saturating_add_nanos(seconds * 1_000_000_000).to_string()
+}
+
+#[test]
+fn an_incident_is_worked_from_beginning_to_end() {
+    let mut centre = Centre::start();
+    let [incident] = incidents(&centre, ["h1"]);
+    let path = |act: &str| format!("/api/v1/incidents/{incident}/{act}");
+    centre.done(&path("assign"), &json!({ "owner": "Ada" }));
+    centre.done(&path("notes"), &json!({ "text": "seen\nby me" }));
+    let task = centre.done(&path("tasks"), &json!({ "title": "look" }))["number"].clone();
+    centre.done(&format!("/api/v1/tasks/{task}/done"), &json!({}));
+    assert_eq!(centre.post(&format!("/api/v1/tasks/{task}/done"), &json!({})).status, 409, "it is done already");
+    assert_eq!(centre.post("/api/v1/tasks/999999/done", &json!({})).status, 404);
+    for (state, status) in [
+        ("new", 409),
+        ("recovered", 409),
+        ("triage", 200),
+        ("triage", 409),
+        ("eradicated", 200),
+        ("contained", 409),
+        ("recovered", 200),
+        ("closed:true-positive", 200),
+        ("contained", 409),
+        ("closed:benign-positive", 200),
+        ("triage", 200),
+        ("closed:duplicate", 200),
+        ("closed", 400),
+        ("closed:", 400),
+    ] {
+        assert_eq!(centre.post(&path("state"), &json!({ "state": state })).status, status, "{state}");
+    }
+    let expected = ["assign", "note", "add_task", "finish_task"].into_iter().map(str::to_owned);
+    let expected: Vec<String> = expected.chain((0..7).map(|_| "set_state".to_owned())).collect();
+    assert_eq!(acts(&centre, &incident), expected);
+    let audited: Vec<Value> = centre.items("/api/v1/audit?limit=500");
+    let audited: Vec<&str> = audited.iter().rev().filter_map(|row| row["act"].as_str()).collect();
+    assert_eq!(audited[2..], expected, "behind the link and the first token");
+    let before = show(&centre, &incident);
+    assert_eq!(
+        (&before["incident"]["owner"], &before["incident"]["state"]),
+        (&"Ada".into(), &"closed:duplicate".into())
+    );
+    centre.kill_and_start_again();
+    assert_eq!(show(&centre, &incident), before);
+    // What is closed is not gone on with: what comes next is another incident, which follows it.
+    let [next] = incidents(&centre, ["h1"]).map(|_| centre.items("/api/v1/incidents?state=open").remove(0));
+    assert_ne!(next["id"], before["incident"]["id"]);
+}
+
+#[test]
+fn a_merge_is_undone_by_a_split_also_after_a_kill() {
+    let mut centre = Centre::start();
+    let [one, two] = incidents(&centre, ["alpha", "bravo"]);
+    let merge = format!("/api/v1/incidents/{one}/merge");
+    assert_eq!(centre.post(&merge, &json!({ "from": one })).status, 409, "with itself");
+    centre.done(&merge, &json!({ "from": two }));
+    assert_eq!(show(&centre, &two)["incident"]["merged_into"], json!(one));
+    // An act on what went up is done to what it went up in.
+    let noted = centre.done(&format!("/api/v1/incidents/{two}/notes"), &json!({ "text": "t" }));
+    assert_eq!(noted["incident"], json!(one));
+    centre.kill_and_start_again();
+    let bravo = centre.items("/api/v1/detections?host=bravo").remove(0);
+    assert_eq!(bravo["incident"], json!(one));
+    let split = format!("/api/v1/incidents/{one}/split");
+    let none = json!({ "detections": ["00000000-0000-4000-8000-000000000001"] });
+    assert!([404, 409].contains(&centre.post(&split, &none).status));
+    centre.done(&split, &json!({ "detections": [bravo["id"]] }));
+    let after = || {
+        let of = |host: &str| centre.items(&format!("/api/v1/detections?host={host}")).remove(0)["incident"].clone();
+        (of("alpha"), of("bravo"))
+    };
+    let places = after();
+    assert_eq!(places.0, json!(one));
+    assert_ne!(places.1, json!(one));
+    assert_eq!(acts(&centre, &one), ["merge", "note", "split"]);
+    centre.kill_and_start_again();
+    incidents(&centre, ["bravo"]);
+    let hosts = centre.items("/api/v1/detections?host=bravo");
+    assert!(hosts.iter().all(|detection| detection["incident"] == places.1), "the picture is the same: {hosts:?}");
+}
+
+#[test]
+fn evidence_lies_under_its_digest() {
+    let mut centre = Centre::start();
+    let [incident] = incidents(&centre, ["h1"]);
+    let keep = |name: &str, bytes: &[u8]| {
+        centre.ask("POST", &format!("/api/v1/incidents/{incident}/evidence?name={name}"), &[], bytes)
+    };
+    assert_eq!(keep("a.bin", b"\0\x01bytes").status, 201);
+    assert_eq!(keep("b.bin", b"\0\x01bytes").status, 201, "the same file again");
+    assert_eq!(keep("c.bin", &vec![0; (4 << 20) + 1]).status, 413);
+    let listed = show(&centre, &incident)["evidence"].as_array().expect("files").clone();
+    assert_eq!(listed.iter().map(|file| &file["name"]).collect::<Vec<_>>(), ["a.bin", "b.bin"]);
+    assert_eq!(listed[0]["sha256"], listed[1]["sha256"]);
+    let sha256 = listed[0]["sha256"].as_str().expect("a digest");
+    let folder = centre.data().join("evidence");
+    assert_eq!(fs::read(folder.join(sha256)).expect("it is there"), b"\0\x01bytes");
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1);
+    let none = "/api/v1/incidents/incident--00000000-0000-4000-8000-000000000000/evidence?name=n";
+    assert_eq!(centre.ask("POST", none, &[], "other").status, 404);
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1, "what belongs nowhere is not kept");
+    centre.kill_and_start_again();
+    assert_eq!(show(&centre, &incident)["evidence"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn what_is_excluded_or_silenced_is_withheld_until_it_is_taken_back_or_has_expired() {
+    let mut centre = Centre::start();
+    let withheld = |centre: &Centre, host: &str| {
+        assert_eq!(centre.deliver(&[], whoami(host)).status, 200);
+        let found = centre.items(&format!("/api/v1/detections?host={host}")).remove(0);
+        assert_eq!(found["withheld_by"].is_null(), !found["incident"].is_null(), "{found}");
+        found["withheld_by"].as_str().map(str::to_owned)
+    };
+    let exclusion = json!({ "host": "quiet", "reason": "a test", "expires": soon(3600) });
+    let id = centre.done("/api/v1/exclusions", &exclusion)["id"].as_str().expect("an id").to_owned();
+    assert_eq!(withheld(&centre, "quiet"), Some(format!("exclusion:{id}")));
+    assert_eq!(withheld(&centre, "loud"), None);
+    centre.kill_and_start_again();
+    assert_eq!(withheld(&centre, "quiet"), Some(format!("exclusion:{id}")));
+    assert_eq!(centre.ask("DELETE", &format!("/api/v1/exclusions/{id}"), &[], "").status, 204);
+    assert_eq!(centre.ask("DELETE", &format!("/api/v1/exclusions/{id}"), &[], "").status, 404);
+    assert_eq!(withheld(&centre, "quiet"), None);
+    let listed = centre.items("/api/v1/exclusions");
+    assert!(listed[0]["removed_at"].is_string() && listed[0]["definition"]["owner"] == "Ada", "{listed:?}");
+    let silence = json!({ "cause": "11111111-1111-4111-8111-111111111111", "reason": "a test", "until": soon(2) });
+    centre.done("/api/v1/silences", &silence);
+    assert_eq!(withheld(&centre, "still").as_deref(), Some("silence:11111111-1111-4111-8111-111111111111"));
+    wait_until("the end of the silence", || withheld(&centre, "still").is_none());
+    for (path, body) in [
+        ("exclusions", json!({ "host": "h", "reason": "r", "expires": "2020-01-01T00:00:00Z" })),
+        ("exclusions", json!({ "reason": "no condition", "expires": soon(60) })),
+        ("silences", json!({ "cause": "c", "reason": " ", "until": soon(60) })),
+    ] {
+        assert_eq!(centre.post(&format!("/api/v1/{path}"), &body).status, 422, "{body}");
+    }
+}
+
+#[test]
+fn a_false_positive_is_closed_and_excluded_in_one_act() {
+    let mut centre = Centre::start();
+    let [incident] = incidents(&centre, ["h1"]);
+    let path = format!("/api/v1/incidents/{incident}/state");
+    let exclude = json!({ "host": "h1", "reason": "the scanner", "expires": soon(3600) });
+    let as_attack = json!({ "state": "closed:true-positive", "exclude": exclude });
+    assert_eq!(centre.post(&path, &as_attack).status, 422, "an attack is not excluded");
+    let expired = json!({ "host": "h1", "reason": "r", "expires": "2020-01-01T00:00:00Z" });
+    assert_eq!(centre.post(&path, &json!({ "state": "closed:false-positive", "exclude": expired })).status, 422);
+    assert_eq!(show(&centre, &incident)["incident"]["state"], "new", "neither was done");
+    centre.done(&path, &json!({ "state": "closed:false-positive", "exclude": exclude }));
+    centre.kill_and_start_again();
+    assert_eq!(show(&centre, &incident)["incident"]["state"], "closed:false-positive");
+    centre.deliver(&[], whoami("h1"));
+    assert_eq!(centre.items("/api/v1/incidents?state=open"), Vec::<Value>::new());
+    let audited = centre.items("/api/v1/audit?limit=2");
+    let audited: HashSet<&str> = audited.iter().filter_map(|row| row["act"].as_str()).collect();
+    assert_eq!(audited, HashSet::from(["add_exclusion", "set_state"]));
+}
+
+#[test]
+fn what_is_worth_more_comes_first() {
+    let mut centre = Centre::start();
+    let [one, two] = incidents(&centre, ["alpha", "bravo"]);
+    let score = |centre: &Centre, id: &str| show(centre, id)["incident"]["score"].as_u64().expect("a score");
+    let before = (score(&centre, &one), score(&centre, &two));
+    let assets = json!({ "form": "csv", "text": "name,value\nalpha,vital\n" });
+    let answered = centre.ask("PUT", "/api/v1/assets", &[("content-type", "application/json")], assets.to_string());
+    assert_eq!(answered.status, 200, "{answered:?}");
+    let after = (score(&centre, &one), score(&centre, &two));
+    assert!(after.0 > before.0 && after.1 == before.1, "{before:?} {after:?}");
+    assert_eq!(centre.items("/api/v1/incidents?order=priority")[0]["id"], json!(one));
+    centre.kill_and_start_again();
+    assert_eq!((score(&centre, &one), score(&centre, &two)), after);
+    assert_eq!(centre.get("/api/v1/assets").json(), assets);
+    let unreadable = json!({ "form": "csv", "text": "nothing" }).to_string();
+    assert_eq!(centre.ask("PUT", "/api/v1/assets", &[("content-type", "application/json")], unreadable).status, 422);
+}
+
+#[test]
+fn lists_are_read_to_their_end_without_gap_or_double_while_more_comes() {
+    let centre = Centre::start();
+    let hosts: String = (0..23).map(|host| whoami(&format!("first-{host}"))).collect();
+    assert_eq!(centre.deliver(&[], hosts).status, 200);
+    for list in ["detections?q=Whoami", "incidents?order=last", "incidents?order=priority&state=open", "audit?"] {
+        let all: HashSet<String> = centre.items(&format!("/api/v1/{list}&limit=500")).iter().map(key).collect();
+        let (mut seen, mut cursor, mut parts) = (Vec::new(), String::new(), 0);
+        loop {
+            let part = centre.get(&format!("/api/v1/{list}&limit=7{cursor}")).json();
+            seen.extend(part["items"].as_array().expect("a list").iter().map(key));
+            parts += 1;
+            centre.deliver(&[], whoami(&format!("late-{parts}")));
+            match part["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        let once: HashSet<String> = seen.iter().cloned().collect();
+        assert_eq!(once.len(), seen.len(), "{list}: none twice");
+        assert!(all.is_subset(&once), "{list}: none left out");
+    }
+    assert_eq!(centre.items("/api/v1/detections?host=first-3").len(), 1);
+    assert_eq!(centre.items("/api/v1/detections?level=critical"), Vec::<Value>::new());
+    assert_eq!(centre.items("/api/v1/detections?until=2020-01-01T00:00:00Z"), Vec::<Value>::new());
+    let all = centre.items("/api/v1/incidents?limit=500").len();
+    assert_eq!(centre.items("/api/v1/incidents?owner=&limit=500").len(), all, "nobody works on any");
+    for wrong in ["detections?cursor=x", "detections?from=yesterday", "incidents?cursor=d.1.2"] {
+        assert_eq!(centre.get(&format!("/api/v1/{wrong}")).status, 422, "{wrong}");
+    }
+    for wrong in ["detections?limit=0", "detections?limit=501", "detections?level=loud", "incidents?colour=red"] {
+        assert_eq!(centre.get(&format!("/api/v1/{wrong}")).status, 400, "{wrong}");
+    }
+}
+
+/// What an item of a list is known by.
+fn key(item: &Value) -> String {
+    item.get("id").or(item.get("number")).expect("an id or a number").to_string()
+}

@@ -1,0 +1,33 @@
+//! Each line of `docs/api.md` that is to be typed, as it stands there.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::Centre;
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn what_the_page_says_works() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: curl is not installed");
+        return;
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let examples: String = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.lines().count() > 10, "it has examples");
+    let centre = Centre::start_with("", &[("rule.yml", crate::RULE)]);
+    // A refusal, or an answer without what the next line takes from it, ends it.
+    let script = format!("set -eu\ncurl() {{ command curl --fail-with-body -sS \"$@\"; }}\n{examples}");
+    let run = Command::new("bash")
+        .args(["-c", &script])
+        .env("CRESSET", &centre.url)
+        .env("TOKEN", &centre.token)
+        .current_dir(centre.path())
+        .output()
+        .expect("bash runs");
+    let (said, wrong) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said}\n{wrong}");
+    assert_eq!(centre.items("/api/v1/incidents?state=triage").len(), 1, "{said}");
+}
