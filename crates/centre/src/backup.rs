@@ -5,7 +5,7 @@
 //! passphrase gives. `docs/backup-format.md` says what lies where.
 //!
 //! A backup has all that was acknowledged before it was asked for, because of the order in which things are held: first how far
-//! files were read, then the records, then events, then evidence. What a later one has beyond an earlier one is known by its id
+//! files were read and what has hunted, then the records, then events, then evidence. What a later one has beyond an earlier one is known by its id
 //! when it comes again. `cresset/tests/it/serve/backup.rs` takes one under load.
 
 mod entries;
@@ -32,7 +32,8 @@ const ABOUT: &str = "backup.json";
 /// Where the configuration of the centre lies in a backup, and in the folder that comes of it.
 const CONFIGURATION: &str = "configuration.toml";
 const RECORDS: &str = "records.db";
-const STATE: &str = "state";
+/// How far files were read, with what correlations remember; which rules and indicators have hunted.
+const POSITIONS: &[&str] = &["state", "hunted"];
 const ARCHIVE: &str = "archive";
 /// Folders that are backed up as they are.
 const FOLDERS: &[&str] = &["rules", "indicators", "tls", "evidence"];
@@ -48,7 +49,7 @@ pub struct About {
     pub at: String,
     /// Lines of the audit log, and the digest of the last.
     pub audit: (u64, String),
-    /// Events that are remembered.
+    /// Events that are remembered: at least so many.
     pub events: u64,
 }
 

@@ -50,7 +50,7 @@ pub async fn restore(file: &Path, passphrase: &str, folder: &Path) -> Result<Res
     let beside = Beside::make(folder)?;
     let restored = read(file, passphrase, |name, content| beside.put(name, content))?;
     let tokens = made_known(&beside.0, &restored.about).await?;
-    whole_archive(&beside.0.join(ARCHIVE))?;
+    whole_archive(&beside.0.join(ARCHIVE), restored.about.events)?;
     beside.become_whole(folder)?;
     Ok(Restored { tokens, ..restored })
 }
@@ -100,12 +100,20 @@ async fn written_on(store: &Store, about: &About) -> Result<usize, BackupError> 
     Ok(store.tokens().await?.iter().filter(|token| token.revoked.is_none() && holds(token.issued.expires)).count())
 }
 
-/// Reads every file of an archive.
-fn whole_archive(folder: &Path) -> Result<(), BackupError> {
+/// Reads every file of an archive, and looks whether it has so many events.
+fn whole_archive(folder: &Path, events: u64) -> Result<(), BackupError> {
     // All of it was in files and there was no log.
     let wal = folder.join("wal");
     fs::create_dir_all(&wal).map_err(BackupError::io(&wal))?;
-    Archive::open(folder)?.verify(|_| {}).into_iter().next().map_or(Ok(()), |damage| Err(damage.into()))
+    let archive = Archive::open(folder)?;
+    if let Some(damage) = archive.verify(|_| {}).into_iter().next() {
+        return Err(damage.into());
+    }
+    let found = archive.stats().events;
+    if found < events {
+        return Err(BackupError::Content(format!("{found} events, where there were {events}")));
+    }
+    Ok(())
 }
 
 /// The folder while it is filled; taken away where it does not become whole.

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::entries::Entries;
 use super::sealed::Sealer;
-use super::{ABOUT, ARCHIVE, About, BackupError, CONFIGURATION, FOLDERS, FORMAT, RECORDS, STATE};
+use super::{ABOUT, ARCHIVE, About, BackupError, CONFIGURATION, FOLDERS, FORMAT, POSITIONS, RECORDS};
 use crate::app::App;
 
 /// The folder in that of the centre where a copy of the records lies for as long as a backup takes.
@@ -22,7 +22,8 @@ const DEPTH_MAX: usize = 16;
 /// Everything as it was, held until it is written.
 pub(crate) struct Taken {
     about: About,
-    state: Option<File>,
+    /// Held open: who writes them puts another file in their place.
+    positions: Vec<(&'static str, File)>,
     snapshot: Snapshot,
     data: PathBuf,
     configuration: Option<PathBuf>,
@@ -54,10 +55,7 @@ impl Taken {
     pub(crate) async fn now(app: &App, by: &By, permit: OwnedSemaphorePermit) -> Result<Self, BackupError> {
         app.store.audit_backup(by).await?;
         let data = app.config.data.clone();
-        let state = match File::open(data.join(STATE)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            opened => Some(opened.map_err(BackupError::io(&data.join(STATE)))?),
-        };
+        let positions = positions(&data)?;
         let at = Timestamp::now();
         let folder = data.join(FOLDER);
         remove_left_in(&folder);
@@ -67,15 +65,16 @@ impl Taken {
         app.store.backup(&records).await?;
         let audit = audit_head(&records).await?;
         let archive = data.join(ARCHIVE);
-        let (snapshot, events) = tokio::task::spawn_blocking(move || -> Result<_, BackupError> {
-            Ok((Snapshot::take(&archive)?, Archive::open(&archive)?.stats().events))
+        let (events, snapshot) = tokio::task::spawn_blocking(move || -> Result<_, BackupError> {
+            // Counted before, so that the snapshot has no fewer.
+            Ok((Archive::open(&archive)?.stats().events, Snapshot::take(&archive)?))
         })
         .await
         .map_err(|_| BackupError::Stream(io::Error::other("its thread was lost")))??;
         let (version, at) = (env!("CARGO_PKG_VERSION").to_owned(), at.to_string());
         let about = About { format: FORMAT, version, at, audit, events };
         let configuration = app.config.file.clone();
-        Ok(Self { about, state, snapshot, data, configuration, _copy: copy, _permit: permit })
+        Ok(Self { about, positions, snapshot, data, configuration, _copy: copy, _permit: permit })
     }
 
     /// Writes it, sealed.
@@ -83,8 +82,8 @@ impl Taken {
         let mut entries = Entries::new(Sealer::new(out, passphrase)?);
         let about = serde_json::to_vec(&self.about).expect("texts and numbers");
         entries.add(ABOUT, about.len() as u64, &mut &about[..])?;
-        if let Some(state) = &self.state {
-            add(&mut entries, STATE, state, &self.data.join(STATE))?;
+        for (name, file) in &self.positions {
+            add(&mut entries, name, file, &self.data.join(name))?;
         }
         add_file(&mut entries, RECORDS, &self.data.join(FOLDER).join(RECORDS))?;
         for file in self.snapshot.files() {
@@ -100,6 +99,17 @@ impl Taken {
         entries.finish()?.finish()?;
         Ok(())
     }
+}
+
+fn positions(data: &Path) -> Result<Vec<(&'static str, File)>, BackupError> {
+    let mut held = Vec::new();
+    for name in POSITIONS {
+        match File::open(data.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => held.push((*name, opened.map_err(BackupError::io(&data.join(name)))?)),
+        }
+    }
+    Ok(held)
 }
 
 /// Returns where the audit log of a copy ends.

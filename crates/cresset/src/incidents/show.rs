@@ -137,10 +137,11 @@ fn write_detection(one: &Value, style: Style, out: &mut dyn Write) -> io::Result
             style.matched(value)
         )?;
     }
-    for link in list(one, "links") {
-        let (kind, value, to) = (cut(text(link, "kind")), cut(text(link, "value")), cut(ids::short(text(link, "to"))));
-        let gap = link["gap_seconds"].as_f64().unwrap_or_default();
-        writeln!(out, "      {}", style.dim(format_args!("linked with {to} by {kind} {value}, {gap:.0} s apart")))?;
+    for links in list(one, "links").chunk_by(|one, other| one["to"] == other["to"]) {
+        let by = links.iter().map(|link| format!("{} {}", cut(text(link, "kind")), cut(text(link, "value"))));
+        let (to, by) = (cut(ids::short(text(&links[0], "to"))), by.collect::<Vec<_>>().join(", "));
+        let gap = links[0]["gap_seconds"].as_f64().unwrap_or_default();
+        writeln!(out, "      {}", style.dim(format_args!("linked with {to}, {gap:.0} s apart, by {by}")))?;
     }
     Ok(())
 }

@@ -83,12 +83,13 @@ async fn last_used_is_written_once_a_minute(place: Place) {
 async fn the_first_administrator_comes_in_once(place: Place) {
     let store = place.open().await;
     let first = store.first_run_secret(at(0), at(100)).await.expect("made").expect("the first");
-    // Not told twice while it holds; where nobody used it in time there is another.
-    assert!(store.first_run_secret(at(99), at(200)).await.expect("read").is_none());
-    assert!(store.use_first_run(first.reveal(), "root", at(100)).await.expect("read").is_none());
+    // Each start has a link of its own, and those before it let nobody in.
+    let lost = store.first_run_secret(at(50), at(100)).await.expect("made").expect("another");
+    assert!(store.use_first_run(first.reveal(), "root", at(60)).await.expect("read").is_none());
+    assert!(store.use_first_run(lost.reveal(), "root", at(100)).await.expect("read").is_none());
     let second = store.first_run_secret(at(100), at(200)).await.expect("made").expect("the second");
     assert_ne!(first, second);
-    for wrong in [first.reveal(), "cresset_first_", ""] {
+    for wrong in [first.reveal(), lost.reveal(), "cresset_first_", ""] {
         assert!(store.use_first_run(wrong, "root", at(150)).await.expect("read").is_none(), "{wrong}");
     }
     let issued = store.use_first_run(second.reveal(), "root", at(150)).await.expect("read").expect("comes in");
@@ -96,7 +97,7 @@ async fn the_first_administrator_comes_in_once(place: Place) {
     assert!(store.token_of(issued.secret.reveal(), at(151)).await.expect("read").is_some());
     assert!(store.use_first_run(second.reveal(), "again", at(151)).await.expect("read").is_none());
     assert!(store.first_run_secret(at(999), at(1999)).await.expect("read").is_none());
-    assert_eq!(store.audit_head().await.expect("read").count, 3);
+    assert_eq!(store.audit_head().await.expect("read").count, 4);
 }
 
 async fn secrets_are_not_kept(place: Place) {

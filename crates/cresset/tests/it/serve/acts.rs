@@ -72,7 +72,7 @@ fn an_incident_is_worked_from_beginning_to_end() {
     assert_eq!(acts(&centre, &incident), expected);
     let audited: Vec<Value> = centre.items("/api/v1/audit?limit=500");
     let audited: Vec<&str> = audited.iter().rev().filter_map(|row| row["act"].as_str()).collect();
-    assert_eq!(audited[2..], expected, "behind the link and the first token");
+    assert_eq!(audited[3..], expected, "behind the link, the token of the folder and the first one");
     let before = show(&centre, &incident);
     assert_eq!(
         (&before["incident"]["owner"], &before["incident"]["state"]),
@@ -190,9 +190,10 @@ fn a_false_positive_is_closed_and_excluded_in_one_act() {
     assert_eq!(show(&centre, &incident)["incident"]["state"], "closed:false-positive");
     centre.deliver(&[], whoami("h1"));
     assert_eq!(centre.items("/api/v1/incidents?state=open"), Vec::<Value>::new());
-    let audited = centre.items("/api/v1/audit?limit=2");
+    // Behind them the token of the folder was renewed.
+    let audited = centre.items("/api/v1/audit?limit=4");
     let audited: HashSet<&str> = audited.iter().filter_map(|row| row["act"].as_str()).collect();
-    assert_eq!(audited, HashSet::from(["add_exclusion", "set_state"]));
+    assert_eq!(audited, HashSet::from(["add_exclusion", "set_state", "revoke_token", "issue_token"]));
 }
 
 #[test]

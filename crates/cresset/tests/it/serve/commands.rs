@@ -66,7 +66,7 @@ fn an_incident_is_worked_on_from_the_list_to_the_verdict() {
         "take an image",
         "memory.txt, 5 bytes",
         "cmd: whoami",
-        "by host h1, 5 s apart",
+        "5 s apart, by host h1",
         "Score",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
