@@ -90,8 +90,7 @@ async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap
     }
 }
 
-/// Returns the token that a request presents. `ApiKey` is how shippers for Elasticsearch send one, and Basic with the token for
-/// a password where they know nothing else.
+/// Returns the token that a request presents. `ApiKey` is how shippers for Elasticsearch send one.
 fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<&'h str>, Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let value = value.to_str().map_err(|_| Problem::unauthenticated())?;
