@@ -14,10 +14,18 @@ const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools/python/
 /// Requests of each kind and operation, unless `SCHEMATHESIS_EXAMPLES` says otherwise: half a minute of them.
 const EXAMPLES: &str = "5";
 /// What fits the description and cannot be used all the same is 409, 415 or 422: logs in no known format, rules that do not
-/// load, a moment that has passed. Links are those of the description: with its own guesses it takes back its own token.
-const CONFIG: &str = "[checks.positive_data_acceptance]\n\
-    expected-statuses = [\"2xx\", \"401\", \"403\", \"404\", \"409\", \"415\", \"422\", \"429\", \"503\"]\n\
-    [phases.stateful.inference]\nalgorithms = []\n";
+/// load, a moment that has passed. Links are those of the description, and no ids are taken from answers: it would take back
+/// the token that it uses.
+const CONFIG: &str = r#"
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "415", "422", "429", "503"]
+[phases.stateful.inference]
+algorithms = []
+[phases.coverage.extra-data-sources]
+responses = false
+[phases.fuzzing.extra-data-sources]
+responses = false
+"#;
 
 #[test]
 fn schemathesis_finds_nothing() {
@@ -30,19 +38,32 @@ fn schemathesis_finds_nothing() {
     let centre = Centre::start_with(limits, &[("data/rules/r.yml", crate::RULE), ("schemathesis.toml", CONFIG)]);
     let log = "{\"cmd\":\"whoami\",\"host\":\"h1\",\"@timestamp\":\"2026-11-24T07:00:00Z\"}\n";
     assert_eq!(centre.deliver(&[], log).status, 200);
+    check(&centre, &[]);
+    // Once more what is done to an incident that is there.
+    let incident = centre.items("/api/v1/incidents")[0]["id"].clone();
+    let named =
+        format!("[[operations]]\ninclude-path-regex = \"^/api/v1/incidents/\"\nparameters = {{ id = {incident} }}\n");
+    fs::write(centre.path().join("schemathesis.toml"), CONFIG.to_owned() + &named).expect("a file");
+    check(&centre, &["--include-path-regex", "^/api/v1/incidents/", "--phases", "coverage,fuzzing"]);
+    assert_eq!(centre.get("/api/v1/whoami").status, 200, "its token let it in to the end");
+    let log = fs::read_to_string(centre.path().join("log")).expect("its log");
+    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
+}
+
+#[track_caller]
+fn check(centre: &Centre, args: &[&str]) {
     let examples = std::env::var("SCHEMATHESIS_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
     let found = Command::new(PROGRAM)
         .args(["run", &format!("{}/api/v1/openapi.json", centre.url), "--checks", "all", "--max-examples", &examples])
         .args(["--header", &format!("Authorization: {}", centre.bearer()), "--no-color"])
         // It waits for the end of what has none.
         .args(["--exclude-path", "/api/v1/stream", "--request-timeout", "10"])
+        .args(args)
         .current_dir(centre.path())
         .output()
         .expect("it runs");
     let said = String::from_utf8_lossy(&found.stdout);
     assert!(found.status.success(), "{said}");
-    // Nothing was tested where it could not come in.
+    // Where it could not come in nothing was tried.
     assert!(!said.contains("Authentication failed") && !said.contains("Rate limited"), "{said}");
-    let log = fs::read_to_string(centre.path().join("log")).expect("its log");
-    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
 }
