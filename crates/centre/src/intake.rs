@@ -83,20 +83,20 @@ pub(crate) struct Intake {
     began: Timestamp,
 }
 
-/// Those who wait for their deliveries.
+/// Those who wait for their deliveries, and the room that these take: also of one whose sender has gone away meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<HashMap<u64, oneshot::Sender<Taken>>>);
+pub(crate) struct Waiting(Mutex<HashMap<u64, (oneshot::Sender<Taken>, Room)>>);
 
 impl Waiting {
-    fn add(&self, number: u64) -> oneshot::Receiver<Taken> {
+    fn add(&self, number: u64, room: Room) -> oneshot::Receiver<Taken> {
         let (tell, told) = oneshot::channel();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, tell);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (tell, room));
         told
     }
 
     /// Tells whoever waits for a delivery what became of it.
     pub(crate) fn tell(&self, number: u64, taken: Taken) {
-        if let Some(tell) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number) {
+        if let Some((tell, _room)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number) {
             // Who went away does not hear it.
             let _ = tell.send(taken);
         }
@@ -156,14 +156,12 @@ impl Intake {
     /// Hands a delivery to the watch, and waits until all that came of it is on the disk.
     pub(crate) async fn deliver(&self, room: Room, source: Source, content: Content) -> Result<Taken, NotTaken> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let told = self.waiting.add(number);
+        let told = self.waiting.add(number, room);
         if let Err(error) = self.deliveries.try_send(Delivery { number, source, content }) {
             self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
             return Err(if error.is_full() { NotTaken::Full } else { NotTaken::Stopped });
         }
-        let taken = told.await.map_err(|_| NotTaken::Stopped);
-        drop(room);
-        taken
+        told.await.map_err(|_| NotTaken::Stopped)
     }
 
     /// Hands a delivery to the watch for which nobody waits.
@@ -197,6 +195,20 @@ mod tests {
         room.shrink(50_000);
         assert_eq!(intake.room_bytes(), 50_000);
         drop(room);
+        assert_eq!(intake.room_bytes(), 100_000);
+    }
+    #[test]
+    fn a_sender_that_goes_away_does_not_give_back_the_room_of_what_still_waits() {
+        let (intake, deliveries, waiting) = Intake::new(100_000);
+        let room = intake.room(50_000).expect("room");
+        let source = Source { name: "a".into(), identity: cresset_event::SourceIdentity::of_request("a", "b") };
+        let mut delivering = Box::pin(intake.deliver(room, source, Content::Any(vec![0; 50_000])));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(delivering.as_mut().poll(&mut context).is_pending());
+        drop(delivering);
+        assert_eq!(intake.room_bytes(), 50_000, "it is in the queue");
+        let number = deliveries.try_recv().expect("the delivery").number;
+        waiting.tell(number, Taken::default());
         assert_eq!(intake.room_bytes(), 100_000);
     }
 }

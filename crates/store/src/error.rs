@@ -108,7 +108,8 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let code = match &error {
-            sqlx::Error::PoolTimedOut => return Self::Busy(error),
+            // The second: the connection's transaction was ended for it, and another takes its place.
+            sqlx::Error::PoolTimedOut | sqlx::Error::InvalidSavePointStatement => return Self::Busy(error),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
                 return Self::Damaged { what: "a column".into(), cause: Some(error) };
             }
