@@ -141,7 +141,7 @@ impl Floor {
                             @let y = ROW.mul_add(row as f64, 20.0);
                             @let reached = self.incidents.items.iter().filter(|item| item.tactics.iter().any(|t| t == name)).count();
                             text .tactic x="128" y=(y + 8.0) text-anchor="end" { (name) }
-                            text .count x="156" y=(y + 8.0) text-anchor="end" data-tactic=(name) { (reached) }
+                            text .count .none[reached == 0] x="156" y=(y + 8.0) text-anchor="end" data-tactic=(name) { (reached) }
                             line .rule x1="164" x2="618" y1=(y + 4.0) y2=(y + 4.0) {}
                         }
                         g #lanes { @for (at, item) in lanes.enumerate() { (lane(Some(item), at)) } }

@@ -46,7 +46,8 @@ function clock(ms) {
 
 function moment(text) {
   const today = new Date(now()).toISOString().slice(0, 10);
-  return text.startsWith(today) ? text.slice(11, 19) : `${text.slice(0, 10)} ${text.slice(11, 19)}`;
+  if (text.startsWith(today)) return text.slice(11, 19);
+  return text.startsWith(today.slice(0, 4)) ? `${text.slice(5, 10)} ${text.slice(11, 19)}` : `${text.slice(0, 10)} ${text.slice(11, 16)}`;
 }
 
 function age(text) {

@@ -76,7 +76,8 @@ fn values_of_others_are_shown_and_do_nothing() {
     browser.open(&centre.url);
     browser.wait("all of them, as rendered", rows);
     check_inert(&browser);
-    let incident = browser.eval("document.querySelector('#incidents a').href");
+    let named = "[...document.querySelectorAll('#detections tr')].find((row) => row.textContent.includes('nimda'))";
+    let incident = browser.eval(&format!("{named}.querySelector('a').href"));
     browser.open(incident.as_str().expect("a link"));
     browser.wait("the incident", "document.querySelector('main.incident h1') !== null");
     check_inert(&browser);
@@ -126,6 +127,51 @@ fn an_incident_is_worked_on_its_page() {
     browser.wait("the note", "document.querySelector('.note')?.textContent.includes('asked the harbour') === true");
     browser.eval("(document.querySelector('[name=state]').value = 'triage', document.querySelector('form[data-act=state]').requestSubmit(), 0)");
     browser.wait("the state", "document.querySelector('.facts').textContent.includes('triage')");
+    check_quiet(&browser);
+}
+
+#[test]
+fn who_may_only_read_is_offered_no_acts() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    let incident = {
+        centre.deliver(&[], line("whoami", "h1", "ada"));
+        centre.get("/api/v1/incidents").json()["items"][0]["id"].as_str().expect("an id").to_owned()
+    };
+    browser.sign_in(&centre.url, &centre.token("wall", "viewer"));
+    browser.open(&format!("{}/incidents/{incident}", centre.url));
+    assert_eq!(browser.eval("document.querySelectorAll('main.incident form').length"), 0);
+    check_quiet(&browser);
+}
+
+#[test]
+fn a_crowd_fits_on_the_wall() {
+    let Some(browser) = Browser::start(1920, 1080) else { return };
+    let levels = ["critical", "high", "medium"];
+    let rules = levels.map(|level| {
+        let id = format!("id: {:08}-1111-4111-8111-111111111111", level.len());
+        let rule = crate::RULE.replace("id: 11111111-1111-4111-8111-111111111111", &id);
+        rule.replace("whoami", &format!("by-{level}")).replace("level: high", &format!("level: {level}"))
+    });
+    let centre = Centre::start_with("", &[("data/rules/r.yml", rules.join("---\n").as_str())]);
+    for source in 0..50 {
+        let lines: String = (0..10)
+            .map(|at| {
+                line(&format!("by-{}", levels[at % 3]), &format!("host-{source}-{at}"), &format!("user-{source}-{at}"))
+            })
+            .collect();
+        let request = Request::post(format!("{}/api/v1/events?source=source-{source}", centre.url));
+        let request = request.header("authorization", centre.bearer()).body(lines).expect("a request");
+        assert_eq!(centre.send(request).status, 200);
+    }
+    browser.sign_in(&centre.url, &centre.token);
+    let rows = |of: &str| browser.eval(&format!("document.querySelectorAll('#{of} tr').length"));
+    assert_eq!((rows("incidents"), rows("sources"), rows("detections")), (json!(200), json!(50), json!(60)));
+    assert_eq!(browser.eval("document.querySelectorAll('#lanes .lane').length"), 30);
+    assert_eq!(browser.eval("document.documentElement.scrollHeight <= innerHeight"), true, "a wall is not scrolled");
+    if let Ok(folder) = std::env::var("PICTURES") {
+        browser.picture(&Path::new(&folder).join("crowd.png"));
+    }
     check_quiet(&browser);
 }
 
