@@ -79,6 +79,17 @@ impl Floor {
         }
     }
 
+    /// Returns how many incidents of a priority there are, as far as is known from those that are listed.
+    fn tally(&self, class: &str) -> String {
+        let List { items, next } = &self.incidents;
+        let count = items.iter().filter(|item| item.priority == class).count();
+        match items.last().filter(|_| next.is_some()) {
+            Some(last) if last.priority.as_str() == class => format!("{count}+"),
+            Some(last) if last.priority.as_str() < class => "–".into(),
+            _ => count.to_string(),
+        }
+    }
+
     fn incidents_panel(&self) -> Markup {
         let items = &self.incidents.items;
         html! {
@@ -87,8 +98,7 @@ impl Floor {
                     h2 #h-incidents { "Open incidents" }
                     ul .tally aria-label="By priority" {
                         @for class in ["P1", "P2", "P3", "P4"] {
-                            li .(class.to_lowercase()) { (class) " " b data-tally=(class) {
-                                (items.iter().filter(|item| item.priority == class).count()) } }
+                            li .(class.to_lowercase()) { (class) " " b data-tally=(class) { (self.tally(class)) } }
                         }
                     }
                     span #more .muted hidden[self.incidents.next.is_none()] { "the first " (INCIDENTS_MAX) }

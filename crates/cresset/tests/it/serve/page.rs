@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 use ureq::http::Request;
@@ -167,6 +169,14 @@ fn a_crowd_fits_on_the_wall() {
     browser.sign_in(&centre.url, &centre.token);
     let rows = |of: &str| browser.eval(&format!("document.querySelectorAll('#{of} tr').length"));
     assert_eq!((rows("incidents"), rows("sources"), rows("detections")), (json!(200), json!(50), json!(60)));
+    let tally = "[...document.querySelectorAll('[data-tally]')].map((part) => part.textContent).join(' ')";
+    assert_eq!(browser.eval(tally), "200+ – – –", "what is not listed is not counted as none");
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    browser.wait(
+        "a look at the list",
+        "performance.getEntriesByType('resource').some((e) => e.name.includes('/incidents?'))",
+    );
+    assert_eq!(browser.eval(tally), "200+ – – –");
     assert_eq!(browser.eval("document.querySelectorAll('#lanes .lane').length"), 30);
     assert_eq!(browser.eval("document.documentElement.scrollHeight <= innerHeight"), true, "a wall is not scrolled");
     if let Ok(folder) = std::env::var("PICTURES") {
@@ -214,32 +224,40 @@ fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample")
 }
 
-/// Makes the pictures of the docs: `PICTURES=docs/images cargo test -p cresset --test it -- --ignored pictures_of_the_floor`.
+/// Makes pictures to look at, of which docs/images has the first:
+/// `PICTURES=/tmp cargo test -p cresset --test it -- --ignored pictures_of_the_page`.
 #[test]
 #[ignore = "makes pictures, and checks nothing"]
-fn pictures_of_the_floor() {
+fn pictures_of_the_page() {
     let folder = PathBuf::from(std::env::var("PICTURES").expect("PICTURES names a folder"));
     let rules = fs::read_to_string(sample().join("rules/harbour.yml")).expect("the sample's rules");
     let advisory = fs::read_to_string(sample().join("intel/advisory.json")).expect("the sample's advisory");
     let files = [("data/rules/harbour.yml", rules.as_str()), ("data/indicators/advisory.json", advisory.as_str())];
     let centre = Centre::start_with("", &files);
-    for (name, width, height, scheme) in [
-        ("watch-floor", 1920, 1080, "dark"),
-        ("watch-floor-light", 1920, 1080, "light"),
-        ("watch-floor-phone", 390, 844, "dark"),
-    ] {
-        let Some(browser) = Browser::start(width, height) else { return };
-        browser.prefer(scheme);
-        browser.sign_in(&centre.url, &centre.token);
-        browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
-        if name == "watch-floor" {
-            deliver_sample(&centre);
-            wait_until("its detections", || {
-                browser.eval("document.querySelectorAll('#detections tr').length > 5") == true
-            });
-            // The rate is drawn from what the page has seen.
-            std::thread::sleep(std::time::Duration::from_secs(25));
-        }
-        browser.picture(&folder.join(format!("{name}.png")));
-    }
+    let Some(browser) = Browser::start(1920, 1080) else { return };
+    browser.prefer("dark");
+    browser.open(&centre.url);
+    browser.picture(&folder.join("sign-in.png"));
+    browser.sign_in(&centre.url, &centre.token);
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    browser.picture(&folder.join("empty.png"));
+    deliver_sample(&centre);
+    wait_until("its detections", || browser.eval("document.querySelectorAll('#detections tr').length > 5") == true);
+    // The rate is drawn from what the page has seen.
+    thread::sleep(Duration::from_secs(20));
+    browser.picture(&folder.join("watch-floor.png"));
+    browser.prefer("light");
+    browser.picture(&folder.join("light.png"));
+    let incident = browser.eval("document.querySelector('#incidents a').href");
+    browser.open(incident.as_str().expect("a link"));
+    browser.picture(&folder.join("incident-light.png"));
+    browser.prefer("dark");
+    browser.picture(&folder.join("incident.png"));
+    browser.open(&centre.url);
+    browser.size(390, 844);
+    browser.picture(&folder.join("phone.png"));
+    browser.size(1920, 1080);
+    drop(centre);
+    browser.wait("the sign", "!document.querySelector('#stale').hidden");
+    browser.picture(&folder.join("stale.png"));
 }
