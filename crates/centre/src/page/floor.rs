@@ -98,7 +98,7 @@ impl Floor {
                     h2 #h-incidents { "Open incidents" }
                     ul .tally aria-label="By priority" {
                         @for class in ["P1", "P2", "P3", "P4"] {
-                            li .(class.to_lowercase()) { (class) " " b data-tally=(class) { (self.tally(class)) } }
+                            li .(class.to_lowercase()) { (class) " " b .none[self.tally(class) == "0"] data-tally=(class) { (self.tally(class)) } }
                         }
                     }
                     span #more .muted hidden[self.incidents.next.is_none()] { "the first " (INCIDENTS_MAX) }

@@ -187,6 +187,7 @@ function showIncidents(list) {
   for (const id of known.keys()) if (!list.items.some((item) => item.id === id)) known.delete(id);
   for (const part of document.querySelectorAll('[data-tally]')) {
     part.textContent = tally(list, part.dataset.tally);
+    part.classList.toggle('none', part.textContent === '0');
   }
   $('no-incidents').hidden = list.items.length > 0;
   $('more').hidden = list.next === null;
