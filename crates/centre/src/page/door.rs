@@ -27,6 +27,8 @@ fn sign_in_form(wrong: Option<&str>) -> Markup {
         html! {
             @if let Some(wrong) = wrong { p .wrong role="alert" { (wrong) } }
             form method="post" action="/sign-in" {
+                // By it password managers know what they keep.
+                input type="text" autocomplete="username" value="cresset" hidden;
                 label for="token" { "Token" }
                 input #token name="token" type="password" autocomplete="current-password" required autofocus;
                 button { "Sign in" }

@@ -79,6 +79,17 @@ impl Floor {
         }
     }
 
+    /// Returns how many incidents of a priority there are, as far as is known from those that are listed.
+    fn tally(&self, class: &str) -> String {
+        let List { items, next } = &self.incidents;
+        let count = items.iter().filter(|item| item.priority == class).count();
+        match items.last().filter(|_| next.is_some()) {
+            Some(last) if last.priority.as_str() == class => format!("{count}+"),
+            Some(last) if last.priority.as_str() < class => "–".into(),
+            _ => count.to_string(),
+        }
+    }
+
     fn incidents_panel(&self) -> Markup {
         let items = &self.incidents.items;
         html! {
@@ -87,8 +98,7 @@ impl Floor {
                     h2 #h-incidents { "Open incidents" }
                     ul .tally aria-label="By priority" {
                         @for class in ["P1", "P2", "P3", "P4"] {
-                            li .(class.to_lowercase()) { (class) " " b data-tally=(class) {
-                                (items.iter().filter(|item| item.priority == class).count()) } }
+                            li .(class.to_lowercase()) { (class) " " b .none[self.tally(class) == "0"] data-tally=(class) { (self.tally(class)) } }
                         }
                     }
                     span #more .muted hidden[self.incidents.next.is_none()] { "the first " (INCIDENTS_MAX) }
@@ -141,7 +151,7 @@ impl Floor {
                             @let y = ROW.mul_add(row as f64, 20.0);
                             @let reached = self.incidents.items.iter().filter(|item| item.tactics.iter().any(|t| t == name)).count();
                             text .tactic x="128" y=(y + 8.0) text-anchor="end" { (name) }
-                            text .count x="156" y=(y + 8.0) text-anchor="end" data-tactic=(name) { (reached) }
+                            text .count .none[reached == 0] x="156" y=(y + 8.0) text-anchor="end" data-tactic=(name) { (reached) }
                             line .rule x1="164" x2="618" y1=(y + 4.0) y2=(y + 4.0) {}
                         }
                         g #lanes { @for (at, item) in lanes.enumerate() { (lane(Some(item), at)) } }

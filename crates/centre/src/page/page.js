@@ -46,7 +46,8 @@ function clock(ms) {
 
 function moment(text) {
   const today = new Date(now()).toISOString().slice(0, 10);
-  return text.startsWith(today) ? text.slice(11, 19) : `${text.slice(0, 10)} ${text.slice(11, 19)}`;
+  if (text.startsWith(today)) return text.slice(11, 19);
+  return text.startsWith(today.slice(0, 4)) ? `${text.slice(5, 10)} ${text.slice(11, 19)}` : `${text.slice(0, 10)} ${text.slice(11, 16)}`;
 }
 
 function age(text) {
@@ -159,6 +160,14 @@ function fillIncident(row, item) {
   strip.querySelectorAll('rect').forEach((cell) => cell.classList.toggle('on', item.tactics.includes(cell.dataset.tactic)));
 }
 
+// How many incidents of a priority there are, as far as is known from those that are listed.
+function tally(list, priority) {
+  const count = list.items.filter((item) => item.priority === priority).length;
+  const last = list.next === null ? null : list.items[list.items.length - 1].priority;
+  if (last === null || priority < last) return String(count);
+  return priority === last ? `${count}+` : '–';
+}
+
 function showIncidents(list) {
   const body = $('incidents');
   const rows = new Map(Array.from(body.rows, (row) => [row.dataset.id, row]));
@@ -177,7 +186,8 @@ function showIncidents(list) {
   if (ordered.length !== body.rows.length || ordered.some((row, at) => body.rows[at] !== row)) body.replaceChildren(...ordered);
   for (const id of known.keys()) if (!list.items.some((item) => item.id === id)) known.delete(id);
   for (const part of document.querySelectorAll('[data-tally]')) {
-    part.textContent = list.items.filter((item) => item.priority === part.dataset.tally).length;
+    part.textContent = tally(list, part.dataset.tally);
+    part.classList.toggle('none', part.textContent === '0');
   }
   $('no-incidents').hidden = list.items.length > 0;
   $('more').hidden = list.next === null;

@@ -30,13 +30,14 @@ fn is_deceptive(char: char) -> bool {
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Returns a moment to the second, with its day where that is not today.
+/// Returns a moment to the second, with its day where that is not today, and to the minute with its year where that is another.
 pub(super) fn clock(time: &str, now: Timestamp) -> String {
     let today = now.to_string();
-    match (time.get(..10), time.get(11..19)) {
-        (Some(day), Some(clock)) if today.starts_with(day) => clock.to_owned(),
-        (Some(day), Some(clock)) => format!("{day} {clock}"),
-        _ => time.to_owned(),
+    let part = |range| time.get(range).unwrap_or(time);
+    match (time.get(..10), time.get(..4)) {
+        (Some(day), _) if today.starts_with(day) => part(11..19).to_owned(),
+        (_, Some(year)) if today.starts_with(year) => format!("{} {}", part(5..10), part(11..19)),
+        _ => format!("{} {}", part(0..10), part(11..16)),
     }
 }
 
@@ -73,6 +74,14 @@ mod tests {
     fn what_turns_writing_round_is_shown_as_its_number() {
         assert_eq!(shown("a\u{202e}b\u{0}"), "a\\u{202e}b\\u{0}");
         assert_eq!(shown(&"x".repeat(100_000)).chars().count(), TEXT_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn a_moment_says_no_more_than_it_must() {
+        let now = Timestamp::parse_rfc3339("2026-11-24T07:00:00Z").expect("a moment");
+        let said =
+            ["2026-11-24T06:59:58.25Z", "2026-11-23T06:59:58Z", "2025-11-24T06:59:58Z"].map(|time| clock(time, now));
+        assert_eq!(said, ["06:59:58", "11-23 06:59:58", "2025-11-24 06:59"]);
     }
 
     #[test]

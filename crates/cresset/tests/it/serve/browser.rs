@@ -50,12 +50,7 @@ impl Browser {
         let session = browser.send("", &options);
         let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("a session: {session}"));
         browser.session = format!("{}/{id}", browser.session);
-        // The view itself is to have that size, as a wall's or a phone's has.
-        browser.command(
-            "Emulation.setDeviceMetricsOverride",
-            &json!({
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
-        );
+        browser.size(width, height);
         Some(browser)
     }
 
@@ -79,6 +74,13 @@ impl Browser {
     #[track_caller]
     fn command(&self, name: &str, params: &Value) {
         self.send("/goog/cdp/execute", &json!({ "cmd": name, "params": params }));
+    }
+
+    /// Gives the view itself this size, as a wall's or a phone's has.
+    #[track_caller]
+    pub(super) fn size(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", &size);
     }
 
     /// Prefers these colours, as the system would say.

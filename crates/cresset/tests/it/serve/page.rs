@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 use ureq::http::Request;
@@ -76,7 +78,8 @@ fn values_of_others_are_shown_and_do_nothing() {
     browser.open(&centre.url);
     browser.wait("all of them, as rendered", rows);
     check_inert(&browser);
-    let incident = browser.eval("document.querySelector('#incidents a').href");
+    let named = "[...document.querySelectorAll('#detections tr')].find((row) => row.textContent.includes('nimda'))";
+    let incident = browser.eval(&format!("{named}.querySelector('a').href"));
     browser.open(incident.as_str().expect("a link"));
     browser.wait("the incident", "document.querySelector('main.incident h1') !== null");
     check_inert(&browser);
@@ -130,6 +133,59 @@ fn an_incident_is_worked_on_its_page() {
 }
 
 #[test]
+fn who_may_only_read_is_offered_no_acts() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    let incident = {
+        centre.deliver(&[], line("whoami", "h1", "ada"));
+        centre.get("/api/v1/incidents").json()["items"][0]["id"].as_str().expect("an id").to_owned()
+    };
+    browser.sign_in(&centre.url, &centre.token("wall", "viewer"));
+    browser.open(&format!("{}/incidents/{incident}", centre.url));
+    assert_eq!(browser.eval("document.querySelectorAll('main.incident form').length"), 0);
+    check_quiet(&browser);
+}
+
+#[test]
+fn a_crowd_fits_on_the_wall() {
+    let Some(browser) = Browser::start(1920, 1080) else { return };
+    let levels = ["critical", "high", "medium"];
+    let rules = levels.map(|level| {
+        let id = format!("id: {:08}-1111-4111-8111-111111111111", level.len());
+        let rule = crate::RULE.replace("id: 11111111-1111-4111-8111-111111111111", &id);
+        rule.replace("whoami", &format!("by-{level}")).replace("level: high", &format!("level: {level}"))
+    });
+    let centre = Centre::start_with("", &[("data/rules/r.yml", rules.join("---\n").as_str())]);
+    for source in 0..50 {
+        let lines: String = (0..10)
+            .map(|at| {
+                line(&format!("by-{}", levels[at % 3]), &format!("host-{source}-{at}"), &format!("user-{source}-{at}"))
+            })
+            .collect();
+        let request = Request::post(format!("{}/api/v1/events?source=source-{source}", centre.url));
+        let request = request.header("authorization", centre.bearer()).body(lines).expect("a request");
+        assert_eq!(centre.send(request).status, 200);
+    }
+    browser.sign_in(&centre.url, &centre.token);
+    let rows = |of: &str| browser.eval(&format!("document.querySelectorAll('#{of} tr').length"));
+    assert_eq!((rows("incidents"), rows("sources"), rows("detections")), (json!(200), json!(50), json!(60)));
+    let tally = "[...document.querySelectorAll('[data-tally]')].map((part) => part.textContent).join(' ')";
+    assert_eq!(browser.eval(tally), "200+ – – –", "what is not listed is not counted as none");
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    browser.wait(
+        "a look at the list",
+        "performance.getEntriesByType('resource').some((e) => e.name.includes('/incidents?'))",
+    );
+    assert_eq!(browser.eval(tally), "200+ – – –");
+    assert_eq!(browser.eval("document.querySelectorAll('#lanes .lane').length"), 30);
+    assert_eq!(browser.eval("document.documentElement.scrollHeight <= innerHeight"), true, "a wall is not scrolled");
+    if let Ok(folder) = std::env::var("PICTURES") {
+        browser.picture(&Path::new(&folder).join("crowd.png"));
+    }
+    check_quiet(&browser);
+}
+
+#[test]
 fn a_token_that_holds_no_more_leads_to_the_door() {
     let centre = Centre::start();
     let request = Request::get(format!("{}/sign-in", centre.url)).header("cookie", "cresset=cresset_gone");
@@ -168,32 +224,40 @@ fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample")
 }
 
-/// Makes the pictures of the docs: `PICTURES=docs/images cargo test -p cresset --test it -- --ignored pictures_of_the_floor`.
+/// Makes pictures to look at, of which docs/images has the first:
+/// `PICTURES=/tmp cargo test -p cresset --test it -- --ignored pictures_of_the_page`.
 #[test]
 #[ignore = "makes pictures, and checks nothing"]
-fn pictures_of_the_floor() {
+fn pictures_of_the_page() {
     let folder = PathBuf::from(std::env::var("PICTURES").expect("PICTURES names a folder"));
     let rules = fs::read_to_string(sample().join("rules/harbour.yml")).expect("the sample's rules");
     let advisory = fs::read_to_string(sample().join("intel/advisory.json")).expect("the sample's advisory");
     let files = [("data/rules/harbour.yml", rules.as_str()), ("data/indicators/advisory.json", advisory.as_str())];
     let centre = Centre::start_with("", &files);
-    for (name, width, height, scheme) in [
-        ("watch-floor", 1920, 1080, "dark"),
-        ("watch-floor-light", 1920, 1080, "light"),
-        ("watch-floor-phone", 390, 844, "dark"),
-    ] {
-        let Some(browser) = Browser::start(width, height) else { return };
-        browser.prefer(scheme);
-        browser.sign_in(&centre.url, &centre.token);
-        browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
-        if name == "watch-floor" {
-            deliver_sample(&centre);
-            wait_until("its detections", || {
-                browser.eval("document.querySelectorAll('#detections tr').length > 5") == true
-            });
-            // The rate is drawn from what the page has seen.
-            std::thread::sleep(std::time::Duration::from_secs(25));
-        }
-        browser.picture(&folder.join(format!("{name}.png")));
-    }
+    let Some(browser) = Browser::start(1920, 1080) else { return };
+    browser.prefer("dark");
+    browser.open(&centre.url);
+    browser.picture(&folder.join("sign-in.png"));
+    browser.sign_in(&centre.url, &centre.token);
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    browser.picture(&folder.join("empty.png"));
+    deliver_sample(&centre);
+    wait_until("its detections", || browser.eval("document.querySelectorAll('#detections tr').length > 5") == true);
+    // The rate is drawn from what the page has seen.
+    thread::sleep(Duration::from_secs(20));
+    browser.picture(&folder.join("watch-floor.png"));
+    browser.prefer("light");
+    browser.picture(&folder.join("light.png"));
+    let incident = browser.eval("document.querySelector('#incidents a').href");
+    browser.open(incident.as_str().expect("a link"));
+    browser.picture(&folder.join("incident-light.png"));
+    browser.prefer("dark");
+    browser.picture(&folder.join("incident.png"));
+    browser.open(&centre.url);
+    browser.size(390, 844);
+    browser.picture(&folder.join("phone.png"));
+    browser.size(1920, 1080);
+    drop(centre);
+    browser.wait("the sign", "!document.querySelector('#stale').hidden");
+    browser.picture(&folder.join("stale.png"));
 }
