@@ -26,6 +26,8 @@ use crate::rights::Right;
 
 /// Pieces that wait for whoever fetches the backup: 64 KiB each.
 const PIECES_MAX: usize = 16;
+/// Longest passphrase: far more than a person types, and little to derive a key from.
+const PASSPHRASE_CHARS_MAX: usize = 1024;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(back_up))
@@ -49,8 +51,9 @@ async fn back_up(
     Given(given): Given<NewBackup>,
 ) -> Result<Response, Problem> {
     caller.must(Right::Backup)?;
-    if given.passphrase.chars().count() < PASSPHRASE_CHARS_MIN {
-        return Err(Problem::invalid(format!("passphrase: at least {PASSPHRASE_CHARS_MIN} characters")));
+    if !(PASSPHRASE_CHARS_MIN..=PASSPHRASE_CHARS_MAX).contains(&given.passphrase.chars().count()) {
+        let bounds = format!("passphrase: {PASSPHRASE_CHARS_MIN} to {PASSPHRASE_CHARS_MAX} characters");
+        return Err(Problem::invalid(bounds));
     }
     let permit = Arc::clone(&app.backups).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::conflict("another backup is being made: wait until it is done"))?;

@@ -7,9 +7,12 @@ use axum::Extension;
 use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use cresset_archive::with_causes;
 use cresset_event::Timestamp;
+use cresset_store::{Act, By};
 use maud::{Markup, html};
 use serde::Deserialize;
+use tracing::warn;
 
 use super::frame;
 use crate::app::App;
@@ -62,12 +65,23 @@ pub(super) async fn sign_in(
     }
     let token = form.token.trim();
     match app.store.token_of(token, Timestamp::now()).await {
-        Ok(Some(_)) => signed_in(&app, token),
+        Ok(Some(known)) => {
+            note_sign_in(&app, known.id).await;
+            signed_in(&app, token)
+        }
         Ok(None) => {
             app.limits.was_wrong(address);
             (StatusCode::UNAUTHORIZED, sign_in_form(Some("That is no token that is valid."))).into_response()
         }
         Err(error) => Problem::of_store(error).into_response(),
+    }
+}
+
+/// Tells the audit log who came in. Where that is full people come in all the same: they may come to make room.
+async fn note_sign_in(app: &App, id: String) {
+    let act = Act::Noted { what: "sign_in", object: id.clone(), sha256: None };
+    if let Err(error) = app.store.act(&By { actor: id, at: Timestamp::now() }, &act).await {
+        warn!(error = with_causes(&error), "a sign-in cannot be audited");
     }
 }
 

@@ -51,6 +51,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("get /api/v1/whoami",                   "",       "xxxxxx"),
     ("get /api/v1/audit",                    "audit",  "..x..x"),
     ("get /api/v1/audit/verify",             "audit",  "..x..x"),
+    ("post /api/v1/backup",                  "backup", ".....x"),
     ("get /api/v1/status",                   "read",   "xxxxxx"),
     ("get /api/v1/sources",                  "read",   "xxxxxx"),
 ];
@@ -172,6 +173,7 @@ fn body_of(path: &str) -> &'static str {
         "exclusions" => r#"{"reason":"r","expires":"2000-01-01T00:00:00Z"}"#,
         "silences" => r#"{"cause":"c","reason":"r","until":"2000-01-01T00:00:00Z"}"#,
         "assets" => r#"{"form":"toml","text":"="}"#,
+        "backup" => r#"{"passphrase":"none"}"#,
         "tokens" => r#"{"name":"n","role":"none"}"#,
         _ => "",
     }
