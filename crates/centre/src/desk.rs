@@ -111,6 +111,10 @@ impl Desk {
             tokio::select! {
                 part = parts.recv() => match part {
                     Some(Part::Found(found)) => self.take(found).await,
+                    Some(Part::Wait(tell)) => {
+                        // Who went away does not hear it.
+                        let _ = tell.send(());
+                    }
                     Some(Part::Mark(positions, snapshot)) => {
                         // What cannot be kept now is tried again in some seconds.
                         if let Err(error) = save_state(&self.state_file, &positions, &snapshot) {

@@ -10,7 +10,7 @@ use cresset_detect::{Detection, Detector, Dropped};
 use cresset_event::{SourceIdentity, Timestamp};
 use cresset_ingest::{Position, Skipped};
 use cresset_pipeline::{Delivered, Progress, Seen, Sink, Unreadable};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::intake::Taken;
@@ -27,6 +27,8 @@ pub(crate) enum Part {
     Found(Found),
     /// How far files were read, and what correlations remember; all before was passed on.
     Mark(Vec<Position>, Vec<u8>),
+    /// Somebody waits until all before is recorded.
+    Wait(oneshot::Sender<()>),
 }
 
 /// What was found in a stretch of what was read.

@@ -23,7 +23,7 @@ use cresset_pipeline::{
     FeedChanged, Feeds, Hunt, HuntDone, Hunting, RuleFiles, hunt_indicators, load_rules, read_indicators,
 };
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::floor::{Found, Part};
@@ -226,6 +226,12 @@ impl<'r> Passing<'r> {
         self.is_broken_off |= self.retro.desk.blocking_send(Part::Found(found)).is_err();
     }
 
+    /// Waits until all that was passed on is recorded: only then has the file hunted.
+    fn is_recorded(&self) -> bool {
+        let (tell, told) = oneshot::channel();
+        self.retro.desk.blocking_send(Part::Wait(tell)).is_ok() && told.blocking_recv().is_ok()
+    }
+
     /// Tells what came of it, and whether it was done to its end.
     fn finish(mut self, file: &Path, wanted: usize) -> bool {
         if !self.found.is_empty() {
@@ -234,7 +240,7 @@ impl<'r> Passing<'r> {
         for (cause, count) in self.counts.iter().filter(|(_, count)| **count > FOUND_OF_ONE_MAX) {
             warn!(cause, count, recorded = FOUND_OF_ONE_MAX, "is in too many events of the past to record them all");
         }
-        if self.is_broken_off {
+        if self.is_broken_off || !self.is_recorded() {
             return false;
         }
         self.retro.state.hunts.fetch_add(1, Ordering::Relaxed);
