@@ -161,7 +161,7 @@ impl Desk {
         let mut batch = Batch { at: now, ..Batch::default() };
         let mut changed = BTreeSet::new();
         for detection in fresh {
-            let new = NewDetection { retro: is_retro, ..self.place(detection, now, &mut changed, &mut batch.merges) };
+            let new = self.place(detection, is_retro, now, &mut changed, &mut batch.merges);
             batch.detections.push(new);
         }
         batch.incidents = changed.iter().filter_map(|id| self.picture.incident(*id)).collect();
@@ -188,26 +188,21 @@ impl Desk {
     fn place(
         &mut self,
         detection: &Detection,
+        retro: bool,
         now: Timestamp,
         changed: &mut BTreeSet<IncidentId>,
         merges: &mut Vec<Merge>,
     ) -> NewDetection {
         let facts = Facts::of(detection).with_assets(self.picture.assets());
         let detail = serde_json::to_string(&DetectionRecord::new(detection)).expect("texts, numbers and lists of them");
-        let (kind, retro) = (detection.kind(), false);
-        if let Some(by) = tuned::withheld_by(&self.tuning, &facts, now) {
+        let withheld_by = tuned::withheld_by(&self.tuning, &facts, now);
+        let (kind, incident, links) = (detection.kind(), None, Vec::new());
+        let new = NewDetection { facts, kind, retro, incident, links, withheld_by, detail };
+        if new.withheld_by.is_some() {
             self.state.withheld.fetch_add(1, Ordering::Relaxed);
-            return NewDetection {
-                facts,
-                kind,
-                retro,
-                incident: None,
-                links: Vec::new(),
-                withheld_by: Some(by),
-                detail,
-            };
+            return new;
         }
-        let placed = self.picture.add(&facts);
+        let placed = self.picture.add(&new.facts);
         if let Some(into) = placed.incident {
             changed.insert(into);
             for from in placed.merged {
@@ -215,7 +210,7 @@ impl Desk {
                 merges.push(Merge { into, from });
             }
         }
-        NewDetection { facts, kind, retro, incident: placed.incident, links: placed.links, withheld_by: None, detail }
+        NewDetection { incident: placed.incident, links: placed.links, ..new }
     }
 
     /// Tries until it is done.

@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
@@ -60,19 +61,7 @@ pub(crate) async fn serve(
             permit = Arc::clone(&room).acquire_owned() => permit.expect("it is never closed"),
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // The others go on; nothing is lost but time.
-                warn!(%error, "no connection can be taken");
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let Some((stream, peer)) = accept(&listener, &mut stop).await else { break };
         while open.try_join_next().is_some() {}
         let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
         open.spawn(async move {
@@ -88,6 +77,33 @@ pub(crate) async fn serve(
     }
 }
 
+/// Takes the next connection; `None` once the centre stops.
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return None,
+        };
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            Err(error) => {
+                // The others go on; nothing is lost but time.
+                warn!(%error, listener = ?listener.local_addr(), "no connection can be taken");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Begins TLS on a connection, within a bounded time.
+pub(crate) async fn handshake(tls: &TlsAcceptor, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
+    timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await.map_err(late)?
+}
+
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -97,11 +113,7 @@ async fn connection(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match tls {
-        Some(tls) => {
-            let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
-            let stream = timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await.map_err(late)??;
-            requests(stream, peer, router, stop).await
-        }
+        Some(tls) => requests(handshake(&tls, stream).await?, peer, router, stop).await,
         None => requests(stream, peer, router, stop).await,
     }
 }

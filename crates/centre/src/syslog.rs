@@ -27,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use crate::app::App;
+use crate::server::{accept, handshake};
 use crate::tls::Certified;
 
 /// What is kept of a message. RFC 5424 (section 6.1) asks for 480 bytes and advises 2,048; event logs in JSON have 64 KiB.
@@ -38,8 +39,6 @@ const GATHER: Duration = Duration::from_millis(20);
 const GATHER_BYTES_MAX: usize = 256 << 10;
 /// Connections that are open at once, over TCP and TLS together.
 pub(crate) const CONNECTIONS_MAX: usize = 4096;
-/// How long a handshake may take.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Buffer that the system is asked for, so that a burst of UDP is not lost while the process sleeps.
 const UDP_BUFFER_BYTES: usize = 8 << 20;
 
@@ -286,18 +285,7 @@ async fn streams(app: Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>,
     let mut stop = app.stop.clone();
     let mut reading = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                warn!(%error, "no connection for syslog can be taken");
-                sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
+        let Some((stream, peer)) = accept(&listener, &mut stop).await else { break };
         while reading.try_join_next().is_some() {}
         let (app, tls, place) = (Arc::clone(&app), tls.clone(), open.place(peer.ip()));
         reading.spawn(async move {
@@ -321,9 +309,7 @@ async fn connection(
     };
     let mut stop = app.stop.clone();
     let stream = tokio::select! {
-        accepted = timeout(HANDSHAKE_WITHIN, tls.accept(stream)) => {
-            accepted.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??
-        }
+        accepted = handshake(&tls, stream) => accepted?,
         () = place.close.notified() => return Ok(()),
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };

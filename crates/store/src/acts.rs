@@ -354,10 +354,7 @@ impl Writing<'_> {
         detail: Value,
         told: Detail,
     ) -> Result<IncidentId, StoreError> {
-        let doer = Doer::beside_the_picture(&by.actor);
-        self.history(self.first, incident, by.at, &doer, act, &detail).await?;
-        self.audit(by, act, &incident.to_string(), told).await?;
-        Ok(incident)
+        self.tell_of(by, &Doer::beside_the_picture(&by.actor), incident, act, detail, told).await
     }
 
     /// Tells history and audit log of what was done in the picture.
@@ -369,8 +366,19 @@ impl Writing<'_> {
         detail: Value,
         told: Detail,
     ) -> Result<IncidentId, StoreError> {
-        let doer = Doer::in_the_picture(&by.actor);
-        self.history(self.first, incident, by.at, &doer, act, &detail).await?;
+        self.tell_of(by, &Doer::in_the_picture(&by.actor), incident, act, detail, told).await
+    }
+
+    async fn tell_of(
+        &mut self,
+        by: &By,
+        doer: &Doer<'_>,
+        incident: IncidentId,
+        act: &str,
+        detail: Value,
+        told: Detail,
+    ) -> Result<IncidentId, StoreError> {
+        self.history(self.first, incident, by.at, doer, act, &detail).await?;
         self.audit(by, act, &incident.to_string(), told).await?;
         Ok(incident)
     }
