@@ -43,7 +43,7 @@ pub(crate) struct Body<'s> {
 
 enum Unpacking<'s> {
     Plain(Bounded<'s>),
-    Gzip(MultiGzDecoder<Bounded<'s>>),
+    Gzip(Box<MultiGzDecoder<Bounded<'s>>>),
     Zstd(Box<ZstdDecoder<'static, Bounded<'s>>>),
 }
 
@@ -65,7 +65,7 @@ impl<'s> Body<'s> {
         let bounded = Bounded { sink, written: 0, bytes_max, failed: None };
         let unpacking = match encoding.map(|name| name.trim().to_ascii_lowercase()).as_deref() {
             None | Some("" | "identity") => Unpacking::Plain(bounded),
-            Some("gzip" | "x-gzip") => Unpacking::Gzip(MultiGzDecoder::new(bounded)),
+            Some("gzip" | "x-gzip") => Unpacking::Gzip(Box::new(MultiGzDecoder::new(bounded))),
             Some("zstd") => {
                 let mut decoder = ZstdDecoder::new(bounded).map_err(BodyError::Damaged)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(BodyError::Damaged)?;

@@ -234,8 +234,7 @@ impl Client {
     fn request(&self, to: &Destination, ask: Ask<'_>) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.method_mut() = Method::GET;
-        // A path of a URL that was read is a path of a request, or `/` is asked for and not found there.
-        *request.uri_mut() = to.path().parse().unwrap_or_default();
+        *request.uri_mut() = to.path().parse().expect("it was read as one");
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, self.user_agent.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -244,7 +243,7 @@ impl Client {
         let known = known.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?.parse().ok()?)));
         headers.extend(known.map(|(name, value): (HeaderName, HeaderValue)| (name, value)));
         headers.extend(ask.credentials.and_then(|credentials| credentials.header(to)));
-        headers.extend(to.authority().parse().ok().map(|host: HeaderValue| (HOST, host)));
+        headers.insert(HOST, to.authority().parse().expect("it was read as one"));
         request
     }
 

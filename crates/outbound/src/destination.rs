@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use hyper::Uri;
+use hyper::http::uri::Authority;
 use url::{Host, Url};
 
 use crate::address::Reach;
@@ -103,6 +105,10 @@ impl Destination {
         }
         let port = url.port_or_known_default().ok_or_else(|| no_host(&url))?;
         let destination = Self { url, host, port };
+        // Browsers let more stand in a name than HTTP does.
+        if destination.authority().parse::<Authority>().is_err() || destination.path().parse::<Uri>().is_err() {
+            return Err(Refused::NoUrl { url: destination.to_string(), cause: None });
+        }
         if let Some(address) = address_of(&destination.host) {
             destination.check(address, permit)?;
         }
@@ -133,6 +139,11 @@ impl Destination {
     /// Returns whether TLS is spoken there.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
+    }
+
+    /// Returns the whole address. Keys may stand in it: people are shown it as it is displayed.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
     }
 
     /// Returns the host.
@@ -220,6 +231,8 @@ mod tests {
             ("https://a b/", "no address"),
             ("https://[fe80::1%25eth0]/", "no address"),
             ("https://a.example:99999/", "no address"),
+            ("https://a\"b.example/", "no address"),
+            ("https://a{b}.example/", "no address"),
             ("ftp://a.example/", "`ftp:` is not gone to"),
             ("file:///etc/passwd", "`file:` is not gone to"),
             ("gopher://127.0.0.1:6379/_", "`gopher:` is not gone to"),
@@ -305,6 +318,14 @@ mod tests {
                 let read = Destination::parse(&format!("https://{host}/"), &Permit::default());
                 let judged = Destination::parse(&format!("https://{address}/"), &Permit::default());
                 prop_assert_eq!(read, judged, "{}", host);
+            }
+        }
+
+        #[test]
+        fn what_is_read_can_be_asked_for(host in "[!-~]{1,20}", path in "[ -~]{0,40}") {
+            if let Ok(to) = Destination::parse(&format!("https://{host}.example/{path}"), &Permit::default()) {
+                let uri: Uri = to.path().parse().expect("a path");
+                prop_assert_eq!(uri.to_string(), to.path());
             }
         }
 
