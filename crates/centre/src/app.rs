@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::auth::Caller;
 use crate::config::Config;
 use crate::desk::{DeskState, Order, Ordered};
+use crate::fetch::Standings;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::Live;
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) desk: Arc<DeskState>,
     pub(crate) orders: mpsc::Sender<Ordered>,
     pub(crate) rules: Arc<RulesState>,
+    /// How it stands with feeds that are fetched.
+    pub(crate) fetched: Arc<Standings>,
     pub(crate) began: Timestamp,
     /// Whether the centre is ending.
     pub(crate) stop: watch::Receiver<bool>,

@@ -3,10 +3,15 @@
 //! Two stages: what stands in the file ([`Config::parse`]), and what is wrong with it ([`Config::check`]), each with place and
 //! remedy. Without a file everything has a value that works on one machine: a folder here, and loopback.
 
+mod feeds;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use self::feeds::{Feed, Outbound};
+pub(crate) use self::feeds::{Plan, PlannedFeed};
 
 /// The example that `cresset config example` writes: every setting, with its default.
 pub const EXAMPLE: &str = include_str!("config/example.toml");
@@ -27,6 +32,10 @@ pub struct Config {
     pub rules: Paths,
     /// Indicators.
     pub indicators: Paths,
+    /// Indicators that are fetched.
+    pub feeds: Vec<Feed>,
+    /// Where the centre may go for them.
+    pub outbound: Outbound,
     /// The archive.
     pub archive: Archive,
     /// Where logs come from.
@@ -115,6 +124,8 @@ impl Default for Config {
             tls: Tls::default(),
             rules: Paths::default(),
             indicators: Paths::default(),
+            feeds: Vec::new(),
+            outbound: Outbound::default(),
             archive: Archive::default(),
             intake: Intake::default(),
             limits: Limits::default(),
@@ -179,6 +190,8 @@ impl Config {
     fn take_paths_from(&mut self, folder: &Path) {
         let paths = [&mut self.data].into_iter().chain(&mut self.tls.certificate).chain(&mut self.tls.key);
         let paths = paths.chain(&mut self.rules.paths).chain(&mut self.indicators.paths).chain(&mut self.assets);
+        let feeds = self.feeds.iter_mut().flat_map(|feed| feed.ca.iter_mut().chain(&mut feed.credentials));
+        let paths = paths.chain(&mut self.outbound.ca).chain(feeds);
         paths.for_each(|path| *path = folder.join(&*path));
     }
 
@@ -194,7 +207,9 @@ impl Config {
             wrong.push("tls: a certificate needs its key, and a key its certificate: name both, or neither".into());
         }
         let files = [("tls.certificate", &self.tls.certificate), ("tls.key", &self.tls.key), ("assets", &self.assets)];
-        for (setting, file) in files {
+        let feeds = self.feeds.iter();
+        let of_feeds = feeds.flat_map(|feed| [("feeds.ca", &feed.ca), ("feeds.credentials", &feed.credentials)]);
+        for (setting, file) in files.into_iter().chain([("outbound.ca", &self.outbound.ca)]).chain(of_feeds) {
             if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
                 wrong.push(format!("{setting}: there is no file `{}`", file.display()));
             }
@@ -216,6 +231,7 @@ impl Config {
         if self.intake.waiting_bytes_max > u32::MAX as usize {
             wrong.push("intake: waiting_bytes_max must be below 4 GiB".into());
         }
+        wrong.extend(Plan::of(self).err().into_iter().flatten());
         wrong
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`serve`] starts everything and ends it ([`Config`] says how). A delivery comes in by `api/events.rs`, `syslog.rs` or as a
 //! file that grows, waits in `intake.rs` for the watch (`floor.rs`), and what is found goes over the `desk.rs` into the picture
-//! and the store; then it is acknowledged, and told to who listens (`live.rs`). People work through the API (`api.rs`); the
+//! and the store; then it is acknowledged, and told to who listens (`live.rs`). Feeds of indicators
+//! come as files, or are fetched (`fetch.rs`). People work through the API (`api.rs`); the
 //! page (`page.rs`) uses nothing else. Who may do what is one table (`rights.rs`).
 
 mod api;
@@ -13,6 +14,7 @@ pub mod backup;
 mod config;
 mod desk;
 mod evidence;
+mod fetch;
 mod files;
 mod floor;
 mod intake;

@@ -89,7 +89,8 @@ impl HuntedFiles {
     }
 }
 
-fn digest_of(path: &Path) -> io::Result<[u8; 32]> {
+/// Returns the SHA-256 of a file.
+pub(crate) fn digest_of(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = io::BufReader::with_capacity(1 << 16, fs::File::open(path)?);
     let mut digest = Sha256::new();
     loop {

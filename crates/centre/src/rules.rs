@@ -18,6 +18,7 @@ use crate::config::Config;
 /// Rules over what the centre tells of itself.
 const BUILT_IN: &[(&str, &str)] = &[
     ("built-in/source-silent.yml", include_str!("../rules/source-silent.yml")),
+    ("built-in/feed-failing.yml", include_str!("../rules/feed-failing.yml")),
     ("built-in/lock-out.yml", include_str!("../rules/lock-out.yml")),
 ];
 /// Refused rules that are kept to be shown; all are in the log.

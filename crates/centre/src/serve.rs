@@ -29,6 +29,7 @@ use tracing::{error, info, warn};
 use crate::app::App;
 use crate::config::Config;
 use crate::desk::{Desk, DeskState, ORDERS_MAX, Order, picture_of};
+use crate::fetch::Fetching;
 use crate::floor::{Floor, PARTS_MAX, Part};
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -95,6 +96,9 @@ pub enum ServeError {
         /// Why.
         cause: String,
     },
+    /// Feeds cannot be fetched over TLS.
+    #[error("cannot fetch feeds over TLS")]
+    Outbound(#[from] cresset_outbound::TlsError),
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -162,6 +166,8 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     };
     let is_enough = Arc::new(AtomicBool::new(false));
     let following = Following { deliveries, ..following(&config, Arc::clone(&is_enough)) };
+    // Before the feeds are looked at: of some the files are taken away.
+    let fetching = Fetching::prepare(&config)?;
     let watch = Watching::prepare(&config, following, &state_file, &rules)?;
     let certified = if config.is_tls() || config.intake.syslog_tls.is_some() {
         Some(tls::load(&config.tls, &config.data)?)
@@ -183,6 +189,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
         desk: desk_state,
         orders,
         rules,
+        fetched: Arc::clone(&fetching.standings),
         began: Timestamp::now(),
         stop: stop.clone(),
         is_tls,
@@ -191,6 +198,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     let syslog = syslog::listen(&app, certified.as_ref(), shares.syslog).await?;
     let desk = tokio::spawn(desk.run(parts_taken, orders_taken));
     let watching = watch.start(parts, ask_stop.clone(), Arc::clone(&app))?;
+    let fetching = fetching.start(Arc::clone(&app)).map_err(ServeError::System)?;
     let chores = tokio::spawn(chores(Arc::clone(&app)));
     take_assets(&app).await?;
     let signals = signals(ask_stop.clone()).map_err(ServeError::System)?;
@@ -201,7 +209,12 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     server::serve(listener, acceptor, api::router(Arc::clone(&app)), stop, shares.http).await;
     syslog.end().await;
     is_enough.store(true, Ordering::Relaxed);
-    let watched = tokio::task::spawn_blocking(move || watching.join()).await;
+    let joined = move || {
+        // One that was lost was told by its panic.
+        let _ = fetching.join();
+        watching.join()
+    };
+    let watched = tokio::task::spawn_blocking(joined).await;
     // The watch was the last that passes anything on.
     let _ = desk.await;
     chores.abort();

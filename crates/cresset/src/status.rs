@@ -58,7 +58,8 @@ fn write(answer: &Value, style: Style, out: &mut dyn Write) -> io::Result<()> {
     for refused in status["rules_refused"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         writeln!(out, "  {} {}", style.as_level(Level::Medium, "refused:"), cut(refused))?;
     }
-    write_sources(items(&answer["sources"]), style, out)
+    write_sources(items(&answer["sources"]), style, out)?;
+    write_feeds(status["feeds"].as_array().map_or(&[], Vec::as_slice), style, out)
 }
 
 fn write_sources(sources: &[Value], style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -82,6 +83,26 @@ fn write_sources(sources: &[Value], style: Style, out: &mut dyn Write) -> io::Re
     };
     let rows: Vec<_> = sources.iter().map(row).collect();
     write_columns(["source", "rate", "events", "unreadable", "lost", "last heard"], &rows, style, out)
+}
+
+fn write_feeds(feeds: &[Value], style: Style, out: &mut dyn Write) -> io::Result<()> {
+    if feeds.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let row = |feed: &Value| {
+        let (number, failures) = (|name: &str| feed[name].as_u64().unwrap_or_default(), feed["failures"].as_u64());
+        let age = feed["age_seconds"].as_u64();
+        [
+            Cell::painted(text(feed, "name"), |name| style.bold(name)),
+            Cell::new(&number("indicators").to_string()),
+            Cell::new(&number("bytes").to_string()),
+            Cell::painted(&age.map_or_else(|| "never".into(), span), |text| marked(style, age.is_none(), text)),
+            Cell::painted(text(feed, "last_error"), |text| marked(style, failures > Some(0), text)),
+        ]
+    };
+    let rows: Vec<_> = feeds.iter().map(row).collect();
+    write_columns(["feed", "indicators", "bytes", "last fetched", "what is wrong"], &rows, style, out)
 }
 
 fn marked(style: Style, is_marked: bool, text: &str) -> String {

@@ -14,11 +14,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::types::{List, SourceItem};
+use super::types::{FeedItem, List, SourceItem};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::rights::Right;
+use crate::sources::Source;
 
 /// Of the room for what is taken in less than this part is free: senders are about to be told to wait.
 const NEARLY_FULL: usize = 10;
@@ -53,6 +54,8 @@ pub(crate) struct Status {
     pub(crate) indicators: u64,
     /// Rules that are refused: file, line and reason; the last hundred.
     pub(crate) rules_refused: Vec<String>,
+    /// Feeds that are fetched.
+    pub(crate) feeds: Vec<FeedItem>,
     /// Bytes that were taken in and are not on the disk yet.
     pub(crate) waiting_bytes: u64,
     /// What is wrong with it; empty where nothing is.
@@ -74,6 +77,7 @@ impl Status {
             rules: app.rules.rules.load(Ordering::Relaxed) as u64,
             indicators: app.rules.indicators.load(Ordering::Relaxed) as u64,
             rules_refused: app.rules.refused(),
+            feeds: app.fetched.all().into_iter().map(|feed| FeedItem::new(feed, now)).collect(),
             waiting_bytes: waiting_bytes(app) as u64,
             troubles: troubles(app),
         }
@@ -155,14 +159,15 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, caller: Caller) -> Resu
     one("intake_waiting_bytes", "gauge", "Bytes taken in that are not on the disk yet.", status.waiting_bytes as f64);
     one("troubles", "gauge", "Things that are wrong; /readyz names them.", status.troubles.len() as f64);
     of_sources(&mut text, &app);
+    of_feeds(&mut text, &status.feeds);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
+/// A figure: its name, its kind, what it is, and what it comes to for one of those that have it.
+type Figure<T> = (&'static str, &'static str, &'static str, fn(&T, Timestamp) -> Option<f64>);
+
 fn of_sources(text: &mut String, app: &App) {
-    let now = Timestamp::now();
-    let sources = app.sources.all();
-    type Figure = fn(&crate::sources::Source, Timestamp) -> Option<f64>;
-    let figures: [(&str, &str, &str, Figure); 5] = [
+    let figures: [Figure<Source>; 5] = [
         ("source_events_total", "counter", "Events that were read.", |source, _| Some(source.row.events as f64)),
         ("source_bytes_total", "counter", "Bytes that came.", |source, _| Some(source.row.bytes as f64)),
         ("source_skipped_total", "counter", "Records that could not be read.", |source, _| {
@@ -173,12 +178,31 @@ fn of_sources(text: &mut String, app: &App) {
             source.silent_seconds(now).map(|seconds| seconds as f64)
         }),
     ];
+    write_figures(text, "source", &app.sources.all(), |source| &source.row.name, &figures);
+}
+
+fn of_feeds(text: &mut String, feeds: &[FeedItem]) {
+    let figures: [Figure<FeedItem>; 4] = [
+        ("feed_age_seconds", "gauge", "Time since it was fetched, changed or not.", |feed, _| {
+            feed.age_seconds.map(|seconds| seconds as f64)
+        }),
+        ("feed_failures", "gauge", "Failures to fetch it in a row.", |feed, _| Some(f64::from(feed.failures))),
+        ("feed_bytes", "gauge", "Bytes of the version that counts.", |feed, _| Some(feed.bytes as f64)),
+        ("feed_indicators", "gauge", "Indicators in it.", |feed, _| Some(feed.indicators as f64)),
+    ];
+    write_figures(text, "feed", feeds, |feed| &feed.name, &figures);
+}
+
+/// Writes figures of several things, each with its name as a label.
+fn write_figures<T>(text: &mut String, label: &str, things: &[T], name_of: fn(&T) -> &str, figures: &[Figure<T>]) {
+    let now = Timestamp::now();
     for (name, kind, help, figure) in figures {
+        // Writing to a text does not fail.
         let _ = writeln!(text, "# HELP cresset_{name} {help}\n# TYPE cresset_{name} {kind}");
-        for source in &sources {
-            if let Some(value) = figure(source, now) {
-                let label = source.row.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-                let _ = writeln!(text, "cresset_{name}{{source=\"{label}\"}} {value}");
+        for thing in things {
+            if let Some(value) = figure(thing, now) {
+                let of = name_of(thing).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                let _ = writeln!(text, "cresset_{name}{{{label}=\"{of}\"}} {value}");
             }
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::fetch::FeedStanding;
 use crate::sources::Source;
 
 /// A part of a list.
@@ -437,6 +438,50 @@ impl SourceItem {
             rate,
             last_event: row.last_event.map(|time| time.to_string()),
             silent_seconds,
+        }
+    }
+}
+
+/// A feed of indicators that is fetched.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedItem {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it comes from, without what stands behind `?`.
+    pub(crate) url: String,
+    /// When it was had last, changed or not; `null` where it never was.
+    #[schema(format = DateTime)]
+    pub(crate) last_success: Option<String>,
+    /// How many seconds ago that was.
+    pub(crate) age_seconds: Option<u64>,
+    /// When it could not be had last; `null` once it can be again.
+    #[schema(format = DateTime)]
+    pub(crate) last_failure: Option<String>,
+    /// Why.
+    pub(crate) last_error: Option<String>,
+    /// How often in a row it could not be had.
+    pub(crate) failures: u32,
+    /// Bytes of the version that counts, unpacked.
+    pub(crate) bytes: u64,
+    /// Indicators in it.
+    pub(crate) indicators: u64,
+}
+
+impl FeedItem {
+    pub(crate) fn new(feed: FeedStanding, now: Timestamp) -> Self {
+        let age_seconds = feed.age_seconds(now);
+        let (last_failure, last_error) = feed.last_error.unzip();
+        Self {
+            name: feed.name,
+            url: feed.url,
+            last_success: feed.last_success.map(|time| time.to_string()),
+            age_seconds,
+            last_failure: last_failure.map(|time| time.to_string()),
+            last_error,
+            failures: feed.failures,
+            bytes: feed.bytes,
+            indicators: feed.indicators,
         }
     }
 }

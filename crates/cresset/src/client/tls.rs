@@ -4,13 +4,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use cresset_archive::with_causes;
+use cresset_outbound::{Authorities, load_roots};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -51,18 +52,8 @@ impl Tls {
 }
 
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, ClientError> {
-    let mut roots = RootCertStore::empty();
-    let Some(file) = ca else {
-        // Those that cannot be read vouch for nobody.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
-    };
-    let wrong = |why: String| ClientError::Args(format!("`{}` holds no certificates in PEM: {why}", file.display()));
-    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    for certificate in certificates.map_err(|error| wrong(error.to_string()))? {
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() { Err(wrong("there is none in it".into())) } else { Ok(roots) }
+    let authorities = ca.map_or(Authorities::System, |file| Authorities::Only(file.to_owned()));
+    load_roots(&authorities).map_err(|error| ClientError::Args(with_causes(&error)))
 }
 
 /// Reads a SHA-256 in hexadecimal, with or without colons.
