@@ -197,7 +197,7 @@ fn status_says_what_comes_in_and_what_is_wrong() {
     let centre = Centre::start_with("", &[("data/rules/r.yml", RULE), ("data/rules/bad.yml", "title: [\n")]);
     centre.deliver(&[("cresset-source", "web")], line("h1"));
     let status = good(centre.cresset(&["status"]));
-    for part in ["all is well", "3 rules", "refused:", "bad.yml", "last heard"] {
+    for part in ["all is well", "4 rules", "refused:", "bad.yml", "last heard"] {
         assert!(status.contains(part), "{part}: {status}");
     }
     let status: Value = serde_json::from_str(&good(centre.cresset(&["status", "-o", "json"]))).expect("JSON");
