@@ -220,12 +220,25 @@ impl Store {
         writing.commit().await
     }
 
-    /// Makes the link of the first administrator, in place of one that was not used. `None` where there is or was an
-    /// administrator.
+    /// Takes every token back, and lets the first administrator come in again by a link. Returns how many tokens let somebody in
+    /// until then.
+    pub async fn revoke_all_tokens(&self, by: &By) -> Result<u64, StoreError> {
+        let mut writing = self.write(0).await?;
+        let held = "update tokens set revoked = ? where revoked is null and (expires is null or expires > ?)";
+        let revoked = writing.run(Sql::new(held).time(by.at).time(by.at)).await?;
+        writing.run(Sql::new("delete from first_run")).await?;
+        writing.audit(by, "revoke_all_tokens", "tokens", Detail::default().number("tokens", revoked)).await?;
+        writing.commit().await?;
+        Ok(revoked)
+    }
+
+    /// Makes the link of the first administrator, in place of one that was not used. `None` where there is an administrator, or
+    /// one came in by a link.
     pub async fn first_run_secret(&self, now: Timestamp, expires: Timestamp) -> Result<Option<Secret>, StoreError> {
         let mut writing = self.write(0).await?;
         let taken = "select 1 as one from first_run where used is not null \
-                     union all select 1 from tokens where role = 'administrator' and created_by <> ? limit 1";
+                     union all select 1 from tokens where role = 'administrator' and revoked is null and created_by <> ? \
+                     limit 1";
         if writing.row(Sql::new(taken).text(LOCAL_ACTOR)).await?.is_some() {
             return Ok(None);
         }

@@ -451,6 +451,9 @@ pub(crate) struct RestoreArgs {
     /// Only read the backup through, and say what it is of
     #[arg(long, conflicts_with = "data")]
     pub(crate) verify: bool,
+    /// Let none of its tokens in again: the new centre tells a link for its first administrator, as at the very first start
+    #[arg(long, conflicts_with = "verify")]
+    pub(crate) without_tokens: bool,
     /// The passphrase, in the first line of this file; without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

@@ -11,6 +11,7 @@ both!(
     last_used_is_written_once_a_minute,
     the_first_administrator_comes_in_once,
     whoever_owns_the_folder_is_no_first_administrator,
+    all_are_taken_back_and_the_first_comes_in_again,
     secrets_are_not_kept,
 );
 
@@ -134,4 +135,20 @@ async fn whoever_owns_the_folder_is_no_first_administrator(place: Place) {
     assert_eq!(acts, told);
     // It says behind which line the log goes on.
     assert!(log[0].detail.contains(&log[1].hash) && log[0].detail.contains("\"rows\":5"), "{}", log[0].detail);
+}
+
+async fn all_are_taken_back_and_the_first_comes_in_again(place: Place) {
+    let store = place.open().await;
+    let link = store.first_run_secret(at(0), at(100)).await.expect("made").expect("the first");
+    let first = store.use_first_run(link.reveal(), "root", at(1)).await.expect("read").expect("comes in");
+    let other = store.issue_token(&analyst(2), new_token(None)).await.expect("issued");
+    store.issue_token(&analyst(2), new_token(Some(at(3)))).await.expect("issued");
+    assert_eq!(store.revoke_all_tokens(&analyst(4)).await.expect("taken back"), 2, "one holds no more");
+    for issued in [&first, &other] {
+        assert_eq!(store.token_of(issued.secret.reveal(), at(5)).await.expect("read"), None);
+    }
+    assert_eq!(store.tokens().await.expect("read").len(), 3, "who they were is known still");
+    assert!(store.use_first_run(link.reveal(), "root", at(6)).await.expect("read").is_none());
+    let link = store.first_run_secret(at(6), at(100)).await.expect("made").expect("another");
+    assert!(store.use_first_run(link.reveal(), "root", at(7)).await.expect("read").is_some());
 }
