@@ -42,7 +42,7 @@ fn fetch(client: &Client, file: &Path, passphrase: &str) -> Result<Result<Restor
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = tempfile::Builder::new().prefix(".cresset-backup-").tempfile_in(folder).map_err(failed)?;
     let mut out = BufWriter::new(beside.as_file());
-    let fetched = client.download("/api/v1/backup", &json!({ "passphrase": passphrase }), &mut out);
+    let fetched = client.download_made("/api/v1/backup", &json!({ "passphrase": passphrase }), &mut out);
     let fetched = fetched.and_then(|_| out.flush().map_err(failed));
     drop(out);
     fetched.map_err(|error| match error {

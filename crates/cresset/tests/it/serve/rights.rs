@@ -27,6 +27,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("post /api/v1/incidents/{id}/merge",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/split",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/evidence", "work",   ".xxx.x"),
+    ("get /api/v1/incidents/{id}/evidence/{number}", "work", ".xxx.x"),
     ("get /api/v1/detections",               "read",   "xxxxxx"),
     ("get /api/v1/detections/{id}",          "read",   "xxxxxx"),
     ("get /api/v1/stream",                   "read",   "xxxxxx"),
@@ -165,8 +166,8 @@ fn check(centre: &Centre, operation: &str, token: Option<&str>, may: bool, who: 
 
 fn ask(centre: &Centre, operation: &str, token: Option<&str>) -> Answered {
     let (method, path) = operation.split_once(' ').expect("a method and a path");
-    let path = path
-        .replace("incidents/{id}/evidence", "incidents/{id}/evidence?name=n")
+    let query = if path.ends_with("/evidence") { "?name=n" } else { "" };
+    let path = format!("{path}{query}")
         .replace("{id}", "incident--00000000-0000-4000-8000-000000000000")
         .replace("{number}", "1")
         .replace("{name}", "none.yml");
