@@ -16,6 +16,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 const DETECTIONS: u64 = 10_000;
 const BATCH: u64 = 1_000;
 
+/// Makes a detection of its number.
+type Numbered = fn(u64) -> NewDetection;
+
 /// Returns a detection that comes as soon as it happens: ten thousand in a second.
 fn detection(number: u64) -> NewDetection {
     let mut new = samples::detection(number);
@@ -23,7 +26,7 @@ fn detection(number: u64) -> NewDetection {
     new
 }
 
-fn batches(first: u64, detection: fn(u64) -> NewDetection) -> Vec<Batch> {
+fn batches(first: u64, detection: Numbered) -> Vec<Batch> {
     let batch = |begin: u64| {
         let detections = (begin..begin + BATCH).map(detection).collect();
         let incidents = (begin..begin + BATCH / 100).map(samples::incident).collect();
@@ -36,8 +39,7 @@ fn record(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let mut group = criterion.benchmark_group("record");
     group.throughput(Throughput::Elements(DETECTIONS)).sample_size(10);
-    let kinds: [(_, fn(u64) -> NewDetection); 2] =
-        [("10000_detections", detection), ("10000_at_random_times", samples::detection)];
+    let kinds: [(_, Numbered); 2] = [("10000_detections", detection), ("10000_at_random_times", samples::detection)];
     for (name, detection) in kinds {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("records.db").display());
