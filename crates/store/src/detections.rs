@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::sql::{Columns, Places, Sql, as_number, containing, searched, to_json};
 use crate::store::Store;
 
-/// Detections that one page looks at for a title, which takes some 50 ms. There is no bound to how many there are: a page that
+/// Detections that one page looks at for a title, which takes 20 to 50 ms. There is no bound to how many there are: a page that
 /// has seen so many ends there, and the next one goes on.
 const LOOKED_MAX: i64 = 10_000;
 /// Rows of one insert: eighteen columns each, within the 32,766 places of SQLite.
