@@ -12,9 +12,9 @@ use arrow_array::{Array, RecordBatch, UInt32Array, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
-use cresset_event::Timestamp;
 
 use crate::append::append;
+use crate::catalog::{Catalog, Change};
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED};
 use crate::error::ArchiveError;
 use crate::index::{IndexFile, merge};
@@ -43,90 +43,97 @@ pub(crate) enum Wish {
     All,
 }
 
-/// Does one thing that is to be done; `false` where there is none. What it did is in the manifest then, which is to be committed.
-pub(crate) fn compact(storage: &Storage, manifest: &mut Manifest, wish: Wish) -> Result<bool, ArchiveError> {
-    if let Some(places) = index_files(&manifest.index, wish) {
-        merge_index(storage, manifest, &places)?;
-        return Ok(true);
-    }
-    if let Some((way, places)) = table_files(&manifest.tables, wish) {
-        merge_table(storage, manifest, way, &places)?;
-        return Ok(true);
-    }
-    Ok(false)
+/// Files that are to become one.
+#[derive(Debug)]
+pub(crate) enum Merge {
+    Index(Vec<IndexEntry>),
+    Table(Way, Vec<TableFile>),
 }
 
-/// Returns the places of files of the index that are to become one.
-fn index_files(files: &[IndexEntry], wish: Wish) -> Option<Vec<usize>> {
+impl Merge {
+    /// Returns what is to be merged next; `None` where there is nothing.
+    pub(crate) fn next(manifest: &Manifest, wish: Wish) -> Option<Self> {
+        let index = index_files(&manifest.index, wish).map(Self::Index);
+        index.or_else(|| table_files(&manifest.tables, wish).map(|(way, files)| Self::Table(way, files)))
+    }
+
+    /// Merges them; the list is to take over what it returns.
+    pub(crate) fn run(self, catalog: &Catalog) -> Result<Change, ArchiveError> {
+        match self {
+            Self::Index(files) => merge_index(catalog, files),
+            Self::Table(way, files) => merge_table(catalog, way, files),
+        }
+    }
+}
+
+/// Returns the files of the index that are to become one.
+fn index_files(files: &[IndexEntry], wish: Wish) -> Option<Vec<IndexEntry>> {
     if wish == Wish::All && files.len() > 1 {
-        return Some((0..files.len()).collect());
+        return Some(files.to_vec());
     }
-    let mut by_size: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for (place, entry) in files.iter().enumerate() {
+    let mut by_size: BTreeMap<u32, Vec<&IndexEntry>> = BTreeMap::new();
+    for entry in files {
         let size = (entry.bytes / INDEX_BYTES_FIRST).max(1).ilog(FILES as u64);
-        by_size.entry(size).or_default().push(place);
+        by_size.entry(size).or_default().push(entry);
     }
-    by_size.into_values().find(|places| places.len() >= FILES).map(|places| places[..FILES].to_vec())
+    let enough = by_size.into_values().find(|files| files.len() >= FILES)?;
+    Some(enough[..FILES].iter().copied().cloned().collect())
 }
 
-fn merge_index(storage: &Storage, manifest: &mut Manifest, places: &[usize]) -> Result<(), ArchiveError> {
-    let files = places.iter().map(|place| {
-        let entry = &manifest.index[*place];
-        IndexFile::open(&entry.file, Arc::new(storage.file(&entry.file, entry.bytes)))
-    });
-    let files = files.collect::<Result<Vec<_>, _>>()?;
-    let file = format!("index/{:010}.index", manifest.take_number());
-    let (bytes, crc32) = storage.put_written(&file, |out| merge(&files, out).map(drop))?;
-    let gone = take_out(&mut manifest.index, places);
-    manifest.drop_files(gone.into_iter().map(|entry| entry.file));
-    manifest.index.push(IndexEntry { file, bytes, crc32 });
-    Ok(())
+fn merge_index(catalog: &Catalog, files: Vec<IndexEntry>) -> Result<Change, ArchiveError> {
+    let storage = catalog.storage();
+    let open = |entry: &IndexEntry| IndexFile::open(&entry.file, Arc::new(storage.file(&entry.file, entry.bytes)));
+    let opened = files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let file = format!("index/{:010}.index", catalog.take_number());
+    let (bytes, crc32) = storage.put_written(&file, |out| merge(&opened, out).map(drop))?;
+    let gone = files.into_iter().map(|entry| entry.file).collect();
+    Ok(Change { index: vec![IndexEntry { file, bytes, crc32 }], gone, ..Change::default() })
 }
 
 /// How files of a table become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+pub(crate) enum Way {
     /// Their rows are sorted into one row group.
     Sort,
     /// Their row groups are copied. Files of about one size have one number.
     Append(u32),
 }
 
-/// Returns the places of files of one table, and of events of one log source, that are to become one.
-fn table_files(files: &[TableFile], wish: Wish) -> Option<(Way, Vec<usize>)> {
+/// Returns files of one table, and of events of one log source, that are to become one.
+fn table_files(files: &[TableFile], wish: Wish) -> Option<(Way, Vec<TableFile>)> {
     let least = match wish {
         Wish::Enough => FILES,
         Wish::All => 2,
     };
-    let mut by_way: BTreeMap<(&str, Way), Vec<usize>> = BTreeMap::new();
-    for (place, entry) in files.iter().enumerate().filter(|(_, entry)| !entry.is_full) {
+    let mut by_way: BTreeMap<(&str, Way), Vec<&TableFile>> = BTreeMap::new();
+    for entry in files.iter().filter(|entry| !entry.is_full) {
         let way = match wish {
             _ if entry.rows < GROUP_ROWS_MIN => Way::Sort,
             Wish::Enough => Way::Append((entry.rows / GROUP_ROWS_MIN).ilog(FILES as u64)),
             Wish::All => Way::Append(0),
         };
-        by_way.entry((entry.folder(), way)).or_default().push(place);
+        by_way.entry((entry.folder(), way)).or_default().push(entry);
     }
-    by_way.into_iter().find_map(|((_, way), places)| {
+    by_way.into_iter().find_map(|((_, way), files)| {
         let (rows_max, files_max) = match way {
             Way::Sort => (GROUP_ROWS_MAX, usize::MAX),
             Way::Append(_) => (FILE_ROWS_MAX, if wish == Wish::All { usize::MAX } else { FILES }),
         };
         let (mut rows, mut bytes) = (0, 0);
-        let fits = places.into_iter().take(files_max).take_while(|place| {
-            rows += files[*place].rows;
-            bytes += files[*place].bytes;
+        let fits = files.into_iter().take(files_max).take_while(|entry| {
+            rows += entry.rows;
+            bytes += entry.bytes;
             rows <= rows_max && bytes <= FILE_BYTES_MAX
         });
-        let fits: Vec<usize> = fits.collect();
+        let fits: Vec<TableFile> = fits.cloned().collect();
         let is_enough = fits.len() >= least || way == Way::Sort && fits.len() >= 2 && rows >= GROUP_ROWS_MIN;
         is_enough.then_some((way, fits))
     })
 }
 
-fn merge_table(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[usize]) -> Result<(), ArchiveError> {
-    let files: Vec<TableFile> = places.iter().map(|place| manifest.tables[*place].clone()).collect();
-    let file = format!("{}/{:010}.parquet", files[0].folder(), manifest.take_number());
+fn merge_table(catalog: &Catalog, way: Way, files: Vec<TableFile>) -> Result<Change, ArchiveError> {
+    let storage = catalog.storage();
+    let file = format!("{}/{:010}.parquet", files[0].folder(), catalog.take_number());
     let (bytes, crc32, columns) = match way {
         Way::Sort => sort_into_one(storage, &files, &file)?,
         Way::Append(_) => append(storage, &files, &file)?,
@@ -143,10 +150,8 @@ fn merge_table(storage: &Storage, manifest: &mut Manifest, way: Way, places: &[u
         log_sources: add_log_sources(rows),
         is_full: columns >= FIXED.len() + FIELD_COLUMNS_MAX,
     };
-    let gone = take_out(&mut manifest.tables, places);
-    manifest.drop_files(gone.into_iter().map(|entry| entry.file));
-    manifest.tables.push(entry);
-    Ok(())
+    let gone = files.into_iter().map(|entry| entry.file).collect();
+    Ok(Change { tables: vec![entry], gone, ..Change::default() })
 }
 
 /// Writes the rows of some files as one row group; returns the file's length, its CRC-32 and how many columns it has.
@@ -190,25 +195,4 @@ pub(crate) fn union(schemas: impl Iterator<Item = SchemaRef>) -> SchemaRef {
         fields.extend(new.map(Arc::clone));
     }
     Arc::new(Schema::new(fields))
-}
-
-/// Takes what stands at these places, in order, out of a list.
-fn take_out<T>(list: &mut Vec<T>, places: &[usize]) -> Vec<T> {
-    let mut taken: Vec<T> = places.iter().rev().map(|place| list.remove(*place)).collect();
-    taken.reverse();
-    taken
-}
-
-/// Deletes files that were dropped so long ago that no reader holds them.
-pub(crate) fn delete_dropped(storage: &Storage, manifest: &mut Manifest, now: Timestamp) -> Result<(), ArchiveError> {
-    for file in manifest.dropped_before(now) {
-        storage.retire(&file)?;
-        storage.delete_retired(&file)?;
-    }
-    Ok(())
-}
-
-/// Puts dropped files aside. The manifest that drops them must be there.
-pub(crate) fn retire_dropped(storage: &Storage, manifest: &Manifest) -> Result<(), ArchiveError> {
-    manifest.dropped.iter().try_for_each(|(file, _)| storage.retire(file))
 }

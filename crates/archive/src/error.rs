@@ -65,7 +65,8 @@ impl ArchiveError {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-            if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+            if matches!(kind, Some(StorageFull | QuotaExceeded | FileTooLarge)) {
                 return true;
             }
             cause = error.source();

@@ -7,8 +7,9 @@ use std::future::Future;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::{fmt, fs, io};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use std::{fmt, fs, io, thread};
 
 use arrow_array::builder::FixedSizeBinaryBuilder;
 use arrow_array::{RecordBatch, TimestampNanosecondArray};
@@ -70,13 +71,15 @@ struct Faults {
     calls: AtomicU64,
     /// What is not on the disk.
     unsure: Mutex<Option<Name>>,
+    /// Files that are written piece by piece, merged ones, wait for this.
+    merging: Mutex<()>,
 }
 
 impl Faulty {
     fn new(folder: &Path, fault: Fault, fails_at: u64) -> Arc<Self> {
         let folder = LocalFileSystem::new_with_prefix(folder).expect("a folder");
         let (fails_at, calls) = (AtomicU64::new(fails_at), AtomicU64::new(0));
-        let faults = Arc::new(Faults { fault, fails_at, calls, unsure: Mutex::default() });
+        let faults = Arc::new(Faults { fault, fails_at, calls, unsure: Mutex::default(), merging: Mutex::default() });
         Arc::new(Self { folder, faults })
     }
 
@@ -176,6 +179,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn put_multipart_opts(&self, at: &Name, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        drop(self.faults.merging.lock().expect("no panic"));
         let upload = self.faults.call(self.folder.put_multipart_opts(at, options)).await?;
         Ok(Box::new(FaultyUpload { upload, at: at.clone(), faults: Arc::clone(&self.faults) }))
     }
@@ -204,8 +208,8 @@ impl ObjectStore for Faulty {
     }
 }
 
-/// Returns an event of this number.
-fn event(number: u64) -> Event {
+/// Returns an event of this number; each is a nanosecond later than the one before.
+pub(crate) fn event(number: u64) -> Event {
     let mut builder = EventBuilder::new(Arc::new(FieldNames::new()));
     builder.push("src_ip", Value::Str(&format!("10.0.{}.{}", number / 256, number % 256)));
     builder.finish(Origin {
@@ -399,4 +403,25 @@ fn a_file_that_was_put_aside_by_a_list_that_is_gone_stays() {
     }
     Writer::open(folder, SMALL).expect("an archive").0.close().expect("room");
     assert_eq!(check_whole(folder, "put aside"), 1);
+}
+
+#[test]
+fn what_is_written_does_not_wait_for_what_is_merged() {
+    let folder = new_archive();
+    let store = Faulty::new(folder.path(), Fault::Refused, u64::MAX);
+    let storage = Storage::over(Arc::<Faulty>::clone(&store), folder.path());
+    let (mut writer, _) = Writer::open_on(folder.path(), storage, SMALL).expect("an archive");
+    let merging = store.faults.merging.lock().expect("no panic");
+    let (written, is_written) = mpsc::channel();
+    let writing = thread::spawn(move || {
+        (0..30).for_each(|number| append(&mut writer, number).and_then(|()| writer.commit()).expect("room"));
+        written.send(()).expect("somebody waits");
+        writer.close().expect("room")
+    });
+    is_written.recv_timeout(Duration::from_secs(60)).expect("it is written meanwhile");
+    assert_eq!(check_whole(folder.path(), "while it waits"), 30);
+    drop(merging);
+    assert!(writing.join().expect("no panic").is_none());
+    assert_eq!(check_whole(folder.path(), "merged"), 30);
+    assert!(Archive::open(folder.path()).expect("an archive").stats().index_files.0 < 10);
 }

@@ -6,6 +6,7 @@
 
 mod append;
 mod archive;
+mod catalog;
 mod columns;
 mod compact;
 mod error;
@@ -14,9 +15,11 @@ mod faults;
 #[cfg(any(test, fuzzing))]
 mod fuzzed;
 mod hunt;
+mod ids;
 mod index;
 mod known;
 mod manifest;
+mod merger;
 mod pack;
 mod prevalence;
 mod read_only;

@@ -4,12 +4,13 @@
 //! names are on the disk, and is there as a whole or not at all. A file that no version names is rubbish.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use cresset_event::{LogSource, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Damage;
+use crate::catalog::Change;
 use crate::error::ArchiveError;
 use crate::storage::Storage;
 use crate::table_rows::{EVENTS, TABLES};
@@ -133,10 +134,17 @@ impl Manifest {
         Ok(Self { format: FORMAT, index_lacks_names, ..manifest })
     }
 
-    /// Notes that files are not needed any more, but by readers that hold them.
-    pub(crate) fn drop_files(&mut self, files: impl Iterator<Item = String>) {
+    /// Takes over what was made, and notes that what it stands for is needed no more, but by readers that hold it.
+    pub(crate) fn apply(&mut self, change: Change) {
+        let Change { tables, index, gone, wal_done } = change;
+        let names: HashSet<&str> = gone.iter().map(String::as_str).collect();
+        self.tables.retain(|entry| !names.contains(&*entry.file));
+        self.index.retain(|entry| !names.contains(&*entry.file));
+        self.tables.extend(tables);
+        self.index.extend(index);
+        self.wal_done = wal_done.unwrap_or(self.wal_done);
         let now = Timestamp::now().as_nanos();
-        self.dropped.extend(files.map(|file| (file, now)));
+        self.dropped.extend(gone.into_iter().map(|file| (file, now)));
     }
 
     /// Takes the files out that were dropped so long before `now` that no reader holds them.

@@ -16,10 +16,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::file::statistics::Statistics;
 
 use crate::archive::{Archive, logged_columns, widen};
 use crate::error::ArchiveError;
+use crate::ids::group_times;
 use crate::manifest::TableFile;
 use crate::pack::Pack;
 use crate::rows::{Rows, Sources};
@@ -211,18 +211,6 @@ impl<'f> File<'f> {
         self.metadata.schema()
     }
 
-    /// Returns first and last time of a row group, and how many rows have none; none where that is not known.
-    fn times(&self, group: usize) -> Option<(Option<(i64, i64)>, u64)> {
-        let place = self.schema().index_of("time").ok()?;
-        let column = self.metadata.metadata().row_group(group).columns().get(place)?;
-        match column.statistics()? {
-            Statistics::Int64(times) => {
-                Some((times.min_opt().copied().zip(times.max_opt().copied()), times.null_count_opt()?))
-            }
-            _ => None,
-        }
-    }
-
     /// Reads some columns of some rows of a row group.
     fn read(
         &self,
@@ -275,7 +263,7 @@ impl<S: Sieve> Sift<'_, S> {
     fn file(&mut self, file: &File<'_>) -> Result<ControlFlow<()>, ArchiveError> {
         let asked = Asked::of(file.entry, self.scan, self.sieve, &mut self.sources);
         for group in 0..file.metadata.metadata().num_row_groups() {
-            let times = file.times(group);
+            let times = group_times(file.metadata.metadata().row_group(group));
             if times.is_some_and(|(times, unknown)| !self.scan.has_any_of(times, unknown)) {
                 continue;
             }

@@ -15,11 +15,12 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::catalog::{Catalog, Change};
 use crate::columns::{FIELD_COLUMNS_MAX, FIXED, columns};
 use crate::compact::merge_batches;
 use crate::error::ArchiveError;
 use crate::index::{IndexBuilder, Seen};
-use crate::manifest::{IndexEntry, LogSourceEntry, Manifest, TableFile, add_log_sources};
+use crate::manifest::{IndexEntry, LogSourceEntry, TableFile, add_log_sources};
 use crate::pack::{Pack, PackedOrigin};
 use crate::storage::Storage;
 use crate::wal::Logged;
@@ -32,23 +33,24 @@ const ID_FILTER_ERRORS: f64 = 0.01;
 /// Bytes of a page before it is compressed. Raw records fill pages: the longer one is the more of it was there before.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Writes what is in a log as files, and adds those to the manifest.
-pub(crate) fn write(storage: &Storage, logged: &Logged, manifest: &mut Manifest) -> Result<(), ArchiveError> {
+/// Writes what is in a log as files, and returns those.
+pub(crate) fn write(catalog: &Catalog, logged: &Logged) -> Result<Change, ArchiveError> {
+    let mut made = Change::default();
     if !logged.packs.is_empty() {
-        write_events(storage, &logged.packs, manifest)?;
+        write_events(catalog, &logged.packs, &mut made)?;
     }
     let mut tables: BTreeMap<String, Vec<RecordBatch>> = BTreeMap::new();
     logged.rows.iter().for_each(|rows| tables.entry(rows.folder()).or_default().push(rows.batch().clone()));
     for (folder, batches) in tables {
         let sorted =
             merge_batches(&batches).ok_or_else(|| ArchiveError::damaged("wal", "rows of a table differ in kind"))?;
-        write_table(storage, &folder, &sorted, Vec::new(), manifest)?;
+        made.tables.push(write_table(catalog, &folder, &sorted, Vec::new())?);
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Writes the events of some packs as files, and an index of their observables.
-fn write_events(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> Result<(), ArchiveError> {
+fn write_events(catalog: &Catalog, packs: &[Pack], made: &mut Change) -> Result<(), ArchiveError> {
     let damaged = || ArchiveError::damaged("wal", "an event is not as it was packed");
     let mut folders: BTreeMap<String, Vec<PackedOrigin<'_>>> = BTreeMap::new();
     let mut names = Folders::default();
@@ -67,28 +69,27 @@ fn write_events(storage: &Storage, packs: &[Pack], manifest: &mut Manifest) -> R
         events.sort_by_key(|event| (event.time.known().is_none(), event.time.known(), event.arrived));
         let batch = columns(&events).ok_or_else(damaged)?;
         let log_sources = add_log_sources(events.iter().map(|event| (&**event.log_source, 1)));
-        write_table(storage, &folder, &batch, log_sources, manifest)?;
+        made.tables.push(write_table(catalog, &folder, &batch, log_sources)?);
     }
-    let file = format!("index/{:010}.index", manifest.take_number());
+    let file = format!("index/{:010}.index", catalog.take_number());
     let bytes = index.finish();
     let entry = IndexEntry { bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes), file };
-    storage.put(&entry.file, bytes)?;
-    manifest.index.push(entry);
+    catalog.storage().put(&entry.file, bytes)?;
+    made.index.push(entry);
     Ok(())
 }
 
 /// Writes rows of a table as a file.
 fn write_table(
-    storage: &Storage,
+    catalog: &Catalog,
     folder: &str,
     batch: &RecordBatch,
     log_sources: Vec<LogSourceEntry>,
-    manifest: &mut Manifest,
-) -> Result<(), ArchiveError> {
+) -> Result<TableFile, ArchiveError> {
     let bytes = parquet_of(batch);
     let time = times(batch).expect("every table has a time");
     let entry = TableFile {
-        file: format!("{folder}/{:010}.parquet", manifest.take_number()),
+        file: format!("{folder}/{:010}.parquet", catalog.take_number()),
         bytes: bytes.len() as u64,
         crc32: crc32fast::hash(&bytes),
         rows: batch.num_rows() as u64,
@@ -97,9 +98,8 @@ fn write_table(
         log_sources,
         is_full: batch.num_columns() >= FIXED.len() + FIELD_COLUMNS_MAX,
     };
-    storage.put(&entry.file, bytes)?;
-    manifest.tables.push(entry);
-    Ok(())
+    catalog.storage().put(&entry.file, bytes)?;
+    Ok(entry)
 }
 
 /// Returns the times of rows; `None` where they are of no table.

@@ -41,6 +41,11 @@ pub(crate) trait ReadRanges: Send + Sync {
 
     /// Reads some ranges at once.
     fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ArchiveError>;
+
+    /// Reads a range.
+    fn read_range(&self, range: Range<u64>) -> Result<Bytes, ArchiveError> {
+        self.read_ranges(std::slice::from_ref(&range)).map(|mut read| read.pop().unwrap_or_default())
+    }
 }
 
 /// A file of an archive.

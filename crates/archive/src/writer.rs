@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use cresset_event::{EventId, Timestamp};
+use cresset_event::{Event, EventId, Timestamp};
 
-use crate::compact::{Wish, compact, delete_dropped, retire_dropped};
+use crate::catalog::{Catalog, Change, delete_dropped, retire_dropped};
+use crate::compact::Wish;
 use crate::error::ArchiveError;
 use crate::known::Known;
 use crate::manifest::Manifest;
+use crate::merger::Merger;
 use crate::pack::{Keep, Pack, Packer};
 use crate::segment::{self, Folders};
 use crate::snapshot;
@@ -66,14 +68,13 @@ pub struct Appended {
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
-    storage: Storage,
     options: WriterOptions,
-    manifest: Manifest,
+    catalog: Arc<Catalog>,
+    merger: Merger,
     known: Known,
     log: Log,
     /// The log that becomes a segment.
     sealed: Option<Sealed>,
-    not_merged: Option<ArchiveError>,
     /// Held as long as we write.
     _lock: File,
 }
@@ -98,15 +99,7 @@ struct Sealed {
     /// Whether some of it may not be on the disk.
     is_spoilt: bool,
     /// None where it failed and has to be begun again.
-    thread: Option<JoinHandle<Result<Segmented, ArchiveError>>>,
-}
-
-/// A log that is a segment.
-#[derive(Debug)]
-struct Segmented {
-    manifest: Manifest,
-    /// Why files that should be one are not.
-    not_merged: Option<ArchiveError>,
+    thread: Option<JoinHandle<Result<(), ArchiveError>>>,
 }
 
 impl Writer {
@@ -129,23 +122,20 @@ impl Writer {
         delete_dropped(&storage, &mut manifest, Timestamp::now())?;
         retire_dropped(&storage, &manifest)?;
         sweep(&storage, &manifest)?;
-        let mut repaired = Repaired::default();
+        let (mut repaired, done) = (Repaired::default(), manifest.wal_done);
+        let catalog = Arc::new(Catalog::new(storage, manifest));
         for number in wal::list(&wal_folder(folder))? {
-            manifest = match number > manifest.wal_done {
-                true => repair(folder, &storage, manifest, number, &mut repaired)?,
+            match number > done {
+                true => repair(folder, &catalog, number, &mut repaired)?,
                 // Who could not bring this list to the disk has left the log.
-                false => manifest.commit(&storage)?,
-            };
+                false => catalog.change(Change::default())?,
+            }
             remove_log(folder, number)?;
         }
-        let mut known = Known::default();
-        known.set(&manifest);
-        let log = Log::create(folder, manifest.wal_done + 1)?;
+        let (merger, known) = (Merger::new(Arc::clone(&catalog)), Known::default());
+        let log = Log::create(folder, catalog.manifest()?.wal_done + 1)?;
         let folder = folder.to_owned();
-        Ok((
-            Self { folder, storage, options, manifest, known, log, sealed: None, not_merged: None, _lock: lock },
-            repaired,
-        ))
+        Ok((Self { folder, options, catalog, merger, known, log, sealed: None, _lock: lock }, repaired))
     }
 
     /// Returns what packs events for this archive; there may be one a thread.
@@ -161,6 +151,7 @@ impl Writer {
     /// Takes those events of a pack that are new.
     pub fn append(&mut self, pack: &Pack) -> Result<Appended, ArchiveError> {
         self.make_room()?;
+        self.known.keep_up(&self.catalog);
         let (new, ids) = self.only_new(pack)?;
         if !new.is_empty() {
             self.log.append(&new, ids)?;
@@ -169,9 +160,17 @@ impl Writer {
         Ok(Appended { new: new.len() as u64, known: (pack.len() - new.len()) as u64 })
     }
 
+    /// Returns whether an event was appended before.
+    pub fn has(&mut self, event: &Event) -> Result<bool, ArchiveError> {
+        self.known.keep_up(&self.catalog);
+        let origin = event.origin();
+        self.is_known(Folders::default().of(&origin.log_source), event.id(), origin.time.known())
+    }
+
     /// Takes those rows of a table that are new.
     pub fn append_rows(&mut self, rows: &TableRows) -> Result<Appended, ArchiveError> {
         self.make_room()?;
+        self.known.keep_up(&self.catalog);
         let (folder, mut ids) = (rows.folder(), HashSet::new());
         let is_new = |(id, time)| Ok(!self.is_known(&folder, id, time)? && ids.insert(id));
         let kept = rows.identities().map(is_new).collect::<Result<Vec<bool>, ArchiveError>>()?;
@@ -209,10 +208,7 @@ impl Writer {
     /// Makes few large files of many small ones, as far as that goes, and returns how many were made.
     pub fn compact(&mut self) -> Result<u64, ArchiveError> {
         self.finish_sealed()?;
-        self.manifest = Manifest::load(&self.storage)?;
-        let made = merge_all(&self.storage, &mut self.manifest, Wish::All);
-        self.known.set(&self.manifest);
-        made
+        self.merger.merge(Wish::All)
     }
 
     /// Makes a segment of what is left, and ends. Returns why files were not merged that should be, where that is so: all
@@ -224,7 +220,7 @@ impl Writer {
         }
         self.finish_sealed()?;
         remove_log(&self.folder, self.log.number)?;
-        Ok(self.not_merged)
+        Ok(self.merger.merge(Wish::Enough).err())
     }
 
     /// Loses what is written to this log from now on.
@@ -256,7 +252,7 @@ impl Writer {
     fn is_known(&mut self, folder: &str, id: EventId, time: Option<Timestamp>) -> Result<bool, ArchiveError> {
         let is_logged =
             self.log.ids.contains(&id) || self.sealed.as_ref().is_some_and(|sealed| sealed.ids.contains(&id));
-        if is_logged { Ok(true) } else { self.known.has(&self.storage, folder, id, time) }
+        if is_logged { Ok(true) } else { self.known.has(self.catalog.storage(), folder, id, time) }
     }
 
     /// Begins the next log, and makes the full one, or one that is spoilt, a segment on a thread of its own.
@@ -270,7 +266,7 @@ impl Writer {
         let full = std::mem::replace(&mut self.log, next);
         let (logged, ids) = (full.logged.into(), full.ids);
         let mut sealed = Sealed { number: full.number, logged, ids, is_spoilt, thread: None };
-        let started = sealed.start(&self.folder, &self.storage);
+        let started = sealed.start(&self.folder, &self.catalog);
         self.sealed = Some(sealed);
         started
     }
@@ -279,18 +275,15 @@ impl Writer {
     fn finish_sealed(&mut self) -> Result<(), ArchiveError> {
         let Some(sealed) = &mut self.sealed else { return Ok(()) };
         if sealed.thread.is_none() {
-            sealed.start(&self.folder, &self.storage)?;
+            sealed.start(&self.folder, &self.catalog)?;
         }
         let thread = sealed.thread.take().expect("it was started");
         // A panic there is a fault of ours, and goes on here.
-        let Segmented { manifest, not_merged } =
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.manifest = manifest;
-        self.not_merged = not_merged;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.known.set(&self.catalog.manifest()?);
         remove_log(&self.folder, sealed.number)?;
-        self.known.set(&self.manifest);
         self.sealed = None;
-        Ok(())
+        self.merger.go_on()
     }
 }
 
@@ -336,62 +329,27 @@ impl Drop for Sealed {
 }
 
 impl Sealed {
-    fn start(&mut self, folder: &Path, storage: &Storage) -> Result<(), ArchiveError> {
-        let (number, storage, logged) = (self.number, storage.clone(), Arc::clone(&self.logged));
-        let write = move || write_sealed(&storage, number, &logged);
+    fn start(&mut self, folder: &Path, catalog: &Arc<Catalog>) -> Result<(), ArchiveError> {
+        let (number, catalog, logged) = (self.number, Arc::clone(catalog), Arc::clone(&self.logged));
+        let write = move || write_segment(&catalog, number, &logged);
         let thread = thread::Builder::new().name("segment".into()).spawn(write);
         self.thread = Some(thread.map_err(|cause| ArchiveError::io(folder, cause))?);
         Ok(())
     }
 }
 
-fn write_segment(
-    storage: &Storage,
-    mut manifest: Manifest,
-    number: u64,
-    logged: &Logged,
-) -> Result<Manifest, ArchiveError> {
-    segment::write(storage, logged, &mut manifest)?;
-    manifest.wal_done = number;
-    delete_dropped(storage, &mut manifest, Timestamp::now())?;
-    manifest.commit(storage)
-}
-
-/// Makes a segment of a log, unless that was done and something behind it failed, and merges what there is to merge.
-fn write_sealed(storage: &Storage, number: u64, logged: &Logged) -> Result<Segmented, ArchiveError> {
-    let manifest = Manifest::load(storage)?;
-    let mut manifest = match manifest.wal_done < number {
-        true => write_segment(storage, manifest, number, logged)?,
+/// Makes a segment of a log, unless that was done and something behind it failed.
+fn write_segment(catalog: &Catalog, number: u64, logged: &Logged) -> Result<(), ArchiveError> {
+    let made = match catalog.manifest()?.wal_done < number {
+        true => Change { wal_done: Some(number), ..segment::write(catalog, logged)? },
         // What failed may have been to bring the list to the disk.
-        false => manifest.commit(storage)?,
+        false => Change::default(),
     };
-    // The events are safe. What cannot be merged now, for want of room or since a file is damaged, is tried again with the next.
-    let merged = merge_all(storage, &mut manifest, Wish::Enough);
-    Ok(Segmented { manifest, not_merged: merged.err() })
-}
-
-/// Merges files as long as there are some to merge, and returns how many were made.
-fn merge_all(storage: &Storage, manifest: &mut Manifest, wish: Wish) -> Result<u64, ArchiveError> {
-    let mut made = 0;
-    loop {
-        let mut next = manifest.clone();
-        if !compact(storage, &mut next, wish)? {
-            return Ok(made);
-        }
-        *manifest = next.commit(storage)?;
-        made += 1;
-        retire_dropped(storage, manifest)?;
-    }
+    catalog.change(made)
 }
 
 /// Makes a segment of a log that a program left behind.
-fn repair(
-    folder: &Path,
-    storage: &Storage,
-    manifest: Manifest,
-    number: u64,
-    repaired: &mut Repaired,
-) -> Result<Manifest, ArchiveError> {
+fn repair(folder: &Path, catalog: &Catalog, number: u64, repaired: &mut Repaired) -> Result<(), ArchiveError> {
     let content = wal::read(&wal_folder(folder), number)?.unwrap_or_default();
     let Logged { packs, rows } = &content.logged;
     repaired.events += packs.iter().map(|pack| pack.len() as u64).sum::<u64>();
@@ -402,7 +360,7 @@ fn repair(
         let path = wal::path_of(&wal_folder(folder), number);
         fs::copy(&path, path.with_extension("damaged")).map_err(|cause| ArchiveError::io(&path, cause))?;
     }
-    write_segment(storage, manifest, number, &content.logged)
+    write_segment(catalog, number, &content.logged)
 }
 
 /// Makes the folders of an archive.

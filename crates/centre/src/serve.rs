@@ -23,7 +23,7 @@ use cresset_store::{By, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
 use crate::app::App;
@@ -43,6 +43,8 @@ use crate::{api, backup, evidence, files, local, once, tuned};
 
 /// The archive, in the centre's folder.
 const ARCHIVE: &str = "archive";
+/// How long ending in good order may take.
+const ENDING_MAX: Duration = Duration::from_secs(20);
 /// How often the totals of sources are saved, and silent ones looked for.
 const SOURCES_EVERY: Duration = Duration::from_secs(5);
 /// How long the link for the first administrator holds.
@@ -375,7 +377,8 @@ async fn save_sources(app: &App) {
     }
 }
 
-/// Listens to SIGINT and SIGTERM: the first ends the centre in good order, the second at once.
+/// Listens to SIGINT and SIGTERM: the first ends the centre in good order, the second at once. So does time, where the first is not
+/// enough: on a full disk what was not acknowledged would wait for room.
 fn signals(ask_stop: watch::Sender<bool>) -> io::Result<JoinHandle<()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -390,7 +393,11 @@ fn signals(ask_stop: watch::Sender<bool>) -> io::Result<JoinHandle<()>> {
         next().await;
         info!("ending; a second signal ends at once");
         ask_stop.send_replace(true);
-        let second = next().await;
+        let second = timeout(ENDING_MAX, next()).await.unwrap_or_else(|_| {
+            let seconds = ENDING_MAX.as_secs();
+            error!(seconds, "not ended in good order by now, and ends at once: what was not acknowledged is not kept");
+            signal_hook::consts::SIGTERM
+        });
         // As if there were no handler: nothing that was acknowledged is lost by it.
         let _ = signal_hook::low_level::emulate_default_handler(second);
     }))

@@ -84,14 +84,31 @@ impl Detector {
     }
 
     /// Passes what comes of an event to `found`, given what fits it. Events come in the order in which they were read.
-    pub fn tell(&mut self, event: &Event, matches: Matches, mut found: impl FnMut(Detection)) {
+    pub fn tell(&mut self, event: &Event, matches: Matches, found: impl FnMut(Detection)) {
+        self.tell_as(event, matches, false, found);
+    }
+
+    /// Passes what comes of an event that was told before: the same, but that correlations do not count it again.
+    pub fn tell_again(&mut self, event: &Event, matches: Matches, found: impl FnMut(Detection)) {
+        self.tell_as(event, matches, true, found);
+    }
+
+    /// Returns whether correlations count what fits.
+    pub fn feeds_correlations(&self, matches: &Matches) -> bool {
+        let correlations = self.rules().correlations();
+        matches.rules.fitting.iter().any(|fit| correlations.is_correlated(fit.key))
+    }
+
+    fn tell_as(&mut self, event: &Event, matches: Matches, is_again: bool, mut found: impl FnMut(Detection)) {
         let mut fired = Vec::new();
         let known = OnceCell::new();
         let known = || known.get_or_init(|| Known::of(event));
         let rules = matches.rules;
         // Those that matched this event may not have known yet that the rule was stopped.
         for fit in rules.fitting.into_iter().filter(|fit| !self.matcher.rules.is_stopped(fit.key)) {
-            self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
+            if !is_again {
+                self.memory.feed(self.matcher.rules.correlations(), fit.key, event, &mut fired);
+            }
             if fit.reports {
                 let matched = self.rules().explain(event, &fit.reasons);
                 found(Detection::new(Cause::Rule(fit.rule), event, known(), matched));

@@ -2,6 +2,7 @@
 //!
 //! What is passed on, and its order, do not depend on the number of threads (`tests/it/threads.rs`).
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cresset_archive::{ArchiveError, Pack, Writer};
 use cresset_detect::{Detection, Detector, Dropped, EventMatcher, Matches};
-use cresset_event::{Event, FieldNames, Timestamp};
+use cresset_event::{Event, EventId, FieldNames, SourceIdentity, Timestamp};
 use cresset_ingest::{Opener, Position, Skipped};
 use crossbeam_channel::never;
 
@@ -152,7 +153,8 @@ impl Watch {
         let keep = archive.as_ref().map(Writer::keep);
         let work = Work { wants: &|event| options.wants(event), events: &events, keep };
         let (archive, report) = (archive.as_mut(), Report::default());
-        let mut teller = Teller { detector, sink, events: &events, archive, found: Vec::new(), report };
+        let (found, counted) = (Vec::new(), HashSet::new());
+        let mut teller = Teller { detector, sink, events: &events, archive, found, counted, report };
         let mut take = |step| teller.take(step);
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
@@ -185,6 +187,8 @@ struct Teller<'t> {
     archive: Option<&'t mut Writer>,
     /// Detections for the archive.
     found: Vec<Detection>,
+    /// Delivered events that correlations have counted and that are not in the archive yet.
+    counted: HashSet<EventId>,
     report: Report,
 }
 
@@ -234,6 +238,7 @@ impl Teller<'_> {
         let Self { archive: Some(archive), sink, report, .. } = self else { return Ok(()) };
         let appended = while_full(*sink, || archive.append(pack))?;
         report.archived += appended.new;
+        self.counted.clear();
         report.archived_before += appended.known;
         self.archive_found()?;
         let Self { archive: Some(archive), sink, .. } = self else { return Ok(()) };
@@ -263,17 +268,33 @@ impl Teller<'_> {
         if self.found.len() >= FOUND_MAX {
             self.archive_found()?;
         }
+        let is_again = self.detector.feeds_correlations(&matches) && self.is_delivered_again(event)?;
         let Self { detector, sink, archive, found, .. } = self;
         let mut result = Ok(());
-        detector.tell(event, matches, |detection| {
+        let tell = |detection: Detection| {
             if archive.is_some() {
                 found.push(detection.clone());
             }
             if result.is_ok() {
                 result = sink.detection(detection);
             }
-        });
+        };
+        match is_again {
+            true => detector.tell_again(event, matches, tell),
+            false => detector.tell(event, matches, tell),
+        }
         result
+    }
+
+    /// Returns whether an event was delivered before, as its sender's keys tell. What of a file is read again after a kill was read
+    /// behind what correlations remember, and is counted.
+    fn is_delivered_again(&mut self, event: &Event) -> io::Result<bool> {
+        let Self { archive: Some(archive), sink, counted, .. } = self else { return Ok(false) };
+        let identity = &event.origin().source.identity;
+        if !matches!(identity, SourceIdentity::Request(_) | SourceIdentity::Keyed(_)) {
+            return Ok(false);
+        }
+        Ok(!counted.insert(event.id()) || while_full(*sink, || archive.has(event))?)
     }
 }
 

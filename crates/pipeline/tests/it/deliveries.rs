@@ -15,6 +15,9 @@ use crossbeam_channel::bounded;
 
 const RULE: &str = "title: Whoami\nlogsource: {}\ndetection:\n  s: {cmd: whoami}\n  condition: s\n";
 
+const RULE_AND_COUNT: &str = "title: Whoami\nname: whoami\nlogsource: {}\ndetection:\n  s: {cmd: whoami}\n  condition: s\n---\n\
+    title: Thrice\ncorrelation:\n  type: event_count\n  rules: [whoami]\n  generate: true\n  timespan: 1h\n  condition: {gte: 3}\n";
+
 /// What a sink hears, as words; ends the watch once so many deliveries are settled.
 struct Heard {
     words: Vec<String>,
@@ -26,7 +29,8 @@ struct Heard {
 
 impl Sink for Heard {
     fn detection(&mut self, detection: Detection) -> io::Result<()> {
-        self.words.push(format!("found {}", detection.record));
+        let what = if detection.kind() == "correlation" { "counted" } else { "found" };
+        self.words.push(format!("{what} {}", detection.record));
         Ok(())
     }
 
@@ -65,9 +69,14 @@ impl Sink for Heard {
 
 /// Returns what is heard of deliveries that are made before the watch begins.
 fn heard(folder: &Path, threads: usize, deliveries: Vec<(Source, Content)>) -> Vec<String> {
+    heard_by(RULE, folder, threads, deliveries)
+}
+
+/// Returns what is heard with these rules.
+fn heard_by(rules: &str, folder: &Path, threads: usize, deliveries: Vec<(Source, Content)>) -> Vec<String> {
     let names = Arc::new(FieldNames::new());
     let mut sources = RuleSources::default();
-    sources.parse("r.yml", RULE.as_bytes());
+    sources.parse("r.yml", rules.as_bytes());
     let (rules, refused) = RuleSet::compile(sources, &RuleFilter::default(), &names);
     assert!(refused.is_empty(), "{refused:?}");
     let detector = Detector::new(Arc::new(rules), Arc::new(IndicatorSet::new(Warnings::Apply)));
@@ -144,4 +153,26 @@ fn what_is_sent_again_is_known_by_its_key_and_what_has_none_never_is() {
     ];
     let settled: BTreeSet<String> = heard(folder.path(), 2, deliveries).into_iter().collect();
     assert!(settled.contains("settled 6"), "{settled:?}");
+}
+
+#[test]
+fn correlations_count_what_is_sent_again_with_its_key_once() {
+    let line = |time: u32| format!("{{\"cmd\":\"whoami\",\"time\":\"2026-11-01T10:00:{time:02}Z\"}}\n");
+    let request = |key| source("request", SourceIdentity::of_request("one", key));
+    let two = || lines(&(line(1) + &line(2)));
+    for threads in [1, 3] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_counted = |deliveries| {
+            let words = heard_by(RULE_AND_COUNT, folder.path(), threads, deliveries);
+            assert!(words.iter().any(|word| word.starts_with("found")), "{words:?}");
+            words.iter().any(|word| word.starts_with("counted"))
+        };
+        // Again before it is in the archive, and behind that: in a watch that remembers nothing else two are two.
+        assert!(!is_counted(vec![(request("a"), two()), (request("a"), two())]), "{threads} threads");
+        assert!(!is_counted(vec![(request("a"), two()), (request("b"), two())]), "{threads} threads");
+        assert!(is_counted(vec![(request("c"), two()), (request("d"), lines(&line(3)))]), "{threads} threads");
+        // Without a key they may be others.
+        let stream = || (source("stream", SourceIdentity::Stream { began_nanos: 1 }), two());
+        assert!(is_counted(vec![stream(), stream()]), "{threads} threads");
+    }
 }

@@ -266,7 +266,12 @@ fn a_full_disk_is_said_and_it_goes_on_once_there_is_room() {
         .collect();
     assert!(!statuses.contains(&200), "nothing is acknowledged: {statuses:?}");
     assert!(statuses.contains(&429), "and once its memory is full that is said: {statuses:?}");
+    // Nor does it wait for room for ever when it is told to end.
+    centre.signal("TERM");
+    wait_until("the end", || centre.child.try_wait().expect("a process").is_some());
+    assert!(centre.log().contains("not ended in good order"), "{}", centre.log());
     fs::remove_file(&filler).expect("room again");
+    centre.start_again();
     thread::sleep(Duration::from_secs(3));
     let acknowledged = senders.end();
     assert!(acknowledged >= 12, "all senders went on: {acknowledged}");
