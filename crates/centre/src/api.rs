@@ -201,6 +201,7 @@ mod links {
                 "add_evidence",
             ],
         ),
+        ("add_evidence", "201", "/number", "number", &["fetch_evidence"]),
         ("add_task", "200", "/number", "number", &["finish_task"]),
         ("issue_token", "201", "/token/id", "id", &["revoke_token"]),
         ("add_exclusion", "201", "/id", "id", &["end_exclusion"]),

@@ -20,7 +20,7 @@ use cresset_archive::{ArchiveError, Damage};
 use cresset_store::StoreError;
 use serde::{Deserialize, Serialize};
 
-pub use restore::{Restored, restore, verify};
+pub use restore::{Restored, Tokens, restore, verify};
 pub(crate) use take::{Taken, remove_left};
 
 /// Fewest characters of a passphrase: what is tried out at the rate that the key allows stays out of reach.

@@ -40,6 +40,8 @@ pub struct Config {
     pub archive: Archive,
     /// Where logs come from.
     pub intake: Intake,
+    /// Files that people keep.
+    pub evidence: Evidence,
     /// How often one may ask.
     pub limits: Limits,
     /// What is worth protecting: a file in TOML or CSV.
@@ -47,6 +49,20 @@ pub struct Config {
     /// The file that this stands in, which backups keep as well.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+}
+
+/// Files that people keep as evidence.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evidence {
+    /// How long a file may be, in bytes.
+    pub bytes_max: u64,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self { bytes_max: 1 << 30 }
+    }
 }
 
 /// How often one may ask, and be wrong.
@@ -128,6 +144,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             archive: Archive::default(),
             intake: Intake::default(),
+            evidence: Evidence::default(),
             limits: Limits::default(),
             assets: None,
             file: None,

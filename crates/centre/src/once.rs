@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::{FromRequest, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cresset_store::{Answer, StoreError};
@@ -25,6 +25,8 @@ use crate::problem::Problem;
 const KEY_BYTES_MAX: usize = 200;
 /// A delivery of logs has a meaning of its own for the key: its records are known by it, one by one.
 const DELIVERIES: &str = "/api/v1/events";
+/// Files that memory has no room for are known by their digest, once they are on the disk: [`of_file`].
+const FILES: &str = "/api/v1/incidents/{id}/evidence";
 
 /// Answers a request that was answered before, and lets others through.
 pub(crate) async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -60,9 +62,19 @@ async fn known(app: &App, request: Request) -> Result<Known, Problem> {
 /// Returns the key of a request that changes something.
 fn key_of(request: &Request) -> Result<Option<String>, Problem> {
     let path = request.uri().path();
-    let is_act = !request.method().is_safe() && path.starts_with("/api/") && path != DELIVERIES;
-    let Some(key) = request.headers().get("idempotency-key").filter(|_| is_act) else { return Ok(None) };
-    read_key(key).map(|key| Some(key.to_owned()))
+    let is_file = request.extensions().get::<MatchedPath>().is_some_and(|route| route.as_str() == FILES);
+    let is_act = !request.method().is_safe() && path.starts_with("/api/") && path != DELIVERIES && !is_file;
+    if is_act { key_in(request.headers()) } else { Ok(None) }
+}
+
+/// Returns the key that a request brings.
+pub(crate) fn key_in(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    headers.get("idempotency-key").map(|key| read_key(key).map(str::to_owned)).transpose()
+}
+
+/// Returns what is asked with a file of this digest, where it is to be done once.
+pub(crate) fn of_file(key: Option<String>, uri: &Uri, sha256: &[u8; 32]) -> Option<cresset_store::Request> {
+    key.map(|key| cresset_store::Request { key, digest: digest(&Method::POST, &uri.to_string(), sha256) })
 }
 
 /// Reads a key.

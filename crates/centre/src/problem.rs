@@ -84,6 +84,14 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
     }
 
+    /// A file of evidence is too large.
+    pub(crate) fn file_too_large(bytes_max: u64) -> Self {
+        let detail = format!(
+            "a file may have {bytes_max} bytes (`bytes_max` under `[evidence]` of the configuration): pack it, or send it in parts"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
+    }
+
     /// The body is in no format that is known.
     pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Format not known", detail)
@@ -105,6 +113,12 @@ impl Problem {
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", detail);
         Self { retry_after_seconds: Some(1), ..problem }
+    }
+
+    /// There is no room on the disk.
+    pub(crate) fn full() -> Self {
+        let detail = "the centre's disk has no room for it: make room, and send it again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", "No room", detail)
     }
 
     /// We are wrong: what it was is in our log.

@@ -40,7 +40,7 @@ use crate::server;
 use crate::sources::Sources;
 use crate::syslog::{self, SyslogError};
 use crate::tls::{self, Certified, TlsError};
-use crate::{api, backup, files, local, once, tuned};
+use crate::{api, backup, evidence, files, local, once, tuned};
 
 /// The archive, in the centre's folder.
 const ARCHIVE: &str = "archive";
@@ -146,6 +146,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     let shares = files::shares(files::raise());
     make_folders(&config.data)?;
     backup::remove_left(&config.data);
+    evidence::remove_left(&config.data);
     let (ask_stop, stop) = watch::channel(false);
     let store = open_store(&config).await?;
     let (intake, deliveries, waiting) = Intake::new(config.intake.waiting_bytes_max);

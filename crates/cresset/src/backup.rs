@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use cresset_centre::backup::{BackupError, Restored, verify};
+use cresset_centre::backup::{BackupError, Restored, Tokens, verify};
 use serde_json::json;
 
 use self::passphrase::{Wish, ask};
@@ -42,7 +42,7 @@ fn fetch(client: &Client, file: &Path, passphrase: &str) -> Result<Result<Restor
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = tempfile::Builder::new().prefix(".cresset-backup-").tempfile_in(folder).map_err(failed)?;
     let mut out = BufWriter::new(beside.as_file());
-    let fetched = client.download("/api/v1/backup", &json!({ "passphrase": passphrase }), &mut out);
+    let fetched = client.download_made("/api/v1/backup", &json!({ "passphrase": passphrase }), &mut out);
     let fetched = fetched.and_then(|_| out.flush().map_err(failed));
     drop(out);
     fetched.map_err(|error| match error {
@@ -70,6 +70,20 @@ fn said(restored: &Restored) -> String {
     )
 }
 
+/// Says who comes in again, and what to do about it.
+fn said_of_tokens(restored: &Restored, tokens: Tokens) -> String {
+    let (counted, at) = (counted(restored.tokens, "token"), escape::terminal(&restored.about.at));
+    match tokens {
+        Tokens::Keep => format!(
+            "{counted}, as of {at}, let in again whoever they let in then, also where taken back since: look at `cresset token list`, \
+             take back what is too much with `cresset token revoke ID`, or restore with --without-tokens"
+        ),
+        Tokens::Revoke => format!(
+            "{counted}, as of {at}, let nobody in any more: the first start tells a link for a first administrator"
+        ),
+    }
+}
+
 /// Makes a centre of a backup again, or only reads it through.
 pub(crate) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> io::Result<Outcome> {
     let passphrase = match ask(args.passphrase_file.as_deref(), Wish::Known) {
@@ -83,19 +97,15 @@ pub(crate) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> io::Result<Out
         };
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let restored = match runtime.block_on(cresset_centre::backup::restore(&args.file, &passphrase, data)) {
+    let tokens = if args.without_tokens { Tokens::Revoke } else { Tokens::Keep };
+    let restoring = cresset_centre::backup::restore(&args.file, &passphrase, data, tokens);
+    let restored = match runtime.block_on(restoring) {
         Ok(restored) => restored,
         Err(error) => return failed(&error),
     };
     let folder = data.display().to_string();
     writeln!(out, "{} is a centre again: {}", escape::terminal(&folder), said(&restored))?;
-    if restored.tokens > 0 {
-        let tokens = counted(restored.tokens as u64, "token");
-        writeln!(
-            out,
-            "{tokens} let in whoever they let in then, also where taken back since: look at `cresset token list`"
-        )?;
-    }
+    writeln!(out, "{}", said_of_tokens(&restored, tokens))?;
     if fs::exists(data.join("configuration.toml")).unwrap_or(false) {
         writeln!(
             out,

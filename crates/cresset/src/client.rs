@@ -4,16 +4,19 @@
 //! follows no redirect and fetches nothing that an answer names. A token is not sent in clear off this machine. Over TLS the
 //! certificate must be one that `--ca`, `--fingerprint` or the system vouches for (`tls.rs`).
 
+mod body;
 mod place;
 mod tls;
 
 use std::error::Error;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
@@ -23,11 +26,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::body::Sent;
 use self::place::Place;
 pub(crate) use self::place::percent;
 use crate::Outcome;
 use crate::args::CentreArgs;
 use crate::escape;
+use crate::watch::Bar;
 
 /// How long a centre may take to take a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -110,12 +115,12 @@ impl Client {
 
     /// Has something done.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.json(Method::POST, path, Some(("application/json", body.to_string().into())))
+        self.json(Method::POST, path, Some(("application/json", Sent::text(body.to_string()))))
     }
 
-    /// Sends the bytes of a file.
-    pub(crate) fn post_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<Value, ClientError> {
-        self.json(Method::POST, path, Some(("application/octet-stream", bytes.into())))
+    /// Sends a file, of so many bytes, as it is read.
+    pub(crate) fn post_file(&self, path: &str, file: File, bytes: u64, bar: Bar) -> Result<Value, ClientError> {
+        self.json(Method::POST, path, Some(("application/octet-stream", Sent::file(file, bytes, bar))))
     }
 
     /// Takes something back.
@@ -143,24 +148,36 @@ impl Client {
         }
     }
 
-    /// Fetches bytes and writes them as they come; returns how many.
-    pub(crate) fn download(&self, path: &str, body: &Value, out: &mut dyn Write) -> Result<u64, ClientError> {
+    /// Fetches bytes and writes them as they come.
+    pub(crate) fn download(&self, path: &str, out: &mut dyn Write) -> Result<(), ClientError> {
+        self.written(Method::GET, path, None, out)
+    }
+
+    /// Has something made, and writes its bytes as they come.
+    pub(crate) fn download_made(&self, path: &str, body: &Value, out: &mut dyn Write) -> Result<(), ClientError> {
+        self.written(Method::POST, path, Some(("application/json", Sent::text(body.to_string()))), out)
+    }
+
+    fn written(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Sent)>,
+        out: &mut dyn Write,
+    ) -> Result<(), ClientError> {
         self.runtime.block_on(async {
-            let body = Some(("application/json", body.to_string().into()));
-            let mut answer = fine(self.send(Method::POST, path, body).await?).await?;
-            let mut bytes = 0;
+            let mut answer = fine(self.send(method, path, body).await?).await?;
             while let Some(frame) = in_time(answer.frame()).await? {
                 if let Ok(data) = frame?.into_data() {
-                    bytes += data.len() as u64;
                     let failed = |cause| ClientError::File { path: "the new file".into(), cause };
                     out.write_all(&data).map_err(failed)?;
                 }
             }
-            Ok(bytes)
+            Ok(())
         })
     }
 
-    fn json(&self, method: Method, path: &str, body: Option<(&str, Bytes)>) -> Result<Value, ClientError> {
+    fn json(&self, method: Method, path: &str, body: Option<(&str, Sent)>) -> Result<Value, ClientError> {
         self.runtime.block_on(async {
             let answer = fine(self.send(method, path, body).await?).await?;
             let bytes = collected(answer).await?;
@@ -175,7 +192,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Option<(&str, Bytes)>,
+        body: Option<(&str, Sent)>,
     ) -> Result<Response<Incoming>, ClientError> {
         let place = &self.place;
         let mut request = Request::builder().method(method).uri(path).header(HOST, &place.authority);
@@ -183,7 +200,7 @@ impl Client {
         if let Some((kind, _)) = &body {
             request = request.header(CONTENT_TYPE, *kind);
         }
-        let request = request.body(Full::new(body.map(|(_, bytes)| bytes).unwrap_or_default()));
+        let request = request.body(body.map(|(_, body)| body).unwrap_or_default());
         let request = request.map_err(|error| ClientError::Args(error.to_string()))?;
         let failed = |cause| ClientError::Connect { url: place.url.clone(), cause };
         let connecting = TcpStream::connect((&*place.host, place.port));
@@ -199,12 +216,22 @@ impl Client {
 /// Sends a request over a connection of its own, and returns the answer's beginning.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
+    request: Request<Sent>,
 ) -> Result<Response<Incoming>, ClientError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // What it ends with is told by the answer as well.
     tokio::spawn(async move { drop(connection.await) });
-    Ok(in_time(sender.send_request(request)).await??)
+    let gone = request.body().gone();
+    let mut sending = pin!(sender.send_request(request));
+    loop {
+        let before = gone.get();
+        match timeout(ANSWER_WITHIN, sending.as_mut()).await {
+            Ok(answer) => return Ok(answer?),
+            // A large file takes its time, as long as it goes on.
+            Err(_) if gone.get() > before => {}
+            Err(_) => return Err(ClientError::Late),
+        }
+    }
 }
 
 async fn in_time<T>(what: impl Future<Output = T>) -> Result<T, ClientError> {

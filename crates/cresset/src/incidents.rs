@@ -1,19 +1,20 @@
 //! `cresset incidents` and what one does to an incident: the API, from the command line.
 
+mod evidence;
 mod ids;
 mod show;
 
-use std::fs;
 use std::io::{self, Write};
 
 use cresset_detect::Level;
 use serde_json::{Value, json};
 
+pub(crate) use self::evidence::evidence;
 pub(crate) use self::show::show;
 use crate::Outcome;
 use crate::args::{
-    AssignArgs, CentreArgs, CloseArgs, EvidenceArgs, IncidentsArgs, MergeArgs, NoteArgs, OrderBy, Shown, SplitArgs,
-    StateArgs, TableOrJson, TaskArgs,
+    AssignArgs, CentreArgs, CloseArgs, IncidentsArgs, MergeArgs, NoteArgs, OrderBy, Shown, SplitArgs, StateArgs,
+    TableOrJson, TaskArgs,
 };
 use crate::client::{Client, ClientError, failed, percent};
 use crate::escape;
@@ -215,15 +216,6 @@ pub(crate) fn split(args: &SplitArgs, out: &mut dyn Write) -> io::Result<Outcome
     act(&args.centre, &args.id, out, "they are an incident of their own now", |client, id| {
         let detections = ids::detections(client, id, &args.detections)?;
         client.post(&format!("/api/v1/incidents/{id}/split"), &json!({ "detections": detections }))
-    })
-}
-
-/// Keeps a file as evidence.
-pub(crate) fn evidence(args: &EvidenceArgs, out: &mut dyn Write) -> io::Result<Outcome> {
-    act(&args.centre, &args.id, out, "kept", |client, id| {
-        let bytes = fs::read(&args.file).map_err(|cause| ClientError::File { path: args.file.clone(), cause })?;
-        let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        client.post_bytes(&format!("/api/v1/incidents/{id}/evidence?name={}", percent(&name)), bytes)
     })
 }
 

@@ -1,4 +1,4 @@
-//! Pages of lists: the first fifty of 100,000 incidents in both orders, and of 100,000 detections.
+//! Pages of lists: the first fifty of 100,000 incidents in both orders, and of 300,000 detections.
 //!
 //!     cargo bench -p cresset-store --bench lists
 
@@ -13,13 +13,14 @@ use cresset_store::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
-const ROWS: u64 = 100_000;
+const INCIDENTS: u64 = 100_000;
+const DETECTIONS: u64 = 300_000;
 const PAGE: usize = 50;
 
 async fn filled(address: &str) -> Store {
     let store = Store::open(address, StoreOptions::default()).await.expect("a store");
-    let detections = (0..ROWS).map(samples::detection).collect();
-    let incidents = (0..ROWS).map(samples::incident).collect();
+    let detections = (0..DETECTIONS).map(samples::detection).collect();
+    let incidents = (0..INCIDENTS).map(samples::incident).collect();
     store.record(&Batch { detections, incidents, ..Batch::default() }).await.expect("recorded");
     store
 }
@@ -28,7 +29,7 @@ fn lists(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
     let store = runtime.block_on(filled(&format!("sqlite:{}", folder.path().join("records.db").display())));
-    let mut group = criterion.benchmark_group("first_page_of_100000");
+    let mut group = criterion.benchmark_group("first_page");
     let any = IncidentFilter::default;
     let open = IncidentFilter { state: Some(StateFilter::Open), ..any() };
     let unowned = IncidentFilter { owner: Some(OwnerFilter::Nobody), ..open.clone() };
@@ -42,8 +43,11 @@ fn lists(criterion: &mut Criterion) {
             });
         }
     }
-    for (name, level_min) in [("all", None), ("critical", Some(Level::Critical))] {
-        let filter = DetectionFilter { level_min, ..DetectionFilter::default() };
+    let any = DetectionFilter::default;
+    let critical = DetectionFilter { level_min: Some(Level::Critical), ..any() };
+    let medium = DetectionFilter { level_min: Some(Level::Medium), ..any() };
+    let untitled = DetectionFilter { title: Some("in no title".into()), ..any() };
+    for (name, filter) in [("all", any()), ("critical", critical), ("medium", medium), ("no_title", untitled)] {
         group.bench_function(format!("detections_{name}"), |bencher| {
             bencher.iter(|| runtime.block_on(async { black_box(store.detections(&filter, None, PAGE).await) }));
         });

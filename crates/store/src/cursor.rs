@@ -97,6 +97,11 @@ impl<T> Page<T> {
         let next = last.map(|row| Ok::<_, StoreError>(Cursor { list, keys: keys(row)?.to_vec() })).transpose()?;
         Ok(Self { rows: shown.iter().map(read).collect::<Result<_, _>>()?, next })
     }
+
+    /// Lets the next page begin behind the last row that was looked at, where this one has shown all that it found.
+    pub(crate) fn looked_until<const N: usize>(self, list: List, keys: [i64; N]) -> Self {
+        Self { next: self.next.or_else(|| Some(Cursor { list, keys: keys.to_vec() })), ..self }
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,12 @@ use sqlx::any::AnyRow;
 
 use crate::cursor::{Cursor, List, Page, page_rows};
 use crate::error::StoreError;
-use crate::sql::{Columns, Places, Sql, as_number, containing, to_json};
+use crate::sql::{Columns, Places, Sql, as_number, containing, searched, to_json};
 use crate::store::Store;
 
+/// Detections that one page looks at for a title, which takes 20 to 50 ms. There is no bound to how many there are: a page that
+/// has seen so many ends there, and the next one goes on.
+const LOOKED_MAX: i64 = 10_000;
 /// Rows of one insert: eighteen columns each, within the 32,766 places of SQLite.
 pub(crate) const INSERT_ROWS: usize = 250;
 /// What lists read.
@@ -105,16 +108,25 @@ pub struct DetectionFilter {
 }
 
 impl Store {
-    /// Returns detections, the newest first.
+    /// Returns detections, the newest first. A page of those with some title may have fewer than there is room for, even none,
+    /// and not be the last.
     pub async fn detections(
         &self,
         filter: &DetectionFilter,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<DetectionRow>, StoreError> {
-        let rows = list(filter, after, limit)?.rows(self.readers()).await?;
         let keys = |row: &AnyRow| Ok([row.number("time")?, row.number("seq")?]);
-        Page::of(List::Detections, limit, &rows, DetectionRow::of, keys)
+        let looked = match looked_at(filter, after)? {
+            Some(sql) => sql.row(self.readers()).await?.as_ref().map(keys).transpose()?,
+            None => None,
+        };
+        let rows = list(filter, after, looked, limit)?.rows(self.readers()).await?;
+        let page = Page::of(List::Detections, limit, &rows, DetectionRow::of, keys)?;
+        Ok(match looked {
+            Some(looked) => page.looked_until(List::Detections, looked),
+            None => page,
+        })
     }
 
     /// Returns the detections that were stored behind a place, in that order, at most so many: for who listens and was away.
@@ -153,9 +165,38 @@ impl Store {
     }
 }
 
-/// Makes the query of a list.
-pub(crate) fn list(filter: &DetectionFilter, after: Option<&Cursor>, limit: usize) -> Result<Sql, StoreError> {
+/// Makes the query of a list, as far as a page looks.
+pub(crate) fn list(
+    filter: &DetectionFilter,
+    after: Option<&Cursor>,
+    looked: Option<[i64; 2]>,
+    limit: usize,
+) -> Result<Sql, StoreError> {
     let mut sql = Sql::new(&format!("select {LISTED} from detections where 1 = 1"));
+    filter_by(&mut sql, filter, after)?;
+    if let Some(title) = &filter.title {
+        sql.push(" and folded like ? escape '!'").add_text(&containing(title));
+    }
+    if let Some([time, seq]) = looked {
+        sql.push(" and (time, seq) >= (?, ?)").add_number(time).add_number(seq);
+    }
+    sql.push(" order by time desc, seq desc limit ?").add_number(page_rows(limit));
+    Ok(sql)
+}
+
+/// Makes the query for the last one that a page looks at, where there is a title to look for.
+pub(crate) fn looked_at(filter: &DetectionFilter, after: Option<&Cursor>) -> Result<Option<Sql>, StoreError> {
+    if filter.title.is_none() {
+        return Ok(None);
+    }
+    let mut sql = Sql::new("select time, seq from detections where 1 = 1");
+    filter_by(&mut sql, filter, after)?;
+    sql.push(" order by time desc, seq desc limit 1 offset ?").add_number(LOOKED_MAX - 1);
+    Ok(Some(sql))
+}
+
+/// Says all of a filter but the title, and where the page begins.
+fn filter_by(sql: &mut Sql, filter: &DetectionFilter, after: Option<&Cursor>) -> Result<(), StoreError> {
     if let Some(level) = filter.level_min.map(level_number).filter(|level| *level > 0) {
         // In the query's text and not bound: only so the indexes of the grave ones are used.
         sql.push(&format!(" and level >= {level}"));
@@ -177,14 +218,10 @@ pub(crate) fn list(filter: &DetectionFilter, after: Option<&Cursor>, limit: usiz
     if let Some(until) = filter.until_exclusive {
         sql.push(" and time < ?").add_number(until.as_nanos());
     }
-    if let Some(title) = &filter.title {
-        sql.push(" and folded like ? escape '!'").add_text(&containing(title));
-    }
     if let Some([time, seq]) = Cursor::keys(after, List::Detections)? {
         sql.push(" and (time, seq) < (?, ?)").add_number(time).add_number(seq);
     }
-    sql.push(" order by time desc, seq desc limit ?").add_number(page_rows(limit));
-    Ok(sql)
+    Ok(())
 }
 
 impl DetectionRow {
@@ -228,7 +265,7 @@ pub(crate) fn insert(places: Places, first_seq: i64, detections: &[(&NewDetectio
         sql.add_text_or_null(facts.process.as_deref());
         sql.add_text_or_null(incident.map(|id| id.to_string()).as_deref());
         sql.add_number(i64::from(new.retro)).add_text_or_null(new.withheld_by.as_deref());
-        sql.add_text(&cresset_event::fold(&facts.title)).add_text(&to_json(&new.links)).add_text(&to_json(facts));
+        sql.add_text(&searched(&facts.title)).add_text(&to_json(&new.links)).add_text(&to_json(facts));
         sql.add_text(&new.detail);
     }
     sql.push(" on conflict (id) do nothing");

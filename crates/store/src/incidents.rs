@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use crate::cursor::{Cursor, List, Page, page_rows};
 use crate::detections::{level_number, level_of};
 use crate::error::StoreError;
-use crate::sql::{Columns, Places, Sql, as_number, containing, to_json};
+use crate::sql::{Columns, Places, Sql, as_number, containing, searched, to_json};
 use crate::store::{Store, Writing};
 
 /// What lists read.
@@ -217,7 +217,7 @@ fn upsert(places: Places, first_seq: i64, incidents: &[Incident]) -> Sql {
     for (at, (incident, seq)) in incidents.iter().zip(first_seq..).enumerate() {
         sql.push(if at == 0 { "" } else { ", " }).push("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         sql.add_number(seq).add_text(&incident.id.to_string());
-        sql.add_text(&incident.title).add_text(&cresset_event::fold(&incident.title));
+        sql.add_text(&incident.title).add_text(&searched(&incident.title));
         sql.add_number(level_number(incident.level)).add_number(incident.priority.score.into());
         sql.add_text(incident.priority.class.as_str());
         sql.add_number(incident.first.as_nanos()).add_number(incident.last.as_nanos());

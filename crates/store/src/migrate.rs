@@ -11,8 +11,11 @@ use crate::error::StoreError;
 use crate::sql::{Columns, Sql};
 
 /// The schemas, the first one first.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001_records.sql"), include_str!("../migrations/0002_open.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_records.sql"),
+    include_str!("../migrations/0002_open.sql"),
+    include_str!("../migrations/0003_titles.sql"),
+];
 
 /// The schema that this program knows.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

@@ -8,7 +8,7 @@ use sqlx::{Any, Transaction};
 use crate::error::StoreError;
 use crate::history::HistoryRow;
 use crate::incidents::IncidentRow;
-use crate::sql::{Columns, Sql};
+use crate::sql::{Columns, Sql, as_number};
 use crate::store::Store;
 
 /// Most notes, tasks, files and history rows of a page: the last ones. The counts say how many there are.
@@ -116,6 +116,16 @@ impl Store {
             merged: merged.iter().map(|row| row.parsed("id", IncidentId::parse)).collect::<Result<_, _>>()?,
             counts: counts(&mut reading, id).await?,
         })
+    }
+}
+
+impl Store {
+    /// Returns a file of an incident, or of one that went up in it, by its number.
+    pub async fn evidence(&self, incident: IncidentId, number: u64) -> Result<EvidenceRow, StoreError> {
+        let id = incident.to_string();
+        let sql = Sql::new(&format!("select * from evidence where seq = ? and {ITS}")).number(as_number(number));
+        let row = sql.text(&id).text(&id).row(self.readers()).await?;
+        evidence_of(&row.ok_or_else(|| StoreError::not_found("file", number))?)
     }
 }
 

@@ -150,6 +150,14 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{2400}")) } else { Cow::Borrowed(text) }
 }
 
+/// Characters of a title that a search looks at: an index of PostgreSQL has room for no more (`migrations/0003_titles.sql`).
+const SEARCHED_CHARS_MAX: usize = 256;
+
+/// Returns a title as it is searched.
+pub(crate) fn searched(title: &str) -> String {
+    title.chars().take(SEARCHED_CHARS_MAX).map(cresset_event::fold_char).collect()
+}
+
 /// Returns the pattern for `like … escape '!'` that finds what contains the text, in whatever case.
 pub(crate) fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
@@ -242,6 +250,12 @@ mod tests {
     #[test]
     fn what_a_person_types_is_no_pattern() {
         assert_eq!(containing("50%_Off!"), "%50!%!_off!!%");
+    }
+
+    #[test]
+    fn a_title_is_searched_as_far_as_an_index_has_room() {
+        let searched = searched(&"Ä\u{10400}".repeat(1000));
+        assert_eq!(searched, "ä\u{10428}".repeat(128));
     }
 
     #[test]

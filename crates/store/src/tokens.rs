@@ -26,6 +26,8 @@ const FIRST_RUN_PREFIX: &str = "cresset_first_";
 const FIRST_RUN_ACTOR: &str = "first-run";
 /// The actor, and the maker, of the token of whoever owns the folder of a centre.
 const LOCAL_ACTOR: &str = "local";
+/// The scope without which an administrator cannot issue tokens.
+const ISSUING_SCOPE: &str = "tokens";
 /// How far "last used" may lag: a token that asks a thousand times a second is written once a minute.
 const LAST_USED_NANOS: i64 = 60_000_000_000;
 
@@ -157,7 +159,8 @@ impl Store {
         Ok(issued)
     }
 
-    /// Takes a token back: it lets nobody in any more. One that was taken back before is left as it is.
+    /// Takes a token back: it lets nobody in any more. One that was taken back before is left as it is; the last one that can
+    /// issue others is refused, but to whoever owns the folder of the centre, who can always issue another.
     pub async fn revoke_token(&self, by: &By, id: &str) -> Result<(), StoreError> {
         self.act(by, &Act::RevokeToken { id: id.to_owned() }).await.map(drop)
     }
@@ -220,12 +223,25 @@ impl Store {
         writing.commit().await
     }
 
-    /// Makes the link of the first administrator, in place of one that was not used. `None` where there is or was an
-    /// administrator.
+    /// Takes every token back, and lets the first administrator come in again by a link. Returns how many tokens let somebody in
+    /// until then.
+    pub async fn revoke_all_tokens(&self, by: &By) -> Result<u64, StoreError> {
+        let mut writing = self.write(0).await?;
+        let held = "update tokens set revoked = ? where revoked is null and (expires is null or expires > ?)";
+        let revoked = writing.run(Sql::new(held).time(by.at).time(by.at)).await?;
+        writing.run(Sql::new("delete from first_run")).await?;
+        writing.audit(by, "revoke_all_tokens", "tokens", Detail::default().number("tokens", revoked)).await?;
+        writing.commit().await?;
+        Ok(revoked)
+    }
+
+    /// Makes the link of the first administrator, in place of one that was not used. `None` where there is an administrator, or
+    /// one came in by a link.
     pub async fn first_run_secret(&self, now: Timestamp, expires: Timestamp) -> Result<Option<Secret>, StoreError> {
         let mut writing = self.write(0).await?;
         let taken = "select 1 as one from first_run where used is not null \
-                     union all select 1 from tokens where role = 'administrator' and created_by <> ? limit 1";
+                     union all select 1 from tokens where role = 'administrator' and revoked is null and created_by <> ? \
+                     limit 1";
         if writing.row(Sql::new(taken).text(LOCAL_ACTOR)).await?.is_some() {
             return Ok(None);
         }
@@ -310,12 +326,33 @@ impl Writing<'_> {
     }
 
     pub(crate) async fn revoke_token(&mut self, by: &By, id: &str) -> Result<Acted, StoreError> {
+        if self.is_last_to_issue(by, id).await? && !self.is_local(by).await? {
+            return Err(StoreError::conflict(
+                "it is the last token that can issue others: issue one of the role administrator first, then take this one back",
+            ));
+        }
         let sql = Sql::new("update tokens set revoked = coalesce(revoked, ?) where id = ?").time(by.at).text(id);
         if self.run(sql).await? == 0 {
             return Err(StoreError::not_found("token", id));
         }
         self.audit(by, "revoke_token", id, Detail::default()).await?;
         Ok(self.acted())
+    }
+
+    /// Whether nobody but whoever holds this token, and whoever owns the folder, can issue tokens.
+    async fn is_last_to_issue(&mut self, by: &By, id: &str) -> Result<bool, StoreError> {
+        let issuing = "select id from tokens where role = 'administrator' and created_by <> ? and revoked is null \
+                       and (expires is null or expires > ?) and (scopes = '[]' or scopes like ?) limit 2";
+        let scope = format!("%\"{ISSUING_SCOPE}\"%");
+        let sql = Sql::new(issuing).text(LOCAL_ACTOR).time(by.at).text(&scope);
+        let rows = sql.rows(&mut *self.transaction).await?;
+        Ok(matches!(&rows[..], [only] if only.text("id")? == id))
+    }
+
+    /// Whether whoever does it owns the folder of the centre.
+    async fn is_local(&mut self, by: &By) -> Result<bool, StoreError> {
+        let sql = Sql::new("select 1 as one from tokens where id = ? and created_by = ?").text(&by.actor);
+        Ok(self.row(sql.text(LOCAL_ACTOR)).await?.is_some())
     }
 }
 

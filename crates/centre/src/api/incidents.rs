@@ -3,27 +3,26 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use cresset_detect::DetectionId;
 use cresset_picture::{IncidentId, PriorityClass, State as IncidentState, Verdict};
 use cresset_store::{Act, Acted, Cursor, IncidentFilter, IncidentOrder, IncidentRow, OwnerFilter, StateFilter};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Asked, BODY_BYTES_MAX, Given, Named};
+use super::extract::{Asked, Given, Named};
 use super::tuning::NewExclusion;
 use super::types::{IncidentFull, IncidentItem, List, Made};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::desk::Order;
-use crate::once::{json, respond};
+use crate::evidence;
+use crate::once::{json, key_in, of_file, respond};
 use crate::problem::Problem;
 use crate::rights::Right;
 
@@ -49,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(merge))
         .routes(routes!(split))
         .routes(routes!(add_evidence))
+        .routes(routes!(fetch_evidence))
 }
 
 /// The order of a list of incidents.
@@ -380,21 +380,60 @@ struct EvidenceQuery {
     responses((status = 201, body = Made)))]
 async fn add_evidence(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    mut caller: Caller,
     Named(id): Named<String>,
     Asked(query): Asked<EvidenceQuery>,
-    body: Result<Bytes, BytesRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, Problem> {
     caller.must(Right::Work)?;
-    let body = body.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
-    let incident = incident_id(&id)?;
-    let (name, bytes) = (filled("name", query.name, NAME_CHARS_MAX)?, body.len() as u64);
+    let (incident, key) = (incident_id(&id)?, key_in(&headers)?);
+    let name = filled("name", query.name, NAME_CHARS_MAX)?;
     // An incident that is not there is not to leave a file behind.
     app.store.incident(incident).await.map_err(Problem::of_store)?;
-    let sha256: [u8; 32] = Sha256::digest(&body).into();
-    crate::evidence::keep(app.evidence(), sha256, body).await?;
+    let arrived = evidence::receive(&app.config.data, body, app.config.evidence.bytes_max).await?;
+    let (sha256, bytes) = (arrived.sha256, arrived.bytes);
+    caller.once = of_file(key, &uri, &sha256);
+    if let Some(asked) = &caller.once
+        && let Some(earlier) = app.store.answer_to(&caller.now(), asked).await.map_err(Problem::of_store)?
+    {
+        return Ok(respond(earlier));
+    }
+    arrived.keep(app.evidence()).await?;
     let act = Act::AddEvidence { incident, sha256, name, bytes };
     ordered(&app, &caller, StatusCode::CREATED, Order::Beside(act)).await
+}
+
+/// Fetches a file of evidence
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/evidence/{number}", tag = "incidents", operation_id = "fetch_evidence",
+    params(("id" = String, Path, description = "Its id"), ("number" = u64, Path, description = "The file's number")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream",
+        description = "The file as it was kept; what it holds may be hostile.")))]
+async fn fetch_evidence(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named((id, number)): Named<(String, u64)>,
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    let row = app.store.evidence(incident_id(&id)?, number).await.map_err(Problem::of_store)?;
+    let (body, bytes) = evidence::open(app.evidence(), &row.sha256).await?;
+    let kind = HeaderValue::from_static("application/octet-stream");
+    let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_LENGTH, bytes.into())];
+    Ok((headers, [(header::CONTENT_DISPOSITION, attachment(&row.name))], body).into_response())
+}
+
+/// Names a file that is to be saved and not shown (RFC 6266), whatever its name has in it (RFC 8187).
+fn attachment(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    name.bytes().fold("attachment; filename*=UTF-8''".to_owned(), |mut text, byte| {
+        if is_plain(byte) {
+            text.push(byte.into());
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+        text
+    })
 }
 
 /// Refuses a text that is longer than the description says, or says nothing.

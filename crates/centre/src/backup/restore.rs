@@ -22,6 +22,15 @@ const ABOUT_BYTES_MAX: u64 = 64 << 10;
 /// Who does it: whoever has the file and the passphrase.
 const ACTOR: &str = "local";
 
+/// What becomes of the tokens of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tokens {
+    /// They let in whoever they let in then.
+    Keep,
+    /// They let nobody in, and the first administrator comes in by a link again.
+    Revoke,
+}
+
 /// What came out of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
@@ -31,8 +40,8 @@ pub struct Restored {
     pub files: u64,
     /// How many bytes they have.
     pub bytes: u64,
-    /// Tokens that let in again whoever had them then, also where they were taken back since.
-    pub tokens: usize,
+    /// Tokens that let somebody in then: those that were kept let in again, also where they were taken back since.
+    pub tokens: u64,
 }
 
 /// Reads a backup to its end, and says what is in it.
@@ -41,7 +50,7 @@ pub fn verify(file: &Path, passphrase: &str) -> Result<Restored, BackupError> {
 }
 
 /// Makes a centre of a backup in a folder that is empty, or not there yet.
-pub async fn restore(file: &Path, passphrase: &str, folder: &Path) -> Result<Restored, BackupError> {
+pub async fn restore(file: &Path, passphrase: &str, folder: &Path, tokens: Tokens) -> Result<Restored, BackupError> {
     let is_used = fs::read_dir(folder)
         .map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |mut entries| entries.next().is_some());
     if is_used {
@@ -49,7 +58,7 @@ pub async fn restore(file: &Path, passphrase: &str, folder: &Path) -> Result<Res
     }
     let beside = Beside::make(folder)?;
     let restored = read(file, passphrase, |name, content| beside.put(name, content))?;
-    let tokens = made_known(&beside.0, &restored.about).await?;
+    let tokens = made_known(&beside.0, &restored.about, tokens).await?;
     whole_archive(&beside.0.join(ARCHIVE), restored.about.events)?;
     beside.become_whole(folder)?;
     Ok(Restored { tokens, ..restored })
@@ -77,15 +86,15 @@ fn read(
     Ok(Restored { about: about.ok_or(BackupError::NoBackup)?, files, bytes: total, tokens: 0 })
 }
 
-/// Looks at the audit log, and writes into it where this centre comes from. Returns how many tokens let in.
-async fn made_known(folder: &Path, about: &About) -> Result<usize, BackupError> {
+/// Looks at the audit log, and writes into it where this centre comes from. Returns how many tokens let somebody in.
+async fn made_known(folder: &Path, about: &About, tokens: Tokens) -> Result<u64, BackupError> {
     let store = Store::open(&format!("sqlite:{}", folder.join(RECORDS).display()), StoreOptions::default()).await?;
-    let made = written_on(&store, about).await;
+    let made = written_on(&store, about, tokens).await;
     store.close().await;
     made
 }
 
-async fn written_on(store: &Store, about: &About) -> Result<usize, BackupError> {
+async fn written_on(store: &Store, about: &About, tokens: Tokens) -> Result<u64, BackupError> {
     let (count, hash) = about.audit.clone();
     let now = Timestamp::now();
     match store.audit_verify(Some(&AuditHead { count, hash })).await? {
@@ -95,9 +104,14 @@ async fn written_on(store: &Store, about: &About) -> Result<usize, BackupError> 
     }
     let at = Timestamp::parse_rfc3339(&about.at).map_err(|_| BackupError::NoBackup)?;
     store.revoke_local_token(now).await?;
-    store.audit_restored(&By { actor: ACTOR.into(), at: now }, at).await?;
+    let by = By { actor: ACTOR.into(), at: now };
+    store.audit_restored(&by, at).await?;
+    if tokens == Tokens::Revoke {
+        return Ok(store.revoke_all_tokens(&by).await?);
+    }
     let holds = |expires: Option<Timestamp>| expires.is_none_or(|expires| now < expires);
-    Ok(store.tokens().await?.iter().filter(|token| token.revoked.is_none() && holds(token.issued.expires)).count())
+    let tokens = store.tokens().await?;
+    Ok(tokens.iter().filter(|token| token.revoked.is_none() && holds(token.issued.expires)).count() as u64)
 }
 
 /// Reads every file of an archive, and looks whether it has so many events.

@@ -219,16 +219,24 @@ pub(crate) struct CloseArgs {
     pub(crate) centre: CentreArgs,
 }
 
-/// Keep a file as evidence of an incident
+/// Keep a file as evidence of an incident, or fetch one
 #[derive(Debug, Parser)]
-#[command(after_help = "Examples:\n  cresset evidence 3f1c memory-of-web1.txt")]
+#[command(after_help = "\
+Examples:
+  cresset evidence 3f1c memory-of-web1.raw
+  cresset evidence 3f1c again.raw --fetch 17             # 17: its number, as `cresset show 3f1c` tells it
+
+Exit status: 0 it is kept, or here; 1 it is not; 2 wrong arguments.")]
 pub(crate) struct EvidenceArgs {
     /// The incident's id, or its beginning
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// The file, up to 4 MiB
+    /// The file that is to be kept; with --fetch the file that is to be, which must not be there yet
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Fetch the evidence of this number instead
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) fetch: Option<u64>,
     #[command(flatten)]
     pub(crate) centre: CentreArgs,
 }
@@ -451,6 +459,9 @@ pub(crate) struct RestoreArgs {
     /// Only read the backup through, and say what it is of
     #[arg(long, conflicts_with = "data")]
     pub(crate) verify: bool,
+    /// Let none of its tokens in again: the new centre tells a link for its first administrator, as at the very first start
+    #[arg(long, conflicts_with = "verify")]
+    pub(crate) without_tokens: bool,
     /// The passphrase, in the first line of this file; without it you are asked
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

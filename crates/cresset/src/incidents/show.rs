@@ -46,7 +46,7 @@ fn write(answer: &Value, style: Style, out: &mut dyn Write) -> io::Result<()> {
     write_history(full, style, out)
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -168,7 +168,8 @@ fn write_added(full: &Value, style: Style, out: &mut dyn Write) -> io::Result<()
     }
     for file in list(full, "evidence") {
         let bytes = file["bytes"].as_u64().unwrap_or_default();
-        writeln!(out, "  {}  {}, {bytes} bytes", cut(text(file, "sha256")), cut(text(file, "name")))?;
+        let number = file["number"].as_u64().unwrap_or_default();
+        writeln!(out, "  {number}  {}  {}, {bytes} bytes", cut(text(file, "sha256")), cut(text(file, "name")))?;
     }
     Ok(())
 }

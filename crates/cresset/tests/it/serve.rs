@@ -8,6 +8,7 @@ mod browser;
 mod commands;
 mod described;
 mod docs;
+mod evidence;
 mod fetched;
 mod files;
 mod hostile;

@@ -1,6 +1,7 @@
 //! Lists show what looking at everything shows, whatever the filter, in pages of any size.
 
 use cresset_detect::Level;
+use cresset_event::Timestamp;
 use cresset_picture::{Incident, PriorityClass, State, Verdict};
 use cresset_store::{
     Act, Cursor, DetectionFilter, IncidentFilter, IncidentOrder, NewDetection, OwnerFilter, PAGE_ROWS_MAX, StateFilter,
@@ -14,6 +15,7 @@ both!(
     incidents_are_those_that_fit,
     pages_are_bounded_and_a_cursor_fits_its_list,
     a_title_is_found_in_whatever_case,
+    a_search_goes_on_behind_what_one_page_looks_at,
     the_reach_of_those_that_a_list_shows_is_theirs,
 );
 
@@ -174,6 +176,26 @@ async fn a_title_is_found_in_whatever_case(place: Place) {
         let page = store.incidents(&filter, IncidentOrder::Last, None, 50).await.expect("a page");
         assert_eq!(page.rows.len(), found, "{part}");
     }
+}
+
+async fn a_search_goes_on_behind_what_one_page_looks_at(place: Place) {
+    let store = place.open().await;
+    record(&store, 0..10_050, 0..0).await;
+    let mut found = detection(10_050);
+    found.facts.title = "In No Other Title".into();
+    found.facts.time = Timestamp::from_nanos(1);
+    store.record(&Batch { detections: vec![found.clone()], ..Batch::default() }).await.expect("recorded");
+    let filter = DetectionFilter { title: Some("no other".into()), ..DetectionFilter::default() };
+    let page = store.detections(&filter, None, 50).await.expect("a page");
+    assert_eq!(page.rows, []);
+    let rest = store.detections(&filter, page.next.as_ref(), 50).await.expect("a page");
+    assert_eq!((rest.rows[0].id, rest.rows.len(), rest.next), (found.facts.id, 1, None));
+    // Those that all have it are all there, on whatever pages.
+    let every = DetectionFilter { title: Some("suspicious".into()), ..DetectionFilter::default() };
+    let mut ids = all_detections(&store, &every).await;
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 10_050);
 }
 
 async fn the_reach_of_those_that_a_list_shows_is_theirs(place: Place) {

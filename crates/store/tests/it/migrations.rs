@@ -5,7 +5,12 @@ use cresset_store::{Act, IncidentFilter, IncidentOrder, SCHEMA_VERSION, StateFil
 
 use crate::{Place, analyst, both, incident};
 
-both!(the_first_schema_becomes_this_one, a_newer_schema_is_refused_by_name, many_that_open_at_once_make_one_schema,);
+both!(
+    the_first_schema_becomes_this_one,
+    the_second_schema_becomes_this_one,
+    a_newer_schema_is_refused_by_name,
+    many_that_open_at_once_make_one_schema,
+);
 
 /// Makes a database as the first version made it.
 async fn first_version(place: &Place) {
@@ -48,6 +53,23 @@ async fn the_first_schema_becomes_this_one(place: Place) {
     // Once is enough.
     store.close().await;
     assert_eq!(listed(&place.open().await, StateFilter::Open).await.len(), 1);
+}
+
+async fn the_second_schema_becomes_this_one(place: Place) {
+    first_version(&place).await;
+    place.tamper(include_str!("../../migrations/0002_open.sql")).await;
+    place.tamper("update schema_version set version = 2").await;
+    // More than an index of PostgreSQL has room for.
+    let long: String = (0..2000).map(|number| format!("{number:x}")).collect();
+    place.tamper(&format!("update incidents set title = '{long}', folded = '{long}' where seq = 1")).await;
+    let store = place.open().await;
+    for (title, found) in [("0123456789abcdef", 1), ("old", 1), ("in neither", 0)] {
+        let filter = IncidentFilter { title: Some(title.into()), ..IncidentFilter::default() };
+        for order in [IncidentOrder::Last, IncidentOrder::Priority] {
+            assert_eq!(store.incidents(&filter, order, None, 50).await.expect("read").rows.len(), found, "{title}");
+        }
+    }
+    assert_eq!(store.incident(incident(1).id).await.expect("there").row.title, long);
 }
 
 async fn a_newer_schema_is_refused_by_name(place: Place) {

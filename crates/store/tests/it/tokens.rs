@@ -11,6 +11,8 @@ both!(
     last_used_is_written_once_a_minute,
     the_first_administrator_comes_in_once,
     whoever_owns_the_folder_is_no_first_administrator,
+    the_last_that_can_issue_others_stays,
+    all_are_taken_back_and_the_first_comes_in_again,
     secrets_are_not_kept,
 );
 
@@ -134,4 +136,45 @@ async fn whoever_owns_the_folder_is_no_first_administrator(place: Place) {
     assert_eq!(acts, told);
     // It says behind which line the log goes on.
     assert!(log[0].detail.contains(&log[1].hash) && log[0].detail.contains("\"rows\":5"), "{}", log[0].detail);
+}
+
+async fn the_last_that_can_issue_others_stays(place: Place) {
+    let store = place.open().await;
+    let local = store.renew_local_token(at(0)).await.expect("issued");
+    let administrator = |scopes: &[&str], expires| NewToken {
+        role: Role::Administrator,
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..new_token(expires)
+    };
+    let by = analyst(0);
+    let issue = |new| store.issue_token(&by, new);
+    let first = issue(administrator(&[], None)).await.expect("issued").token.id;
+    // None of these can issue another, or not for long.
+    for new in [administrator(&["backup"], None), administrator(&[], Some(at(5))), new_token(None)] {
+        issue(new).await.expect("issued");
+    }
+    let refused = store.revoke_token(&analyst(10), &first).await.expect_err("the last");
+    assert!(matches!(&refused, StoreError::Conflict { reason } if reason.contains("issue one")), "{refused:?}");
+    let second = issue(administrator(&["read", "tokens"], None)).await.expect("issued").token.id;
+    store.revoke_token(&analyst(11), &first).await.expect("there is another");
+    store.revoke_token(&analyst(12), &first).await.expect("revoked already");
+    store.revoke_token(&analyst(13), &second).await.expect_err("the last");
+    let owner = cresset_store::By { actor: local.token.id.clone(), at: at(14) };
+    store.revoke_token(&owner, &second).await.expect("whoever owns the folder issues another");
+}
+
+async fn all_are_taken_back_and_the_first_comes_in_again(place: Place) {
+    let store = place.open().await;
+    let link = store.first_run_secret(at(0), at(100)).await.expect("made").expect("the first");
+    let first = store.use_first_run(link.reveal(), "root", at(1)).await.expect("read").expect("comes in");
+    let other = store.issue_token(&analyst(2), new_token(None)).await.expect("issued");
+    store.issue_token(&analyst(2), new_token(Some(at(3)))).await.expect("issued");
+    assert_eq!(store.revoke_all_tokens(&analyst(4)).await.expect("taken back"), 2, "one holds no more");
+    for issued in [&first, &other] {
+        assert_eq!(store.token_of(issued.secret.reveal(), at(5)).await.expect("read"), None);
+    }
+    assert_eq!(store.tokens().await.expect("read").len(), 3, "who they were is known still");
+    assert!(store.use_first_run(link.reveal(), "root", at(6)).await.expect("read").is_none());
+    let link = store.first_run_secret(at(6), at(100)).await.expect("made").expect("another");
+    assert!(store.use_first_run(link.reveal(), "root", at(7)).await.expect("read").is_some());
 }

@@ -1,11 +1,9 @@
 //! What people do to incidents, over HTTP; and that all of it is there after a kill.
 
 use std::collections::HashSet;
-use std::fs;
 
 use cresset_event::Timestamp;
 use serde_json::{Value, json};
-use ureq::http::Request;
 
 use super::{Centre, wait_until};
 
@@ -116,38 +114,6 @@ fn a_merge_is_undone_by_a_split_also_after_a_kill() {
     incidents(&centre, ["bravo"]);
     let hosts = centre.items("/api/v1/detections?host=bravo");
     assert!(hosts.iter().all(|detection| detection["incident"] == places.1), "the picture is the same: {hosts:?}");
-}
-
-/// How many files lie in the folder of evidence.
-fn kept(centre: &Centre) -> usize {
-    fs::read_dir(centre.data().join("evidence")).expect("a folder").count()
-}
-
-#[test]
-fn evidence_lies_under_its_digest() {
-    let mut centre = Centre::start();
-    let [incident] = incidents(&centre, ["h1"]);
-    let keep = |name: &str, bytes: &[u8]| {
-        centre.ask("POST", &format!("/api/v1/incidents/{incident}/evidence?name={name}"), &[], bytes)
-    };
-    assert_eq!(keep("a.bin", b"\0\x01bytes").status, 201);
-    assert_eq!(keep("b.bin", b"\0\x01bytes").status, 201, "the same file again");
-    // The refusal comes before the file has, and the connection ends with it: a sender may meet either.
-    let large = Request::post(format!("{}/api/v1/incidents/{incident}/evidence?name=c.bin", centre.url));
-    let large = large.header("authorization", centre.bearer()).body(vec![0; (4 << 20) + 1]).expect("a request");
-    assert!(centre.agent.run(large).map_or(true, |refused| refused.status() == 413));
-    assert_eq!(kept(&centre), 1);
-    let listed = show(&centre, &incident)["evidence"].as_array().expect("files").clone();
-    assert_eq!(listed.iter().map(|file| &file["name"]).collect::<Vec<_>>(), ["a.bin", "b.bin"]);
-    assert_eq!(listed[0]["sha256"], listed[1]["sha256"]);
-    let sha256 = listed[0]["sha256"].as_str().expect("a digest");
-    let folder = centre.data().join("evidence");
-    assert_eq!(fs::read(folder.join(sha256)).expect("it is there"), b"\0\x01bytes");
-    let none = "/api/v1/incidents/incident--00000000-0000-4000-8000-000000000000/evidence?name=n";
-    assert_eq!(centre.ask("POST", none, &[], "other").status, 404);
-    assert_eq!(kept(&centre), 1, "what belongs nowhere is not kept");
-    centre.kill_and_start_again();
-    assert_eq!(show(&centre, &incident)["evidence"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]

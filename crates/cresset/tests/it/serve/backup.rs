@@ -128,6 +128,50 @@ fn check_restored(centre: &Centre, incident: &str, events: u64) {
 }
 
 #[test]
+fn tokens_that_were_taken_back_since_come_in_again_and_that_is_told_or_they_do_not() {
+    let mut centre = centre();
+    let gone = centre.token("gone", "analyst");
+    assert_eq!(back_up(&centre).status, 0);
+    let id = centre.items("/api/v1/tokens").iter().find(|token| token["name"] == "gone").expect("it")["id"].clone();
+    let path = format!("/api/v1/tokens/{}", id.as_str().expect("an id"));
+    assert_eq!(centre.ask("DELETE", &path, &[], "").status, 204);
+    centre.end();
+    let args = ["restore", "b", "--passphrase-file", "passphrase", "--data"];
+    let kept = centre.cresset_alone(&[&args[..], &["again"]].concat());
+    let today = &cresset_event::Timestamp::now().to_string()[..10];
+    let said = format!("2 tokens, as of {today}");
+    assert!(
+        kept.status == 0 && kept.out.contains(&said) && kept.out.contains("--without-tokens"),
+        "{}{}",
+        kept.out,
+        kept.err
+    );
+    assert_eq!(let_in(&centre, "again", &[&gone, &centre.token]), ([200, 200].into(), false));
+    let without = centre.cresset_alone(&[&args[..], &["anew", "--without-tokens"]].concat());
+    assert!(
+        without.status == 0 && without.out.contains(&said) && without.out.contains("let nobody in"),
+        "{}",
+        without.out
+    );
+    assert_eq!(let_in(&centre, "anew", &[&gone, &centre.token]), ([401, 401].into(), true));
+}
+
+/// Starts a centre of a folder, and returns what these tokens are answered, and whether there is a link for a first administrator.
+fn let_in(centre: &Centre, folder: &str, tokens: &[&str]) -> (Vec<u16>, bool) {
+    let args = ["serve", "--data", folder, "--listen", "127.0.0.1:0"].map(str::to_owned);
+    let (mut child, url, link) = spawn(centre.path(), &args);
+    let ask = |token: &&str| {
+        let request = ureq::http::Request::get(format!("{url}/api/v1/whoami"));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        centre.send(request.body(()).expect("a request")).status
+    };
+    let answers = tokens.iter().map(ask).collect();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    (answers, link.is_some())
+}
+
+#[test]
 fn what_is_not_whole_is_told_and_leaves_nothing_behind() {
     let mut centre = centre();
     centre.deliver(&[], (0..2000).map(line).collect::<String>());

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("post /api/v1/incidents/{id}/merge",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/split",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/evidence", "work",   ".xxx.x"),
+    ("get /api/v1/incidents/{id}/evidence/{number}", "work", ".xxx.x"),
     ("get /api/v1/detections",               "read",   "xxxxxx"),
     ("get /api/v1/detections/{id}",          "read",   "xxxxxx"),
     ("get /api/v1/stream",                   "read",   "xxxxxx"),
@@ -106,6 +107,29 @@ fn who_is_not_signed_in_may_do_nothing() {
     }
 }
 
+#[test]
+fn the_last_who_can_issue_tokens_cannot_be_taken_back_over_the_network() {
+    let centre = Centre::start();
+    let revoke = |id: &str| ask(&centre, &format!("delete /api/v1/tokens/{id}"), Some(&centre.token));
+    let refused = revoke(&id_of(&centre, "Ada"));
+    assert_eq!((refused.status, &refused.json()["type"]), (409, &"/problems/conflict".into()));
+    assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.contains("issue one of the role")));
+    centre.token("Bob", "administrator");
+    assert_eq!(revoke(&id_of(&centre, "Ada")).status, 204);
+    // Whoever owns the folder gets in again whatever happens.
+    let revoked = centre.cresset(&["token", "revoke", &id_of(&centre, "Bob")]);
+    assert_eq!(revoked.status, 0, "{}", revoked.err);
+    assert_eq!(centre.cresset(&["token", "issue", "--name", "Eve", "--role", "administrator"]).status, 0);
+}
+
+/// Finds a token by its name, as whoever owns the folder.
+fn id_of(centre: &Centre, name: &str) -> String {
+    let listed: Value = serde_json::from_str(&centre.cresset(&["token", "list", "-o", "json"]).out).expect("JSON");
+    let tokens = listed["items"].as_array().expect("a list");
+    let token = tokens.iter().find(|token| token["name"] == name).expect("a token");
+    token["id"].as_str().expect("an id").to_owned()
+}
+
 fn scoped(centre: &Centre, role: &str, scopes: &[&str]) -> String {
     let answered = centre.post("/api/v1/tokens", &json!({ "name": "scoped", "role": role, "scopes": scopes }));
     answered.json()["secret"].as_str().expect("a secret").to_owned()
@@ -142,8 +166,8 @@ fn check(centre: &Centre, operation: &str, token: Option<&str>, may: bool, who: 
 
 fn ask(centre: &Centre, operation: &str, token: Option<&str>) -> Answered {
     let (method, path) = operation.split_once(' ').expect("a method and a path");
-    let path = path
-        .replace("incidents/{id}/evidence", "incidents/{id}/evidence?name=n")
+    let query = if path.ends_with("/evidence") { "?name=n" } else { "" };
+    let path = format!("{path}{query}")
         .replace("{id}", "incident--00000000-0000-4000-8000-000000000000")
         .replace("{number}", "1")
         .replace("{name}", "none.yml");
