@@ -201,7 +201,7 @@ mod links {
                 "add_evidence",
             ],
         ),
-        ("add_task", "200", "/number", "number", &["finish_task"]),
+        ("add_task", "200", "/number", "number", &["finish_task", "reopen_task"]),
         ("issue_token", "201", "/token/id", "id", &["revoke_token"]),
         ("add_exclusion", "201", "/id", "id", &["end_exclusion"]),
         ("add_silence", "201", "/id", "id", &["end_silence"]),

@@ -45,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(note))
         .routes(routes!(add_task))
         .routes(routes!(finish_task))
+        .routes(routes!(reopen_task))
         .routes(routes!(set_state))
         .routes(routes!(merge))
         .routes(routes!(split))
@@ -279,6 +280,18 @@ async fn finish_task(
 ) -> Result<Response, Problem> {
     caller.must(Right::Work)?;
     ordered(&app, &caller, StatusCode::OK, Order::Beside(Act::FinishTask { task })).await
+}
+
+/// Says that a task is to be done after all
+#[utoipa::path(post, path = "/api/v1/tasks/{number}/reopen", tag = "incidents", operation_id = "reopen_task",
+    params(("number" = u64, Path, description = "The task's number")), responses((status = 200, body = Made)))]
+async fn reopen_task(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(task): Named<u64>,
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    ordered(&app, &caller, StatusCode::OK, Order::Beside(Act::ReopenTask { task })).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
