@@ -68,16 +68,15 @@ fn mark() -> Markup {
     }
 }
 
-/// The bar above what is shown to who is signed in.
+/// The bar above what is shown to who is signed in, and below it the sign that what is shown is old.
 fn bar(caller: &Caller, figures: Option<Markup>) -> Markup {
     let now = Timestamp::now().to_string();
     html! {
         header .bar {
-            a .brand href="/" { (mark()) span { "Cresset" } }
-            @if let Some(figures) = figures {
-                p #live .live role="status" { span .dot {} span #live-said { "Shown as of " (now.get(11..19).unwrap_or_default()) } }
-                (figures)
-            }
+            a .brand href="/" aria-label="Cresset: watch floor" { (mark()) span { "Cresset" } }
+            // It says something else each second: what matters of that is told aloud below.
+            p #live .live { span .dot {} span #live-said { "Shown as of " (now.get(11..19).unwrap_or_default()) } }
+            @if let Some(figures) = figures { (figures) } @else { a .back href="/" { "Watch floor" } }
             div .end {
                 span .who { (text::shown(&caller.token.issued.name)) }
                 button #theme .quiet type="button" aria-label="Dark or light" hidden { "Light" }
@@ -85,6 +84,7 @@ fn bar(caller: &Caller, figures: Option<Markup>) -> Markup {
                 time #clock .clock { (now.get(11..19).unwrap_or_default()) } span .zone { "UTC" }
             }
         }
+        div #stale .stale role="alert" hidden { strong { "Not live" } " " span #stale-why {} }
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) const LIMIT_MAX: usize = 500;
 /// Characters of a name or a title, as the description says: with four bytes each they fit the store's bound.
 pub(crate) const NAME_CHARS_MAX: usize = 200;
 /// Characters of a note, likewise.
-const NOTE_CHARS_MAX: usize = 16_000;
+pub(crate) const NOTE_CHARS_MAX: usize = 16_000;
 /// Detections that are split off at once: an incident of more is told apart by what they have in common, and not one by one.
 const SPLIT_MAX: usize = 1000;
 

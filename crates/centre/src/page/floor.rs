@@ -60,9 +60,6 @@ impl Floor {
 
     pub(super) fn markup(&self) -> Markup {
         html! {
-            div #stale .stale role="alert" hidden {
-                strong { "Not live" } " " span #stale-why {}
-            }
             div #troubles .troubles role="alert" hidden[self.status.troubles.is_empty()] {
                 @for trouble in &self.status.troubles { p { (shown(trouble)) } }
             }

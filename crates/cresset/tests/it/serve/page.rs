@@ -117,19 +117,98 @@ fn colours_are_the_systems_until_one_chooses() {
     check_quiet(&browser);
 }
 
+/// Opens the incident of a detection on `h1`.
+fn open_incident(browser: &Browser, centre: &Centre) -> String {
+    centre.deliver(&[], line("whoami", "h1", "ada"));
+    let incident = centre.items("/api/v1/incidents").remove(0)["id"].as_str().expect("an id").to_owned();
+    browser.open(&format!("{}/incidents/{incident}", centre.url));
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    incident
+}
+
+/// Fills a field of a form of the page, and sends the form.
+fn send_form(browser: &Browser, act: &str, field: &str, value: &str) {
+    let form = format!("document.querySelector('form[data-act={act}]')");
+    let value = json!(value);
+    browser.eval(&format!("({form}.elements['{field}'].value = {value}, {form}.requestSubmit(), 0)"));
+}
+
 #[test]
 fn an_incident_is_worked_on_its_page() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = Centre::start();
-    centre.deliver(&[], line("whoami", "h1", "ada"));
     browser.sign_in(&centre.url, &centre.token);
-    browser.eval("(document.querySelector('#incidents a').click(), 0)");
-    browser.wait("the incident", "document.querySelector('form[data-act=notes]') !== null");
-    browser.eval("(document.querySelector('[name=text]').value = 'asked the harbour', document.querySelector('form[data-act=notes]').requestSubmit(), 0)");
-    browser.wait("the note", "document.querySelector('.note')?.textContent.includes('asked the harbour') === true");
-    browser.eval("(document.querySelector('[name=state]').value = 'triage', document.querySelector('form[data-act=state]').requestSubmit(), 0)");
+    let incident = open_incident(&browser, &centre);
+    browser.eval("(window.isSame = true, document.querySelector('[name=owner]').value = 'being written', 0)");
+    send_form(&browser, "notes", "text", "asked the harbour\nand waited");
+    let note = "document.querySelector('.note .written')?.textContent === 'asked the harbour\\nand waited'";
+    browser.wait("the note, in its lines", note);
+    send_form(&browser, "state", "state", "triage");
     browser.wait("the state", "document.querySelector('.facts').textContent.includes('triage')");
+    browser.wait("what it can be next", "![...document.querySelectorAll('option')].some((o) => o.value === 'triage')");
+    send_form(&browser, "tasks", "title", "call them");
+    browser.wait("the task", "document.querySelector('.tasks li:not(.done)') !== null");
+    browser.eval("(document.querySelector('.tasks button').focus(), document.activeElement.click(), 0)");
+    browser.wait("that it is done", "document.querySelector('.tasks li.done') !== null");
+    assert_eq!(browser.eval("document.activeElement.textContent"), "Reopen", "the keyboard stays where it was");
+    browser.eval("(document.activeElement.click(), 0)");
+    browser.wait("that it is not", "document.querySelector('.tasks li:not(.done)') !== null");
+    // What another does is seen too.
+    centre.done(&format!("/api/v1/incidents/{incident}/notes"), &json!({ "text": "from elsewhere" }));
+    browser.wait("another's note", "document.querySelector('#work').textContent.includes('from elsewhere')");
+    let kept = "window.isSame && document.querySelector('[name=owner]').value";
+    assert_eq!(browser.eval(kept), "being written", "it was not loaded anew");
+    send_form(&browser, "assign", "owner", "Ada");
+    browser.wait("the owner", "document.querySelector('.facts').textContent.includes('Ada')");
+    let history = "[...document.querySelectorAll('#history b')].map((b) => b.textContent).join(', ')";
+    let told = "given to Ada, noted, task reopened, task done, task added, moved to triage, noted";
+    browser.wait("its history", &format!("{history} === '{told}'"));
+    assert_eq!(browser.eval("document.querySelector('#act-said').textContent"), "");
     check_quiet(&browser);
+}
+
+#[test]
+fn what_is_written_on_a_page_does_nothing_on_it() {
+    let Some(browser) = Browser::start(390, 844) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    open_incident(&browser, &centre);
+    let attack = "<script>window.owned=1</script><img src=x onerror=\"window.owned=1\">'\" \u{202e}nimda\u{1b}[31m";
+    let attack = attack.to_owned() + &"x".repeat(100);
+    send_form(&browser, "assign", "owner", &attack);
+    browser.wait("the owner", "document.querySelector('.facts').textContent.includes('<script>')");
+    send_form(&browser, "tasks", "title", &attack);
+    browser.wait("the task", "document.querySelector('.tasks')?.textContent.includes('<script>') === true");
+    browser.eval("(document.querySelector('.tasks button').click(), 0)");
+    browser.wait("that it is done", "document.querySelector('.tasks li.done') !== null");
+    send_form(&browser, "notes", "text", &(attack + &"y".repeat(10_000)));
+    browser.wait("the note", "document.querySelector('.note')?.textContent.includes('<script>') === true");
+    browser.wait("all of it", "document.querySelector('.note').textContent.length > 10000");
+    browser.wait("its history", "document.querySelector('#history').textContent.includes('<script>')");
+    check_inert(&browser);
+    check_quiet(&browser);
+}
+
+#[test]
+fn an_act_that_is_refused_is_told_and_what_was_written_stays() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let mut centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    open_incident(&browser, &centre);
+    let said = "document.querySelector('#act-said').textContent";
+    send_form(&browser, "tasks", "title", "  ");
+    browser.wait("why", &format!("{said}.includes('it says nothing')"));
+    centre.keep_address();
+    centre.signal("KILL");
+    centre.child.wait().expect("it ends");
+    send_form(&browser, "notes", "text", "worth keeping");
+    browser.wait("that nobody answers", &format!("{said}.includes('did not answer')"));
+    browser.wait("the sign", "!document.querySelector('#stale').hidden");
+    assert_eq!(browser.eval("document.querySelector('[name=text]').value"), "worth keeping");
+    centre.start_again();
+    browser.eval("(document.querySelector('form[data-act=notes]').requestSubmit(), 0)");
+    browser.wait("the note", "document.querySelectorAll('.note').length === 1");
+    browser.wait("that it lives", "document.querySelector('#stale').hidden");
 }
 
 #[test]
@@ -142,7 +221,8 @@ fn who_may_only_read_is_offered_no_acts() {
     };
     browser.sign_in(&centre.url, &centre.token("wall", "viewer"));
     browser.open(&format!("{}/incidents/{incident}", centre.url));
-    assert_eq!(browser.eval("document.querySelectorAll('main.incident form').length"), 0);
+    assert_eq!(browser.eval("document.querySelectorAll('main.incident h1').length"), 1);
+    assert_eq!(browser.eval("document.querySelectorAll('main form, main input, main button').length"), 0);
     check_quiet(&browser);
 }
 
