@@ -76,6 +76,8 @@ fn incident_filters() -> Vec<IncidentFilter> {
 }
 
 async fn check_detections(store: &Store) {
+    let ids: Vec<_> = (0..100).map(|number| samples::detection(number).facts.id).collect();
+    check_plan(store, detections::of_ids("id, links", &ids), "a hundred by their ids").await;
     for filter in detection_filters() {
         for after in [None, Some(Cursor::parse("d.1.2").expect("a cursor"))] {
             let sql = detections::list(&filter, after.as_ref(), 50).expect("a query");

@@ -31,12 +31,8 @@ impl IncidentView {
             incident: Some(incidents::incident_id(&full.incident.id)?),
             ..DetectionFilter::default()
         };
-        let mut found = Vec::new();
-        for item in detections::listed(app, &filter, None, DETECTIONS_MAX).await?.items {
-            let links = detections::found(app, &item.id).await?.links;
-            found.push((item, links));
-        }
-        Ok(Self { full, detections: found, may_work, now: Timestamp::now() })
+        let detections = detections::linked(app, &filter, DETECTIONS_MAX).await?;
+        Ok(Self { full, detections, may_work, now: Timestamp::now() })
     }
 
     pub(super) fn title(&self) -> String {

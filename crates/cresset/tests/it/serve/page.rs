@@ -212,6 +212,19 @@ fn an_act_that_is_refused_is_told_and_what_was_written_stays() {
 }
 
 #[test]
+fn each_detection_says_why_it_is_there() {
+    let centre = Centre::start();
+    for user in ["ada", "ada", "bob"] {
+        centre.deliver(&[], line("whoami", "h1", user));
+    }
+    let incident = centre.items("/api/v1/incidents").remove(0)["id"].as_str().expect("an id").to_owned();
+    let page = centre.ask("GET", &format!("/incidents/{incident}"), &[("accept", "text/html")], "").body;
+    assert_eq!(page.matches("It opened the incident.").count(), 1, "{page}");
+    assert_eq!(page.matches("same host <b>h1</b> 0 s apart").count(), 2, "{page}");
+    assert_eq!(page.matches("same user <b>ada</b> 0 s apart").count(), 1, "{page}");
+}
+
+#[test]
 fn who_may_only_read_is_offered_no_acts() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = Centre::start();
