@@ -66,6 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app), once))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), identify))
+        .layer(middleware::from_fn(page::for_people))
         .layer(middleware::from_fn(move |request: Request, next: Next| with_headers(is_tls, request, next)))
         .with_state(app)
 }

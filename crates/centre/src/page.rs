@@ -8,13 +8,13 @@ mod assets;
 mod door;
 mod floor;
 mod incident;
+mod problem;
 mod text;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cresset_event::Timestamp;
@@ -22,6 +22,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use self::floor::Floor;
 use self::incident::IncidentView;
+pub(crate) use self::problem::for_people;
+use self::problem::prefers_html;
 use crate::api::events::ask;
 use crate::app::App;
 use crate::auth::Caller;
@@ -88,13 +90,8 @@ fn bar(caller: &Caller, figures: Option<Markup>) -> Markup {
     }
 }
 
-fn wants_html(headers: &HeaderMap) -> bool {
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accepts.contains("text/html")
-}
-
 async fn show_floor(State(app): State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
-    if !wants_html(request.headers()) {
+    if !prefers_html(request.headers()) {
         return ask(request).await;
     }
     let Some(caller) = caller else { return door::sign_out().await };

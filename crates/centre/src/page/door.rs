@@ -20,7 +20,8 @@ use crate::auth::{COOKIE, is_own_page};
 use crate::problem::Problem;
 use crate::server::Peer;
 
-fn door(title: &str, body: Markup) -> Markup {
+/// What is shown to who is not in: a card by itself.
+pub(super) fn door(title: &str, body: Markup) -> Markup {
     frame(title, "door", html! { main .card { p .brand { (super::mark()) "Cresset" } h1 { (title) } (body) } })
 }
 

@@ -288,6 +288,66 @@ fn a_token_that_holds_no_more_leads_to_the_door() {
     assert_eq!(centre.send(request.body(()).expect("a request")).status, 401);
 }
 
+/// What a browser says that it takes.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[test]
+fn a_problem_is_a_page_for_people_and_details_for_programs() {
+    let centre = Centre::start_with("[limits]\nwrong_tokens = 1\n", &[]);
+    let ingest = json!({ "name": "probe", "role": "administrator", "scopes": ["ingest"] });
+    let ingest = centre.done("/api/v1/tokens", &ingest)["secret"].as_str().expect("a secret").to_owned();
+    let nobody = "incident--00000000-0000-4000-8000-000000000000";
+    let (admin, ingest) = (centre.bearer(), format!("Bearer {ingest}"));
+    let (incident, wrong) = (format!("/incidents/{nobody}"), "Bearer cresset_no_no".to_owned());
+    // The last ones are from where a wrong token was tried before.
+    for (method, path, bearer, status, says) in [
+        ("GET", "/", &ingest, 403, "the right `read`"),
+        ("GET", &*incident, &ingest, 403, "Sign in with another token"),
+        ("GET", &*incident, &admin, 404, "no such incident"),
+        ("GET", "/nowhere", &admin, 404, "no such page"),
+        ("GET", "/nowhere/else", &admin, 404, "no such page"),
+        ("POST", "/", &admin, 405, "not allowed"),
+        ("GET", &*incident, &wrong, 401, "/sign-in"),
+        ("GET", &*incident, &wrong, 429, "in "),
+    ] {
+        let ask = |accept: &str| {
+            let request = Request::builder().method(method).uri(format!("{}{path}", centre.url));
+            let request = request.header("authorization", bearer).header("accept", accept);
+            centre.send(request.body(()).expect("a request"))
+        };
+        let page = ask(BROWSER);
+        assert_eq!(page.status, status, "{method} {path}: {page:?}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}: {page:?}");
+        assert!(page.body.contains("<h1>") && page.body.contains(says), "{path}: {page:?}");
+        assert!(page.header("content-security-policy").is_some());
+        assert_eq!(page.header("retry-after").is_some(), status == 429);
+        if path != "/nowhere/else" && path != "/" {
+            for accept in ["application/json", "*/*", "application/problem+json, text/html;q=0.5"] {
+                let details = ask(accept);
+                let expected = if status == 401 { 429 } else { status };
+                assert_eq!(
+                    (details.status, details.header("content-type")),
+                    (expected, Some("application/problem+json"))
+                );
+            }
+        }
+    }
+    let api = centre.ask("GET", "/api/v1/nowhere", &[("accept", BROWSER)], "");
+    assert_eq!(api.header("content-type"), Some("application/problem+json"), "it is for programs: {api:?}");
+}
+
+#[test]
+fn a_page_that_is_not_there_says_so_to_who_looks() {
+    let Some(browser) = Browser::start(390, 844) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    browser.open(&format!("{}/incidents/<b>none</b>", centre.url));
+    assert_eq!(browser.eval("document.querySelector('h1').textContent"), "Not found");
+    assert_eq!(browser.eval("document.documentElement.scrollWidth <= innerWidth"), true, "it fits a phone");
+    browser.eval("(document.querySelector('.go').click(), 0)");
+    browser.wait("the floor", "document.querySelector('main.floor') !== null");
+}
+
 #[test]
 fn files_of_the_page_are_kept_for_good() {
     let centre = Centre::start();
