@@ -64,6 +64,7 @@ impl Floor {
                 @for trouble in &self.status.troubles { p { (shown(trouble)) } }
             }
             noscript { p .notice { "Without JavaScript this page does not move by itself: it is loaded anew every 15 seconds." } }
+            h1 .aloud { "Watch floor" }
             main .floor data-silent-after=(self.silent_after_seconds) data-incidents-max=(INCIDENTS_MAX)
                 data-detections-max=(DETECTIONS_MAX) data-lanes-max=(LANES_MAX) data-sources-max=(SOURCES_MAX) {
                 (self.incidents_panel())
@@ -288,7 +289,7 @@ fn lane(item: Option<&IncidentItem>, at: usize) -> Markup {
             data-id=[item.map(|item| &item.id)] transform={ "translate(" (172 + at * 15) " 0)" } {
             title { (item.map_or(String::new(), |item| format!("{} {}", item.priority, shown(&item.title)))) }
             rect .hit x="-7" y="0" width="15" height="278" {}
-            rect .head x="-4" y="4" width="8" height="8" rx="1.5" {}
+            text .head x="0" y="13" text-anchor="middle" { (item.map_or("", |item| item.priority.trim_start_matches('P'))) }
             line .path x1="0" x2="0" y1=(y(first)) y2=(y(last)) {}
             @for (row, (_, name)) in TACTICS.iter().enumerate() {
                 circle .on[is_reached(name)] cx="0" cy=(y(row)) r="4.5" data-tactic=(name) {}

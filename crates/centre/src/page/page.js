@@ -218,6 +218,7 @@ function showMap(items) {
     lane.setAttribute('href', `/incidents/${item.id}`);
     lane.setAttribute('transform', `translate(${172 + at * 15} 0)`);
     lane.dataset.id = item.id;
+    lane.querySelector('.head').textContent = item.priority.slice(1);
     lane.querySelector('title').textContent = `${item.priority} ${shown(item.title)}`;
     const on = [...lane.querySelectorAll('circle')].filter((dot) => item.tactics.includes(dot.dataset.tactic));
     on.forEach((dot) => dot.classList.add('on'));
