@@ -22,6 +22,7 @@ mod local;
 mod once;
 mod page;
 mod problem;
+mod rest;
 mod retro;
 mod rights;
 mod rules;

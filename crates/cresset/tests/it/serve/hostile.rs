@@ -158,6 +158,53 @@ fn slow_senders_hold_no_more_than_they_sent() {
     check_sound(&centre);
 }
 
+/// Sends a head and so many bytes behind it before anything is read; returns how many were taken, and the answer's first line.
+fn sent_before_reading(stream: &mut TcpStream, head: &str, body_bytes: usize) -> (usize, String) {
+    stream.write_all(head.as_bytes()).expect("sent");
+    let (piece, mut taken) = ([b'{'; 64 << 10], 0);
+    while taken < body_bytes {
+        let Ok(written) = stream.write(&piece[..piece.len().min(body_bytes - taken)]) else { break };
+        taken += written;
+    }
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer).unwrap_or(0);
+    (taken, String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn who_sends_all_before_reading_gets_the_answer() {
+    let centre = Centre::start();
+    let refused = |bytes: usize| format!("POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+    let too_large = |bytes: usize| head(&centre, &format!("Content-Length: {bytes}\r\n"));
+    for (head, bytes, expected) in [(refused(20 << 20), 20 << 20, "401"), (too_large(40 << 20), 40 << 20, "413")] {
+        let mut stream = connect(&centre);
+        let (taken, answered) = sent_before_reading(&mut stream, &head, bytes);
+        assert_eq!(taken, bytes);
+        assert!(answered.contains(expected), "{answered:?} instead of {expected}");
+        // The connection is of use for what comes next.
+        let (_, answered) = sent_before_reading(&mut stream, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 0);
+        assert!(answered.contains("200"), "{answered:?}");
+    }
+    check_sound(&centre);
+}
+
+#[test]
+fn the_rest_of_what_is_refused_is_read_to_a_bound() {
+    let centre = Centre::start();
+    let endless = "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n";
+    let began = Instant::now();
+    let (taken, _) = sent_before_reading(&mut connect(&centre), endless, 1 << 30);
+    assert!((16 << 20..128 << 20).contains(&taken), "{taken} bytes");
+    // Who sends nothing more is not waited for either.
+    let mut quiet = connect(&centre);
+    let (_, answered) = sent_before_reading(&mut quiet, endless, 1);
+    assert!(answered.contains("401"), "{answered:?}");
+    let _ = quiet.read_to_end(&mut Vec::new());
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    check_answers(&centre);
+    check_sound(&centre);
+}
+
 #[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
     let centre = Centre::start();
