@@ -86,6 +86,7 @@ function themeSwitch() {
     try { localStorage.setItem('theme', next); } catch { /* It holds until the page is left. */ }
     say();
   });
+  matchMedia('(prefers-color-scheme: light)').addEventListener('change', say);
   say();
 }
 
