@@ -50,8 +50,8 @@ impl IncidentView {
                     @if self.may_work { (self.acts()) }
                 }
                 (self.detections_panel())
-                (self.why_panel())
                 (self.work_panel())
+                (self.why_panel())
                 (self.history_panel())
             }
         }

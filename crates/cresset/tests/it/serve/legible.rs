@@ -135,6 +135,23 @@ fn colour_is_never_the_only_sign() {
 }
 
 #[test]
+fn what_is_done_about_an_incident_is_on_the_first_screen() {
+    let Some(browser) = Browser::start(1920, 1080) else { return };
+    let centre = centre();
+    let event =
+        |at| json!({ "cmd": "by-critical", "host": "critical", "user": format!("user-{at}") }).to_string() + "\n";
+    assert_eq!(centre.deliver(&[], (0..120).map(event).collect::<String>()).status, 200);
+    browser.sign_in(&centre.url, &centre.token);
+    let (_, path) = pages(&centre).swap_remove(1);
+    browser.open(&format!("{}{path}", centre.url));
+    assert_eq!(browser.eval("document.querySelectorAll('#detections tr').length > 150"), true);
+    for part in ["[data-act=notes]", ".tasks", "#h-why"] {
+        let bottom = browser.eval(&format!("document.querySelector('{part}').getBoundingClientRect().bottom"));
+        assert!(bottom.as_f64() < Some(1080.0), "{part}: {bottom}");
+    }
+}
+
+#[test]
 fn pages_say_what_they_are_made_of() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = centre();
