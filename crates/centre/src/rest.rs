@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Bytes that are read and thrown away: twice what a delivery may have where nothing else is configured.
@@ -28,11 +29,13 @@ pub(crate) struct ReadToItsEnd {
     body: Option<Incoming>,
     /// Whether its sender waits to be told to send (RFC 9110, section 10.1.1): then nothing is on its way.
     is_held_back: bool,
+    /// Says that the centre stops: then nothing is read on.
+    stop: watch::Receiver<bool>,
 }
 
 impl ReadToItsEnd {
-    pub(crate) fn new(body: Incoming, headers: &HeaderMap) -> Self {
-        Self { body: Some(body), is_held_back: headers.contains_key(header::EXPECT) }
+    pub(crate) fn new(body: Incoming, headers: &HeaderMap, stop: watch::Receiver<bool>) -> Self {
+        Self { body: Some(body), is_held_back: headers.contains_key(header::EXPECT), stop }
     }
 }
 
@@ -65,7 +68,13 @@ impl Drop for ReadToItsEnd {
         let Some(body) = self.body.take().filter(|body| !body.is_end_stream() && !self.is_held_back) else { return };
         // Without a runtime everything has ended, and nobody waits.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(timeout(REST_WITHIN, throw_away(body)));
+            let mut stop = self.stop.clone();
+            runtime.spawn(async move {
+                tokio::select! {
+                    _ = timeout(REST_WITHIN, throw_away(body)) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            });
         }
     }
 }

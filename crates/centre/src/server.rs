@@ -126,11 +126,12 @@ async fn requests(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let stopping = stop.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let (router, stop) = (router.clone(), stopping.clone());
         async move {
             let (parts, body) = request.into_parts();
-            let body = Body::new(ReadToItsEnd::new(body, &parts.headers));
+            let body = Body::new(ReadToItsEnd::new(body, &parts.headers, stop));
             let mut request = Request::from_parts(parts, body);
             request.extensions_mut().insert(Peer(peer));
             let answer = router.oneshot(request).await;

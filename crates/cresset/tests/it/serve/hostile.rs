@@ -206,6 +206,39 @@ fn the_rest_of_what_is_refused_is_read_to_a_bound() {
 }
 
 #[test]
+fn who_asks_before_sending_is_not_told_to_send_what_is_refused() {
+    let centre = Centre::start();
+    let held_back =
+        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n";
+    let mut stream = connect(&centre);
+    let (_, answered) = sent_before_reading(&mut stream, held_back, 0);
+    assert!(answered.contains("401"), "{answered:?}");
+    let (mut rest, began) = (Vec::new(), Instant::now());
+    let _ = stream.read_to_end(&mut rest);
+    assert!(!String::from_utf8_lossy(&rest).contains("100 Continue") && began.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_rest_that_trickles_does_not_hold_up_the_end() {
+    let mut centre = Centre::start();
+    let long = "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+    let mut slow = connect(&centre);
+    let (_, answered) = sent_before_reading(&mut slow, long, 1);
+    assert!(answered.contains("401"), "{answered:?}");
+    let began = Instant::now();
+    thread::scope(|scope| {
+        // Often enough not to count as silent.
+        scope.spawn(move || {
+            while slow.write_all(b"{").is_ok() && began.elapsed() < SOON * 4 {
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        centre.end();
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    });
+}
+
+#[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
     let centre = Centre::start();
     let idle: Vec<TcpStream> = (0..10_000).map_while(|_| TcpStream::connect(centre.address()).ok()).collect();
