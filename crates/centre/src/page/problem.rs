@@ -31,7 +31,7 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
 
 fn in_place_of(headers: HeaderMap, problem: &Problem) -> Response {
     let mut response = (problem.status(), page_of(problem)).into_response();
-    let kept = [header::WWW_AUTHENTICATE, header::RETRY_AFTER];
+    let kept = [header::WWW_AUTHENTICATE, header::RETRY_AFTER, header::ALLOW];
     let kept = kept.into_iter().filter_map(|name| headers.get(&name).map(|value| (name, value.clone())));
     response.headers_mut().extend(kept.collect::<HeaderMap>());
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));

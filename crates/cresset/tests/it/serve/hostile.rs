@@ -239,6 +239,30 @@ fn a_rest_that_trickles_does_not_hold_up_the_end() {
 }
 
 #[test]
+fn what_is_no_form_is_a_problem_like_any_other() {
+    let centre = Centre::start();
+    let own = ("origin", centre.url.as_str());
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (method, path, headers, body) in [
+        ("GET", "/first-run", &[][..], ""),
+        ("POST", "/sign-in", &[own], "token=x"),
+        ("POST", "/sign-in", &[own, form], "name=x"),
+        ("POST", "/first-run", &[own, form], "name=%ff"),
+    ] {
+        for (accept, expected) in [("*/*", "application/problem+json"), ("text/html", "text/html; charset=utf-8")] {
+            let answered = centre.ask(method, path, &[headers, &[("accept", accept)]].concat(), body);
+            assert_eq!(
+                (answered.status, answered.header("content-type")),
+                (400, Some(expected)),
+                "{path}: {answered:?}"
+            );
+        }
+    }
+    let answered = centre.ask("DELETE", "/sign-in", &[("accept", "text/html")], "");
+    assert_eq!((answered.status, answered.header("allow").is_some()), (405, true), "{answered:?}");
+}
+
+#[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
     let centre = Centre::start();
     let idle: Vec<TcpStream> = (0..10_000).map_while(|_| TcpStream::connect(centre.address()).ok()).collect();
