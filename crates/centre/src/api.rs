@@ -66,6 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app), once))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), identify))
+        .layer(middleware::from_fn(page::for_people))
         .layer(middleware::from_fn(move |request: Request, next: Next| with_headers(is_tls, request, next)))
         .with_state(app)
 }
@@ -202,7 +203,7 @@ mod links {
             ],
         ),
         ("add_evidence", "201", "/number", "number", &["fetch_evidence"]),
-        ("add_task", "200", "/number", "number", &["finish_task"]),
+        ("add_task", "200", "/number", "number", &["finish_task", "reopen_task"]),
         ("issue_token", "201", "/token/id", "id", &["revoke_token"]),
         ("add_exclusion", "201", "/id", "id", &["end_exclusion"]),
         ("add_silence", "201", "/id", "id", &["end_silence"]),

@@ -24,6 +24,7 @@ mod local;
 mod once;
 mod page;
 mod problem;
+mod rest;
 mod retro;
 mod rights;
 mod rules;

@@ -8,13 +8,13 @@ mod assets;
 mod door;
 mod floor;
 mod incident;
+mod problem;
 mod text;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cresset_event::Timestamp;
@@ -22,6 +22,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use self::floor::Floor;
 use self::incident::IncidentView;
+pub(crate) use self::problem::for_people;
+use self::problem::prefers_html;
 use crate::api::events::ask;
 use crate::app::App;
 use crate::auth::Caller;
@@ -68,16 +70,15 @@ fn mark() -> Markup {
     }
 }
 
-/// The bar above what is shown to who is signed in.
+/// The bar above what is shown to who is signed in, and below it the sign that what is shown is old.
 fn bar(caller: &Caller, figures: Option<Markup>) -> Markup {
     let now = Timestamp::now().to_string();
     html! {
         header .bar {
-            a .brand href="/" { (mark()) span { "Cresset" } }
-            @if let Some(figures) = figures {
-                p #live .live role="status" { span .dot {} span #live-said { "Shown as of " (now.get(11..19).unwrap_or_default()) } }
-                (figures)
-            }
+            a .brand href="/" aria-label="Cresset: watch floor" { (mark()) span { "Cresset" } }
+            // It says something else each second: what matters of that is told aloud below.
+            p #live .live { span .dot {} span #live-said { "Shown as of " (now.get(11..19).unwrap_or_default()) } }
+            @if let Some(figures) = figures { (figures) } @else { a .back href="/" { "Watch floor" } }
             div .end {
                 span .who { (text::shown(&caller.token.issued.name)) }
                 button #theme .quiet type="button" aria-label="Dark or light" hidden { "Light" }
@@ -85,16 +86,12 @@ fn bar(caller: &Caller, figures: Option<Markup>) -> Markup {
                 time #clock .clock { (now.get(11..19).unwrap_or_default()) } span .zone { "UTC" }
             }
         }
+        div #stale .stale role="alert" hidden { strong { "Not live" } " " span #stale-why {} }
     }
 }
 
-fn wants_html(headers: &HeaderMap) -> bool {
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accepts.contains("text/html")
-}
-
 async fn show_floor(State(app): State<Arc<App>>, caller: Option<Caller>, request: Request) -> Response {
-    if !wants_html(request.headers()) {
+    if !prefers_html(request.headers()) {
         return ask(request).await;
     }
     let Some(caller) = caller else { return door::sign_out().await };

@@ -172,6 +172,11 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Returns what kind of problem it is, for a person.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
     /// Returns what is wrong, for a person.
     pub(crate) fn detail(&self) -> &str {
         self.detail.as_deref().unwrap_or(&self.title)
@@ -190,6 +195,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        // For `page/problem.rs`, which makes a page of it where a person asked.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `axum::serve` bounds none of this: a client may send a byte of its headers a minute, and as many connections may be open as
 //! there are file descriptors. Here a connection that has not sent its headers in time is closed, also an idle one, and where as
-//! many are open as may be a new one waits until another ends.
+//! many are open as may be a new one waits until another ends. What is left of a body that was refused is read on (`rest.rs`).
 
 use std::convert::Infallible;
 use std::io;
@@ -27,6 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 use tracing::{debug, warn};
+
+use crate::rest::ReadToItsEnd;
 
 /// Most connections that are open, where the system lets us have as many files (`files.rs`).
 pub(crate) const CONNECTIONS_MAX: usize = 16_384;
@@ -124,10 +126,13 @@ async fn requests(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let stopping = stop.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let (router, stop) = (router.clone(), stopping.clone());
         async move {
-            let mut request = request.map(Body::new);
+            let (parts, body) = request.into_parts();
+            let body = Body::new(ReadToItsEnd::new(body, &parts.headers, stop));
+            let mut request = Request::from_parts(parts, body);
             request.extensions_mut().insert(Peer(peer));
             let answer = router.oneshot(request).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))

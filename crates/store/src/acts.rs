@@ -47,6 +47,11 @@ pub enum Act {
         /// The task's number.
         task: u64,
     },
+    /// Says that it is to be done after all.
+    ReopenTask {
+        /// The task's number.
+        task: u64,
+    },
     /// Moves an incident on, or closes it with a verdict.
     SetState {
         /// The incident, with its new state.
@@ -159,6 +164,7 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::Note { incident, text } => writing.note(by, *incident, text).await?,
         Act::AddTask { incident, title } => writing.add_task(by, *incident, title).await?,
         Act::FinishTask { task } => writing.finish_task(by, *task).await?,
+        Act::ReopenTask { task } => writing.reopen_task(by, *task).await?,
         Act::SetState { incident, exclude } => {
             if let Some(exclude) = exclude {
                 writing.add_tuning(by, exclude).await?;
@@ -181,6 +187,13 @@ pub(crate) async fn do_act(writing: &mut Writing<'_>, by: &By, act: &Act) -> Res
         Act::Noted { what, object, sha256 } => return writing.note_act(by, what, object, sha256.as_ref()).await,
     };
     Ok(Acted { incident: Some(incident), ..writing.acted() })
+}
+
+/// Whether a task is done.
+#[derive(Clone, Copy)]
+enum IsDone {
+    Yes,
+    No,
 }
 
 impl Writing<'_> {
@@ -232,15 +245,28 @@ impl Writing<'_> {
     }
 
     async fn finish_task(&mut self, by: &By, task: u64) -> Result<IncidentId, StoreError> {
-        let sql = Sql::new("select incident, done_at from tasks where seq = ?").number(as_number(task));
-        let row = self.row(sql).await?.ok_or_else(|| StoreError::not_found("task", task))?;
-        if row.number_or_null("done_at")?.is_some() {
-            return Err(StoreError::conflict(format!("task {task} is done already")));
-        }
+        let incident = self.incident_of_task(task, IsDone::No).await?;
         let sql = Sql::new("update tasks set done_at = ?, done_by = ? where seq = ?").time(by.at).text(&by.actor);
         self.run(sql.number(as_number(task))).await?;
-        let incident = self.living(row.parsed("incident", IncidentId::parse)?).await?;
         self.tell(by, incident, "finish_task", json!({ "task": task }), Detail::default().number("task", task)).await
+    }
+
+    async fn reopen_task(&mut self, by: &By, task: u64) -> Result<IncidentId, StoreError> {
+        let incident = self.incident_of_task(task, IsDone::Yes).await?;
+        let sql = Sql::new("update tasks set done_at = null, done_by = null where seq = ?").number(as_number(task));
+        self.run(sql).await?;
+        self.tell(by, incident, "reopen_task", json!({ "task": task }), Detail::default().number("task", task)).await
+    }
+
+    /// Returns the incident of a task that is done, or is not.
+    async fn incident_of_task(&mut self, task: u64, expected: IsDone) -> Result<IncidentId, StoreError> {
+        let sql = Sql::new("select incident, done_at from tasks where seq = ?").number(as_number(task));
+        let row = self.row(sql).await?.ok_or_else(|| StoreError::not_found("task", task))?;
+        match (row.number_or_null("done_at")?, expected) {
+            (Some(_), IsDone::No) => Err(StoreError::conflict(format!("task {task} is done already"))),
+            (None, IsDone::Yes) => Err(StoreError::conflict(format!("task {task} is not done"))),
+            _ => self.living(row.parsed("incident", IncidentId::parse)?).await,
+        }
     }
 
     async fn add_evidence(

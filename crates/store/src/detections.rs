@@ -2,6 +2,8 @@
 //!
 //! A list reads the columns that it shows and filters by, never `facts`, `links` and `detail`, which are most of the bytes.
 
+use std::collections::{HashMap, HashSet};
+
 use cresset_detect::{DetectionId, Level};
 use cresset_event::Timestamp;
 use cresset_picture::{Facts, IncidentId, Link};
@@ -150,19 +152,35 @@ impl Store {
 
     /// Tells of each detection whether it is there already, in the order of `ids`.
     pub async fn known(&self, ids: &[DetectionId]) -> Result<Vec<bool>, StoreError> {
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for ids in ids.chunks(INSERT_ROWS) {
-            let mut sql = Sql::new("select id from detections where id in (");
-            ids.iter().enumerate().for_each(|(at, id)| {
-                sql.push(if at == 0 { "?" } else { ", ?" }).add_text(&id.to_string());
-            });
-            sql.push(")");
-            for row in sql.rows(self.readers()).await? {
+            for row in of_ids("id", ids).rows(self.readers()).await? {
                 known.insert(row.parsed("id", DetectionId::parse)?);
             }
         }
         Ok(ids.iter().map(|id| known.contains(id)).collect())
     }
+
+    /// Returns why each of these detections is in its incident; of what is not there, nothing.
+    pub async fn links(&self, ids: &[DetectionId]) -> Result<HashMap<DetectionId, Vec<Link>>, StoreError> {
+        let mut links = HashMap::new();
+        for ids in ids.chunks(INSERT_ROWS) {
+            for row in of_ids("id, links", ids).rows(self.readers()).await? {
+                links.insert(row.parsed("id", DetectionId::parse)?, row.json("links")?);
+            }
+        }
+        Ok(links)
+    }
+}
+
+/// Makes the query of detections by their ids, of which there is one at least.
+pub(crate) fn of_ids(columns: &str, ids: &[DetectionId]) -> Sql {
+    let mut sql = Sql::new(&format!("select {columns} from detections where id in ("));
+    for (at, id) in ids.iter().enumerate() {
+        sql.push(if at == 0 { "?" } else { ", ?" }).add_text(&id.to_string());
+    }
+    sql.push(")");
+    sql
 }
 
 /// Makes the query of a list, as far as a page looks.

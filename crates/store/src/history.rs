@@ -20,7 +20,7 @@ pub struct HistoryRow {
     pub at: Timestamp,
     /// Who did it; `None` is the picture.
     pub actor: Option<String>,
-    /// What: `assign`, `note`, `add_task`, `finish_task`, `set_state`, `merge`, `split`, `add_evidence`.
+    /// What: `assign`, `note`, `add_task`, `finish_task`, `reopen_task`, `set_state`, `merge`, `split`, `add_evidence`.
     pub act: String,
     /// The rest.
     pub detail: Value,

@@ -88,6 +88,8 @@ fn incident_filters() -> Vec<IncidentFilter> {
 }
 
 async fn check_detections(store: &Store) {
+    let ids: Vec<_> = (0..100).map(|number| samples::detection(number).facts.id).collect();
+    check_plan(store, detections::of_ids("id, links", &ids), "a hundred by their ids").await;
     for filter in detection_filters() {
         for after in [None, Some(Cursor::parse("d.1.2").expect("a cursor"))] {
             for looked in [None, Some([1, 1])] {

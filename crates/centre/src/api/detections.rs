@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use cresset_detect::Level;
+use cresset_detect::{DetectionId, Level};
 use cresset_event::Timestamp;
-use cresset_store::{Cursor, DetectionFilter};
+use cresset_store::{Cursor, DetectionFilter, DetectionRow};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -106,6 +106,22 @@ pub(crate) async fn listed(
     Ok(List { items: page.rows.into_iter().map(DetectionItem::from).collect(), next })
 }
 
+/// Returns detections, the newest first, each with why it is in its incident.
+pub(crate) async fn linked(
+    app: &App,
+    filter: &DetectionFilter,
+    limit: usize,
+) -> Result<Vec<(DetectionItem, Vec<LinkItem>)>, Problem> {
+    let rows = app.store.detections(filter, None, limit).await.map_err(Problem::of_store)?.rows;
+    let ids: Vec<DetectionId> = rows.iter().map(|row| row.id).collect();
+    let mut links = app.store.links(&ids).await.map_err(Problem::of_store)?;
+    let with_links = |row: DetectionRow| {
+        let links = links.remove(&row.id).unwrap_or_default();
+        (DetectionItem::from(row), links.iter().map(LinkItem::from).collect())
+    };
+    Ok(rows.into_iter().map(with_links).collect())
+}
+
 /// Shows a detection
 #[utoipa::path(get, path = "/api/v1/detections/{id}", tag = "detections", operation_id = "show_detection",
     params(("id" = String, Path, description = "Its id")),
@@ -120,7 +136,7 @@ async fn one(
 }
 
 /// Returns all that is kept of a detection.
-pub(crate) async fn found(app: &App, id: &str) -> Result<DetectionFull, Problem> {
+async fn found(app: &App, id: &str) -> Result<DetectionFull, Problem> {
     let stored = app.store.detection(detection_id(id)?).await.map_err(Problem::of_store)?;
     let record = serde_json::from_str(&stored.detail).map_err(|error| {
         tracing::error!(%error, id, "the record of a detection cannot be read");

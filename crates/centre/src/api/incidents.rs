@@ -32,7 +32,7 @@ pub(crate) const LIMIT_MAX: usize = 500;
 /// Characters of a name or a title, as the description says: with four bytes each they fit the store's bound.
 pub(crate) const NAME_CHARS_MAX: usize = 200;
 /// Characters of a note, likewise.
-const NOTE_CHARS_MAX: usize = 16_000;
+pub(crate) const NOTE_CHARS_MAX: usize = 16_000;
 /// Detections that are split off at once: an incident of more is told apart by what they have in common, and not one by one.
 const SPLIT_MAX: usize = 1000;
 
@@ -44,6 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(note))
         .routes(routes!(add_task))
         .routes(routes!(finish_task))
+        .routes(routes!(reopen_task))
         .routes(routes!(set_state))
         .routes(routes!(merge))
         .routes(routes!(split))
@@ -279,6 +280,18 @@ async fn finish_task(
 ) -> Result<Response, Problem> {
     caller.must(Right::Work)?;
     ordered(&app, &caller, StatusCode::OK, Order::Beside(Act::FinishTask { task })).await
+}
+
+/// Says that a task is to be done after all
+#[utoipa::path(post, path = "/api/v1/tasks/{number}/reopen", tag = "incidents", operation_id = "reopen_task",
+    params(("number" = u64, Path, description = "The task's number")), responses((status = 200, body = Made)))]
+async fn reopen_task(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(task): Named<u64>,
+) -> Result<Response, Problem> {
+    caller.must(Right::Work)?;
+    ordered(&app, &caller, StatusCode::OK, Order::Beside(Act::ReopenTask { task })).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

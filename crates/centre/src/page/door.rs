@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Form, Query, State};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use cresset_archive::with_causes;
@@ -15,12 +16,17 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::frame;
+use crate::api::extract::Asked;
 use crate::app::App;
 use crate::auth::{COOKIE, is_own_page};
 use crate::problem::Problem;
 use crate::server::Peer;
 
-fn door(title: &str, body: Markup) -> Markup {
+/// What is shown to who is not in: a card by itself.
+/// What is said of a form that no page of ours sends.
+const NO_FORM: &str = "the form is none of this centre's pages";
+
+pub(super) fn door(title: &str, body: Markup) -> Markup {
     frame(title, "door", html! { main .card { p .brand { (super::mark()) "Cresset" } h1 { (title) } (body) } })
 }
 
@@ -54,11 +60,12 @@ pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    Form(form): Form<SignIn>,
+    form: Result<Form<SignIn>, FormRejection>,
 ) -> Response {
     if !is_own_page(&headers) {
         return Problem::unauthenticated().into_response();
     }
+    let Ok(Form(form)) = form else { return Problem::invalid(NO_FORM).into_response() };
     let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(peer)| peer.0.ip());
     if let Err(wait) = app.limits.may_try(address) {
         return Problem::too_many(wait.as_secs() + 1).into_response();
@@ -109,7 +116,7 @@ pub(super) struct FirstRun {
     name: Option<String>,
 }
 
-pub(super) async fn first_run_page(Query(query): Query<FirstRun>) -> Markup {
+pub(super) async fn first_run_page(Asked(query): Asked<FirstRun>) -> Markup {
     door(
         "First administrator",
         html! {
@@ -124,10 +131,15 @@ pub(super) async fn first_run_page(Query(query): Query<FirstRun>) -> Markup {
     )
 }
 
-pub(super) async fn first_run(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<FirstRun>) -> Response {
+pub(super) async fn first_run(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    form: Result<Form<FirstRun>, FormRejection>,
+) -> Response {
     if !is_own_page(&headers) {
         return Problem::unauthenticated().into_response();
     }
+    let Ok(Form(form)) = form else { return Problem::invalid(NO_FORM).into_response() };
     let name = form.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "administrator".to_owned());
     match app.store.use_first_run(&form.secret, &name, Timestamp::now()).await {
         Ok(Some(issued)) => {

@@ -60,13 +60,11 @@ impl Floor {
 
     pub(super) fn markup(&self) -> Markup {
         html! {
-            div #stale .stale role="alert" hidden {
-                strong { "Not live" } " " span #stale-why {}
-            }
             div #troubles .troubles role="alert" hidden[self.status.troubles.is_empty()] {
                 @for trouble in &self.status.troubles { p { (shown(trouble)) } }
             }
             noscript { p .notice { "Without JavaScript this page does not move by itself: it is loaded anew every 15 seconds." } }
+            h1 .aloud { "Watch floor" }
             main .floor data-silent-after=(self.silent_after_seconds) data-incidents-max=(INCIDENTS_MAX)
                 data-detections-max=(DETECTIONS_MAX) data-lanes-max=(LANES_MAX) data-sources-max=(SOURCES_MAX) {
                 (self.incidents_panel())
@@ -291,7 +289,7 @@ fn lane(item: Option<&IncidentItem>, at: usize) -> Markup {
             data-id=[item.map(|item| &item.id)] transform={ "translate(" (172 + at * 15) " 0)" } {
             title { (item.map_or(String::new(), |item| format!("{} {}", item.priority, shown(&item.title)))) }
             rect .hit x="-7" y="0" width="15" height="278" {}
-            rect .head x="-4" y="4" width="8" height="8" rx="1.5" {}
+            text .head x="0" y="13" text-anchor="middle" { (item.map_or("", |item| item.priority.trim_start_matches('P'))) }
             line .path x1="0" x2="0" y1=(y(first)) y2=(y(last)) {}
             @for (row, (_, name)) in TACTICS.iter().enumerate() {
                 circle .on[is_reached(name)] cx="0" cy=(y(row)) r="4.5" data-tactic=(name) {}

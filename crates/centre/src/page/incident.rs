@@ -6,8 +6,9 @@ use cresset_store::DetectionFilter;
 use maud::{Markup, html};
 
 use super::floor::{detection_row, strip};
-use super::text::{age, clock, shown};
-use crate::api::types::{DetectionItem, IncidentFull, LinkItem};
+use super::text::{age, clock, shown, written};
+use crate::api::incidents::{NAME_CHARS_MAX, NOTE_CHARS_MAX};
+use crate::api::types::{DetectionItem, History, IncidentFull, LinkItem, Task};
 use crate::api::{detections, incidents};
 use crate::app::App;
 use crate::problem::Problem;
@@ -30,78 +31,88 @@ impl IncidentView {
             incident: Some(incidents::incident_id(&full.incident.id)?),
             ..DetectionFilter::default()
         };
-        let mut found = Vec::new();
-        for item in detections::listed(app, &filter, None, DETECTIONS_MAX).await?.items {
-            let links = detections::found(app, &item.id).await?.links;
-            found.push((item, links));
-        }
-        Ok(Self { full, detections: found, may_work, now: Timestamp::now() })
+        let detections = detections::linked(app, &filter, DETECTIONS_MAX).await?;
+        Ok(Self { full, detections, may_work, now: Timestamp::now() })
     }
 
     pub(super) fn title(&self) -> String {
         shown(&self.full.incident.title)
     }
 
+    /// The parts that are marked live are put in anew by `page.js` whenever the incident changes, and nothing else is: what
+    /// somebody is writing stays.
     pub(super) fn markup(&self) -> Markup {
         let item = &self.full.incident;
         html! {
             main .incident data-incident=(item.id) {
-                div #changed .notice role="status" hidden { "This incident has changed. " a href="" { "Load it anew" } }
-                div .headline .(item.priority.to_lowercase()) {
-                    p { a href="/" { "Watch floor" } }
-                    h1 { b .pri { (item.priority) } " " (shown(&item.title)) }
-                    dl .facts {
-                        div { dt { "State" } dd { (item.state) } }
-                        div { dt { "Owner" } dd { (item.owner.as_deref().map_or("nobody".into(), shown)) } }
-                        div { dt { "Level" } dd { span .level { (item.level) } } }
-                        div { dt { "Score" } dd { (item.score) } }
-                        div { dt { "Detections" } dd { (item.detections) } }
-                        div { dt { "Known for" } dd { (age(&item.aware_at, self.now)) } }
-                        div { dt { "First event" } dd { time { (item.first) } } }
-                        div { dt { "Last event" } dd { time { (item.last) } } }
-                        div { dt { "Tactics" } dd { (strip(&item.tactics)) } }
-                    }
-                    @if let Some(into) = &item.merged_into { p { "It went up in " a href={ "/incidents/" (into) } { (into) } "." } }
+                div .headline {
+                    (self.facts())
                     @if self.may_work { (self.acts()) }
                 }
                 (self.detections_panel())
-                (self.why_panel())
                 (self.work_panel())
+                (self.why_panel())
                 (self.history_panel())
             }
         }
     }
 
-    /// Forms of what may be done; `page.js` sends them to the API.
-    fn acts(&self) -> Markup {
-        let now = &self.full.incident.state;
-        let open = State::ALL.iter().map(ToString::to_string);
+    fn facts(&self) -> Markup {
+        let item = &self.full.incident;
         html! {
-            div .acts {
-                form data-act="state" {
-                    label { "Move to " select name="state" {
-                        @for state in open.filter(|state| state != now) { option { (state) } }
-                    } }
-                    button { "Move" }
+            div #facts .(item.priority.to_lowercase()) data-live {
+                h1 { b .pri { (item.priority) } " " (shown(&item.title)) }
+                dl .facts {
+                    div { dt { "State" } dd { (item.state) } }
+                    div { dt { "Owner" } dd { (item.owner.as_deref().map_or("nobody".into(), shown)) } }
+                    div { dt { "Level" } dd { span .level .(item.level) { (item.level) } } }
+                    div { dt { "Score" } dd { (item.score) } }
+                    div { dt { "Detections" } dd { (item.detections) } }
+                    div { dt { "Known for" } dd { (age(&item.aware_at, self.now)) } }
+                    div { dt { "First event" } dd { time datetime=(item.first) { (clock(&item.first, self.now)) } } }
+                    div { dt { "Last event" } dd { time datetime=(item.last) { (clock(&item.last, self.now)) } } }
+                    div { dt { "Tactics" } dd { (strip(&item.tactics)) } }
                 }
-                form data-act="assign" {
-                    label { "Owner " input name="owner" maxlength="200" autocomplete="off"; }
-                    button { "Assign" }
-                }
-                form data-act="notes" { label { "Note " input name="text" required autocomplete="off"; } button { "Add" } }
-                form data-act="tasks" { label { "Task " input name="title" required maxlength="200" autocomplete="off"; } button { "Add" } }
-                output #act-said role="status" {}
+                @if let Some(into) = &item.merged_into { p { "It went up in " a href={ "/incidents/" (into) } { (into) } "." } }
             }
         }
+    }
+
+    /// What is done to the incident as a whole.
+    fn acts(&self) -> Markup {
+        let now = &self.full.incident.state;
+        let states = State::ALL.iter().map(ToString::to_string);
+        html! {
+            div .acts {
+                (self.form("state", html! {
+                    label { "Move to " select #to-state name="state" data-live {
+                        @for state in states.filter(|state| state != now) { option { (state) } }
+                    } }
+                    button { "Move" }
+                }))
+                (self.form("assign", html! {
+                    label { "Owner " input name="owner" maxlength=(NAME_CHARS_MAX) autocomplete="off" placeholder="nobody"; }
+                    button { "Assign" }
+                }))
+                noscript { p .muted { "Without JavaScript this page shows, and nothing can be done on it." } }
+            }
+            p #act-said .wrong role="alert" {}
+        }
+    }
+
+    /// A form of something that may be done; `page.js` sends it to the API.
+    fn form(&self, act: &str, inside: Markup) -> Markup {
+        let to = format!("/api/v1/incidents/{}/{act}", self.full.incident.id);
+        html! { form method="post" data-act=(act) data-to=(to) { (inside) } }
     }
 
     fn detections_panel(&self) -> Markup {
         html! {
             section .panel .made-of aria-labelledby="h-made-of" {
-                header { h2 #h-made-of { "What it is made of" } span .muted { "newest first, " (self.detections.len()) " of " (self.full.incident.detections) } }
+                header { h2 #h-made-of { "What it is made of" } span #of-them .muted data-live { "newest first, " (self.detections.len()) " of " (self.full.incident.detections) } }
                 div .scroll tabindex="0" role="region" aria-labelledby="h-made-of" { table {
                     thead { tr { th scope="col" { "Time" } th scope="col" { "Level" } th scope="col" { "What" } th scope="col" { "Host" } th scope="col" { "User" } } }
-                    tbody { @for (item, links) in &self.detections {
+                    tbody #detections data-live { @for (item, links) in &self.detections {
                         (detection_row(Some(item), self.now))
                         tr .why { td {} td colspan="4" {
                             @if links.is_empty() { "It opened the incident." }
@@ -125,33 +136,70 @@ impl IncidentView {
         };
         html! {
             section .panel aria-labelledby="h-why" {
-                header { h2 #h-why { "Why " (full.incident.priority) } }
-                table { tbody { @for reason in &full.reasons {
-                    tr { td .n { (format!("{:+}", reason.points)) } td { (shown(&reason.reason)) } }
-                } } }
-                (names("Hosts", &full.hosts, full.hosts_more))
-                (names("Users", &full.users, full.users_more))
-                (names("Tactics", &full.tactics, 0))
-                (names("Techniques", &full.techniques, 0))
-                h3 { "Rules and indicators" }
-                table { tbody { @for rule in &full.rules { tr { td .n { (rule.detections) } td { (shown(&rule.title)) } } } } }
+                header { h2 #h-why data-live { "Why " (full.incident.priority) } }
+                div #why data-live {
+                    table { tbody { @for reason in &full.reasons {
+                        tr { td .n { (format!("{:+}", reason.points)) } td { (shown(&reason.reason)) } }
+                    } } }
+                    (names("Hosts", &full.hosts, full.hosts_more))
+                    (names("Users", &full.users, full.users_more))
+                    (names("Tactics", &full.tactics, 0))
+                    (names("Techniques", &full.techniques, 0))
+                    h3 { "Rules and indicators" }
+                    table { tbody { @for rule in &full.rules { tr { td .n { (rule.detections) } td { (shown(&rule.title)) } } } } }
+                }
             }
         }
     }
 
     fn work_panel(&self) -> Markup {
         let full = &self.full;
+        let is_empty = full.notes.is_empty() && full.tasks.is_empty() && full.evidence.is_empty();
         html! {
             section .panel aria-labelledby="h-work" {
                 header { h2 #h-work { "Notes and tasks" } }
-                @for task in &full.tasks {
-                    p .task { (if task.done_at.is_some() { "done: " } else { "to do: " }) (shown(&task.title)) }
+                @if self.may_work { (self.work_forms()) }
+                div #work data-live {
+                    @if !full.tasks.is_empty() { ul .tasks aria-label="Tasks" { @for task in &full.tasks { (self.task(task)) } } }
+                    @for note in full.notes.iter().rev() {
+                        article .note { p .muted { time datetime=(note.at) { (clock(&note.at, self.now)) } } p .written { (written(&note.text)) } }
+                    }
+                    @for file in &full.evidence { p { (shown(&file.name)) " " span .muted { (file.bytes) " bytes, SHA-256 " (file.sha256) } } }
+                    @if is_empty { p .empty { "Nothing was written down yet." } }
                 }
-                @for note in full.notes.iter().rev() {
-                    article .note { p .muted { time { (clock(&note.at, self.now)) } } p { (shown(&note.text)) } }
+            }
+        }
+    }
+
+    fn work_forms(&self) -> Markup {
+        html! {
+            div .acts {
+                (self.form("tasks", html! {
+                    label { "Task " input name="title" required maxlength=(NAME_CHARS_MAX) autocomplete="off"; }
+                    button { "Add task" }
+                }))
+                (self.form("notes", html! {
+                    label { "Note " textarea name="text" required maxlength=(NOTE_CHARS_MAX) rows="2" {} }
+                    button { "Add note" }
+                }))
+            }
+        }
+    }
+
+    /// A task, and what may be done to it.
+    fn task(&self, task: &Task) -> Markup {
+        let (act, says) = if task.done_at.is_some() { ("reopen", "Reopen") } else { ("done", "Done") };
+        let title = shown(&task.title);
+        html! {
+            li .done[task.done_at.is_some()] {
+                span .mark-of { @if task.done_at.is_some() { "done" } @else { "to do" } }
+                span .title { (title) }
+                @if let Some(at) = &task.done_at { time .muted datetime=(at) { (clock(at, self.now)) } }
+                @if self.may_work {
+                    form method="post" data-act=(act) data-to={ "/api/v1/tasks/" (task.number) "/" (act) } {
+                        button #{ "task-" (task.number) } .quiet aria-label={ (says) ": " (title) } { (says) }
+                    }
                 }
-                @for file in &full.evidence { p { (shown(&file.name)) " " span .muted { (file.bytes) " bytes, SHA-256 " (file.sha256) } } }
-                @if full.notes.is_empty() && full.tasks.is_empty() && full.evidence.is_empty() { p .empty { "Nothing was written down yet." } }
             }
         }
     }
@@ -160,11 +208,28 @@ impl IncidentView {
         html! {
             section .panel aria-labelledby="h-history" {
                 header { h2 #h-history { "History" } }
-                ol .history { @for row in self.full.history.iter().rev() {
-                    li { time { (clock(&row.at, self.now)) } " " b { (row.act) } " "
+                ol #history .history data-live { @for row in self.full.history.iter().rev() {
+                    li { time datetime=(row.at) { (clock(&row.at, self.now)) } " " b { (did(row)) } " "
                         span .muted { (row.actor.as_deref().map_or("the centre".into(), shown)) } }
                 } }
             }
         }
+    }
+}
+
+/// Says in words what was done.
+fn did(row: &History) -> String {
+    let of = |name: &str| row.detail[name].as_str().map(shown);
+    match row.act.as_str() {
+        "assign" => format!("given to {}", of("owner").unwrap_or_else(|| "nobody".into())),
+        "set_state" => format!("moved to {}", of("state").unwrap_or_default()),
+        "note" => "noted".into(),
+        "add_task" => "task added".into(),
+        "finish_task" => "task done".into(),
+        "reopen_task" => "task reopened".into(),
+        "add_evidence" => "evidence added".into(),
+        "merge" => "merged".into(),
+        "split" => "split".into(),
+        other => shown(other),
     }
 }

@@ -86,6 +86,7 @@ function themeSwitch() {
     try { localStorage.setItem('theme', next); } catch { /* It holds until the page is left. */ }
     say();
   });
+  matchMedia('(prefers-color-scheme: light)').addEventListener('change', say);
   say();
 }
 
@@ -104,17 +105,23 @@ function tick() {
   $('live').className = `live ${broken ? 'off' : heard.open ? 'on' : ''}`;
   $('live-said').textContent = broken ? 'Not live' : heard.open ? `Live, heard ${span(quiet / 1000)} ago` : 'Connecting';
   document.body.classList.toggle('is-stale', broken);
-  const why = $('stale-why');
-  if (broken && !heard.signedOut) {
-    why.textContent = `The centre was last heard at ${clock(heard.at + skew)} UTC, ${span(quiet / 1000)} ago. What is shown is from then.`;
-  } else if (broken) {
-    why.textContent = 'You are signed out. ';
-    const again = document.createElement('a');
-    again.href = '/sign-in';
-    again.textContent = 'Sign in';
-    why.append(again);
-  }
+  if (broken) sayStale();
   $('stale').hidden = !broken;
+}
+
+// Said once, and not each second: it is read aloud.
+function sayStale() {
+  const why = $('stale-why');
+  const says = heard.signedOut ? 'You are signed out. ' :
+    `The centre was last heard at ${clock(heard.at + skew)} UTC. What is shown is from then.`;
+  if (why.dataset.says === says) return;
+  why.dataset.says = says;
+  why.textContent = says;
+  if (!heard.signedOut) return;
+  const again = document.createElement('a');
+  again.href = '/sign-in';
+  again.textContent = 'Sign in';
+  why.append(again);
 }
 
 async function ask(path) {
@@ -212,6 +219,7 @@ function showMap(items) {
     lane.setAttribute('href', `/incidents/${item.id}`);
     lane.setAttribute('transform', `translate(${172 + at * 15} 0)`);
     lane.dataset.id = item.id;
+    lane.querySelector('.head').textContent = item.priority.slice(1);
     lane.querySelector('title').textContent = `${item.priority} ${shown(item.title)}`;
     const on = [...lane.querySelectorAll('circle')].filter((dot) => item.tactics.includes(dot.dataset.tactic));
     on.forEach((dot) => dot.classList.add('on'));
@@ -348,19 +356,25 @@ function drawCharts() {
   draw('chart-detections', found, rate);
 }
 
+// Put in anew only where they are others: they are read aloud.
+function showTroubles(troubles) {
+  const place = $('troubles');
+  if (Array.from(place.children, (line) => line.textContent).join('\n') === troubles.join('\n')) return;
+  place.replaceChildren(...troubles.map((trouble) => {
+    const line = document.createElement('p');
+    line.textContent = trouble;
+    return line;
+  }));
+  place.hidden = troubles.length === 0;
+}
+
 function showStatus(status) {
   skew = Date.parse(status.now) - Date.now();
   $('f-rate').textContent = rate(status.rate);
   for (const name of ['detections', 'withheld', 'rules', 'indicators']) $(`f-${name}`).textContent = status[name];
   $('f-refused').textContent = status.rules_refused.length;
   $('f-refused').parentElement.hidden = status.rules_refused.length === 0;
-  const troubles = status.troubles.map((trouble) => {
-    const line = document.createElement('p');
-    line.textContent = shown(trouble);
-    return line;
-  });
-  $('troubles').replaceChildren(...troubles);
-  $('troubles').hidden = troubles.length === 0;
+  showTroubles(status.troubles.map(shown));
   keepSeen(status);
   drawCharts();
 }
@@ -413,23 +427,75 @@ function floor(main) {
 
 // One incident
 
+// Takes the parts that are live from the page as the server renders it now. What is being written stays, and so does the place
+// where the keyboard is.
+const lookAtIncident = throttled(async () => {
+  const answer = await fetch(location.pathname, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(8000) });
+  if (answer.redirected) heard.signedOut = true;
+  if (!answer.ok || answer.redirected) return;
+  hear();
+  const now = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const focused = document.activeElement?.id;
+  for (const part of document.querySelectorAll('[data-live]')) {
+    const other = now.getElementById(part.id);
+    if (other && !part.isEqualNode(other)) part.replaceWith(document.importNode(other, true));
+  }
+  if (focused && document.activeElement?.id !== focused) $(focused)?.focus();
+});
+
+// What an act is known by when the same is sent again, because no answer came: it is done once.
+function keyOf(form, body) {
+  if (form.dataset.sent === body) return form.dataset.key;
+  form.dataset.sent = body;
+  form.dataset.key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return form.dataset.key;
+}
+
 async function act(event) {
+  const form = event.target.closest('form[data-to]');
+  if (!form) return;
   event.preventDefault();
-  const form = event.target;
-  const id = document.querySelector('main[data-incident]').dataset.incident;
+  if (form.ariaBusy === 'true') return;
+  form.ariaBusy = 'true';
+  $('act-said').textContent = await refusal(form);
+  form.ariaBusy = 'false';
+}
+
+// Does what a form says, and returns why it was not done, or nothing.
+async function refusal(form) {
   const given = Object.fromEntries(new FormData(form));
   if (form.dataset.act === 'assign' && given.owner.trim() === '') given.owner = null;
-  const answer = await fetch(`/api/v1/incidents/${id}/${form.dataset.act}`, {
-    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(given),
-  });
-  if (answer.ok) { location.reload(); return; }
+  const body = JSON.stringify(given);
+  let answer;
+  try {
+    answer = await fetch(form.dataset.to, {
+      method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': keyOf(form, body) },
+      body, signal: AbortSignal.timeout(30000),
+    });
+  } catch { return 'The centre did not answer. Sending it again does it once.'; }
+  delete form.dataset.sent;
+  if (answer.ok) {
+    form.reset();
+    lookAtIncident();
+    return '';
+  }
   const problem = await answer.json().catch(() => ({}));
-  $('act-said').textContent = shown(problem.detail || problem.title || `refused: ${answer.status}`);
+  return shown(problem.detail || problem.title || `refused: ${answer.status}`);
+}
+
+async function hearCentre() {
+  try { skew = Date.parse((await ask('/api/v1/status')).now) - Date.now(); } catch { /* That nothing is heard shows by itself. */ }
+  if (!heard.signedOut) setTimeout(hearCentre, STATUS_EVERY_MS);
 }
 
 function incident(main) {
-  document.querySelectorAll('form[data-act]').forEach((form) => form.addEventListener('submit', act));
-  listen({ incident: (item) => { if (item.id === main.dataset.incident) $('changed').hidden = false; } });
+  document.addEventListener('submit', act);
+  listen({
+    open: lookAtIncident,
+    incident: (item) => { if (item.id === main.dataset.incident) lookAtIncident(); },
+    missed: lookAtIncident,
+  });
+  hearCentre();
 }
 
 addEventListener('DOMContentLoaded', () => {

@@ -5,15 +5,26 @@
 
 use cresset_event::Timestamp;
 
+use crate::api::incidents::NOTE_CHARS_MAX;
+
 /// Longest text that is shown of a value; the rest is in the API.
 pub(super) const TEXT_CHARS_MAX: usize = 300;
 
-/// Returns a value as it is shown.
+/// Returns a value as it is shown: one line.
 pub(super) fn shown(text: &str) -> String {
+    shown_but(text, TEXT_CHARS_MAX, |_| false)
+}
+
+/// Returns what a person wrote, as it is shown: whole, in its lines.
+pub(super) fn written(text: &str) -> String {
+    shown_but(&text.replace("\r\n", "\n"), NOTE_CHARS_MAX, |char| matches!(char, '\n' | '\t'))
+}
+
+fn shown_but(text: &str, chars_max: usize, stays: impl Fn(char) -> bool) -> String {
     let mut shown = String::new();
     let mut chars = text.chars();
-    for char in chars.by_ref().take(TEXT_CHARS_MAX) {
-        if is_deceptive(char) {
+    for char in chars.by_ref().take(chars_max) {
+        if is_deceptive(char) && !stays(char) {
             shown.push_str(&format!("\\u{{{:x}}}", u32::from(char)));
         } else {
             shown.push(char);
@@ -74,6 +85,12 @@ mod tests {
     fn what_turns_writing_round_is_shown_as_its_number() {
         assert_eq!(shown("a\u{202e}b\u{0}"), "a\\u{202e}b\\u{0}");
         assert_eq!(shown(&"x".repeat(100_000)).chars().count(), TEXT_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn what_a_person_wrote_is_shown_whole_and_in_its_lines() {
+        assert_eq!(written("a\r\n\tb\u{202e}\r"), "a\n\tb\\u{202e}\\u{d}");
+        assert_eq!(written(&"x".repeat(NOTE_CHARS_MAX)).chars().count(), NOTE_CHARS_MAX);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod files;
 mod hostile;
 mod intake;
 mod killed;
+mod legible;
 mod once;
 mod page;
 mod retro;

@@ -7,6 +7,7 @@ use crate::{Place, analyst, at, both, detection, incident, record};
 
 both!(
     each_act_is_done_and_told,
+    a_task_is_reopened_as_often_as_it_was_done,
     incidents_are_merged_and_split_by_hand,
     an_act_that_does_not_fit_leaves_nothing,
     exclusions_silences_and_assets_are_kept,
@@ -50,6 +51,26 @@ async fn each_act_is_done_and_told(place: Place) {
     assert_eq!(page.history.iter().map(|row| row.at).collect::<Vec<_>>(), (1..=7).map(at).collect::<Vec<_>>());
     let log: Vec<_> = acts.iter().map(|act| ((*act).to_owned(), id.to_string())).collect();
     assert_eq!(told(&store).await, log);
+}
+
+async fn a_task_is_reopened_as_often_as_it_was_done(place: Place) {
+    let store = place.open().await;
+    record(&store, 0..0, 1..2).await;
+    let add = Act::AddTask { incident: incident(1).id, title: "call the harbour".into() };
+    let task = store.act(&analyst(1), &add).await.expect("done").seq;
+    let (finish, reopen) = (Act::FinishTask { task }, Act::ReopenTask { task });
+    for begin in [2, 10] {
+        let refused = store.act(&analyst(begin), &reopen).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "it is not done: {refused:?}");
+        store.act(&analyst(begin + 1), &finish).await.expect("done");
+        let refused = store.act(&analyst(begin + 2), &finish).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "it is done already: {refused:?}");
+        store.act(&analyst(begin + 3), &reopen).await.expect("done");
+        let page = store.incident(incident(1).id).await.expect("there");
+        assert_eq!((&page.tasks[0].done, page.counts.tasks_open), (&None, 1));
+    }
+    let acts: Vec<_> = told(&store).await.into_iter().map(|(act, _)| act).collect();
+    assert_eq!(acts, ["add_task", "finish_task", "reopen_task", "finish_task", "reopen_task"]);
 }
 
 fn merge(into: Box<Incident>, from: IncidentId) -> Act {
@@ -100,6 +121,7 @@ async fn an_act_that_does_not_fit_leaves_nothing(place: Place) {
         Act::Note { incident: incident(9).id, text: String::new() },
         Act::Note { incident: one.id, text: "x".repeat(70_000) },
         Act::FinishTask { task: 999 },
+        Act::ReopenTask { task: 999 },
         Act::SetState { incident: Box::new(incident(9)), exclude: None },
         Act::SetState { incident: Box::new(incident(2)), exclude: None },
         merge(one.clone(), one.id),

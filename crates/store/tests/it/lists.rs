@@ -2,7 +2,7 @@
 
 use cresset_detect::Level;
 use cresset_event::Timestamp;
-use cresset_picture::{Incident, PriorityClass, State, Verdict};
+use cresset_picture::{Incident, Link, LinkKind, PriorityClass, State, Verdict};
 use cresset_store::{
     Act, Cursor, DetectionFilter, IncidentFilter, IncidentOrder, NewDetection, OwnerFilter, PAGE_ROWS_MAX, StateFilter,
     Store, StoreError,
@@ -17,6 +17,7 @@ both!(
     a_title_is_found_in_whatever_case,
     a_search_goes_on_behind_what_one_page_looks_at,
     the_reach_of_those_that_a_list_shows_is_theirs,
+    the_links_of_many_are_those_of_each,
 );
 
 const DETECTIONS: u64 = 600;
@@ -208,4 +209,24 @@ async fn the_reach_of_those_that_a_list_shows_is_theirs(place: Place) {
         let found = &reach[&incident.id];
         assert_eq!((&found.hosts, &found.tactics), (&incident.hosts, &incident.tactics));
     }
+}
+
+async fn the_links_of_many_are_those_of_each(place: Place) {
+    let store = place.open().await;
+    record(&store, 0..0, 0..2).await;
+    let mut detections: Vec<NewDetection> = (0..DETECTIONS).map(detection).collect();
+    for (number, new) in detections.iter_mut().enumerate() {
+        let link =
+            |gap_nanos| Link { kind: LinkKind::Host, value: "web1".into(), gap_nanos, to: detection(0).facts.id };
+        new.links = (0..number as u64 % 3).map(link).collect();
+    }
+    store.record(&Batch { detections: detections.clone(), ..Batch::default() }).await.expect("recorded");
+    let ids: Vec<_> = (0..=DETECTIONS).map(|number| detection(number).facts.id).collect();
+    let links = store.links(&ids).await.expect("links");
+    assert_eq!(links.len() as u64, DETECTIONS, "one is not there");
+    for new in &detections {
+        assert_eq!(links[&new.facts.id], new.links);
+        assert_eq!(store.detection(new.facts.id).await.expect("there").links, new.links);
+    }
+    assert!(store.links(&[]).await.expect("none").is_empty());
 }

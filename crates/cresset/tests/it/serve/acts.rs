@@ -47,6 +47,8 @@ fn an_incident_is_worked_from_beginning_to_end() {
     let task = centre.done(&path("tasks"), &json!({ "title": "look" }))["number"].clone();
     centre.done(&format!("/api/v1/tasks/{task}/done"), &json!({}));
     assert_eq!(centre.post(&format!("/api/v1/tasks/{task}/done"), &json!({})).status, 409, "it is done already");
+    centre.done(&format!("/api/v1/tasks/{task}/reopen"), &json!({}));
+    assert_eq!(centre.post(&format!("/api/v1/tasks/{task}/reopen"), &json!({})).status, 409, "it is not done");
     assert_eq!(centre.post("/api/v1/tasks/999999/done", &json!({})).status, 404);
     for (state, status) in [
         ("new", 409),
@@ -66,7 +68,7 @@ fn an_incident_is_worked_from_beginning_to_end() {
     ] {
         assert_eq!(centre.post(&path("state"), &json!({ "state": state })).status, status, "{state}");
     }
-    let expected = ["assign", "note", "add_task", "finish_task"].into_iter().map(str::to_owned);
+    let expected = ["assign", "note", "add_task", "finish_task", "reopen_task"].into_iter().map(str::to_owned);
     let expected: Vec<String> = expected.chain((0..7).map(|_| "set_state".to_owned())).collect();
     assert_eq!(acts(&centre, &incident), expected);
     let audited: Vec<Value> = centre.items("/api/v1/audit?limit=500");

@@ -85,8 +85,19 @@ impl Browser {
 
     /// Prefers these colours, as the system would say.
     pub(super) fn prefer(&self, scheme: &str) {
-        let features = [json!({ "name": "prefers-color-scheme", "value": scheme })];
+        self.prefer_all(&[("prefers-color-scheme", scheme)]);
+    }
+
+    /// Prefers all of this, as the system would say.
+    pub(super) fn prefer_all(&self, features: &[(&str, &str)]) {
+        let features: Vec<_> = features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         self.command("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// Presses the tabulator, as a person does.
+    pub(super) fn press_tab(&self) {
+        let keys = ["keyDown", "keyUp"].map(|act| json!({ "type": act, "value": "\u{e004}" }));
+        self.send("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] }));
     }
 
     #[track_caller]

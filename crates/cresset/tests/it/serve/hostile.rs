@@ -158,6 +158,110 @@ fn slow_senders_hold_no_more_than_they_sent() {
     check_sound(&centre);
 }
 
+/// Sends a head and so many bytes behind it before anything is read; returns how many were taken, and the answer's first line.
+fn sent_before_reading(stream: &mut TcpStream, head: &str, body_bytes: usize) -> (usize, String) {
+    stream.write_all(head.as_bytes()).expect("sent");
+    let (piece, mut taken) = ([b'{'; 64 << 10], 0);
+    while taken < body_bytes {
+        let Ok(written) = stream.write(&piece[..piece.len().min(body_bytes - taken)]) else { break };
+        taken += written;
+    }
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer).unwrap_or(0);
+    (taken, String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn who_sends_all_before_reading_gets_the_answer() {
+    let centre = Centre::start();
+    let refused = |bytes: usize| format!("POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+    let too_large = |bytes: usize| head(&centre, &format!("Content-Length: {bytes}\r\n"));
+    for (head, bytes, expected) in [(refused(20 << 20), 20 << 20, "401"), (too_large(40 << 20), 40 << 20, "413")] {
+        let mut stream = connect(&centre);
+        let (taken, answered) = sent_before_reading(&mut stream, &head, bytes);
+        assert_eq!(taken, bytes);
+        assert!(answered.contains(expected), "{answered:?} instead of {expected}");
+        // The connection is of use for what comes next.
+        let (_, answered) = sent_before_reading(&mut stream, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 0);
+        assert!(answered.contains("200"), "{answered:?}");
+    }
+    check_sound(&centre);
+}
+
+#[test]
+fn the_rest_of_what_is_refused_is_read_to_a_bound() {
+    let centre = Centre::start();
+    let endless = "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n";
+    let began = Instant::now();
+    let (taken, _) = sent_before_reading(&mut connect(&centre), endless, 1 << 30);
+    assert!((16 << 20..128 << 20).contains(&taken), "{taken} bytes");
+    // Who sends nothing more is not waited for either.
+    let mut quiet = connect(&centre);
+    let (_, answered) = sent_before_reading(&mut quiet, endless, 1);
+    assert!(answered.contains("401"), "{answered:?}");
+    let _ = quiet.read_to_end(&mut Vec::new());
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    check_answers(&centre);
+    check_sound(&centre);
+}
+
+#[test]
+fn who_asks_before_sending_is_not_told_to_send_what_is_refused() {
+    let centre = Centre::start();
+    let held_back =
+        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n";
+    let mut stream = connect(&centre);
+    let (_, answered) = sent_before_reading(&mut stream, held_back, 0);
+    assert!(answered.contains("401"), "{answered:?}");
+    let (mut rest, began) = (Vec::new(), Instant::now());
+    let _ = stream.read_to_end(&mut rest);
+    assert!(!String::from_utf8_lossy(&rest).contains("100 Continue") && began.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_rest_that_trickles_does_not_hold_up_the_end() {
+    let mut centre = Centre::start();
+    let long = "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+    let mut slow = connect(&centre);
+    let (_, answered) = sent_before_reading(&mut slow, long, 1);
+    assert!(answered.contains("401"), "{answered:?}");
+    let began = Instant::now();
+    thread::scope(|scope| {
+        // Often enough not to count as silent.
+        scope.spawn(move || {
+            while slow.write_all(b"{").is_ok() && began.elapsed() < SOON * 4 {
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        centre.end();
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn what_is_no_form_is_a_problem_like_any_other() {
+    let centre = Centre::start();
+    let own = ("origin", centre.url.as_str());
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (method, path, headers, body) in [
+        ("GET", "/first-run", &[][..], ""),
+        ("POST", "/sign-in", &[own], "token=x"),
+        ("POST", "/sign-in", &[own, form], "name=x"),
+        ("POST", "/first-run", &[own, form], "name=%ff"),
+    ] {
+        for (accept, expected) in [("*/*", "application/problem+json"), ("text/html", "text/html; charset=utf-8")] {
+            let answered = centre.ask(method, path, &[headers, &[("accept", accept)]].concat(), body);
+            assert_eq!(
+                (answered.status, answered.header("content-type")),
+                (400, Some(expected)),
+                "{path}: {answered:?}"
+            );
+        }
+    }
+    let answered = centre.ask("DELETE", "/sign-in", &[("accept", "text/html")], "");
+    assert_eq!((answered.status, answered.header("allow").is_some()), (405, true), "{answered:?}");
+}
+
 #[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
     let centre = Centre::start();

@@ -117,19 +117,111 @@ fn colours_are_the_systems_until_one_chooses() {
     check_quiet(&browser);
 }
 
+/// Opens the incident of a detection on `h1`.
+fn open_incident(browser: &Browser, centre: &Centre) -> String {
+    centre.deliver(&[], line("whoami", "h1", "ada"));
+    let incident = centre.items("/api/v1/incidents").remove(0)["id"].as_str().expect("an id").to_owned();
+    browser.open(&format!("{}/incidents/{incident}", centre.url));
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    incident
+}
+
+/// Fills a field of a form of the page, and sends the form.
+fn send_form(browser: &Browser, act: &str, field: &str, value: &str) {
+    let form = format!("document.querySelector('form[data-act={act}]')");
+    let value = json!(value);
+    browser.eval(&format!("({form}.elements['{field}'].value = {value}, {form}.requestSubmit(), 0)"));
+}
+
 #[test]
 fn an_incident_is_worked_on_its_page() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = Centre::start();
-    centre.deliver(&[], line("whoami", "h1", "ada"));
     browser.sign_in(&centre.url, &centre.token);
-    browser.eval("(document.querySelector('#incidents a').click(), 0)");
-    browser.wait("the incident", "document.querySelector('form[data-act=notes]') !== null");
-    browser.eval("(document.querySelector('[name=text]').value = 'asked the harbour', document.querySelector('form[data-act=notes]').requestSubmit(), 0)");
-    browser.wait("the note", "document.querySelector('.note')?.textContent.includes('asked the harbour') === true");
-    browser.eval("(document.querySelector('[name=state]').value = 'triage', document.querySelector('form[data-act=state]').requestSubmit(), 0)");
+    let incident = open_incident(&browser, &centre);
+    browser.eval("(window.isSame = true, document.querySelector('[name=owner]').value = 'being written', 0)");
+    send_form(&browser, "notes", "text", "asked the harbour\nand waited");
+    let note = "document.querySelector('.note .written')?.textContent === 'asked the harbour\\nand waited'";
+    browser.wait("the note, in its lines", note);
+    send_form(&browser, "state", "state", "triage");
     browser.wait("the state", "document.querySelector('.facts').textContent.includes('triage')");
+    browser.wait("what it can be next", "![...document.querySelectorAll('option')].some((o) => o.value === 'triage')");
+    send_form(&browser, "tasks", "title", "call them");
+    browser.wait("the task", "document.querySelector('.tasks li:not(.done)') !== null");
+    browser.eval("(document.querySelector('.tasks button').focus(), document.activeElement.click(), 0)");
+    browser.wait("that it is done", "document.querySelector('.tasks li.done') !== null");
+    assert_eq!(browser.eval("document.activeElement.textContent"), "Reopen", "the keyboard stays where it was");
+    browser.eval("(document.activeElement.click(), 0)");
+    browser.wait("that it is not", "document.querySelector('.tasks li:not(.done)') !== null");
+    // What another does is seen too.
+    centre.done(&format!("/api/v1/incidents/{incident}/notes"), &json!({ "text": "from elsewhere" }));
+    browser.wait("another's note", "document.querySelector('#work').textContent.includes('from elsewhere')");
+    let kept = "window.isSame && document.querySelector('[name=owner]').value";
+    assert_eq!(browser.eval(kept), "being written", "it was not loaded anew");
+    send_form(&browser, "assign", "owner", "Ada");
+    browser.wait("the owner", "document.querySelector('.facts').textContent.includes('Ada')");
+    let history = "[...document.querySelectorAll('#history b')].map((b) => b.textContent).join(', ')";
+    let told = "given to Ada, noted, task reopened, task done, task added, moved to triage, noted";
+    browser.wait("its history", &format!("{history} === '{told}'"));
+    assert_eq!(browser.eval("document.querySelector('#act-said').textContent"), "");
     check_quiet(&browser);
+}
+
+#[test]
+fn what_is_written_on_a_page_does_nothing_on_it() {
+    let Some(browser) = Browser::start(390, 844) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    open_incident(&browser, &centre);
+    let attack = "<script>window.owned=1</script><img src=x onerror=\"window.owned=1\">'\" \u{202e}nimda\u{1b}[31m";
+    let attack = attack.to_owned() + &"x".repeat(100);
+    send_form(&browser, "assign", "owner", &attack);
+    browser.wait("the owner", "document.querySelector('.facts').textContent.includes('<script>')");
+    send_form(&browser, "tasks", "title", &attack);
+    browser.wait("the task", "document.querySelector('.tasks')?.textContent.includes('<script>') === true");
+    browser.eval("(document.querySelector('.tasks button').click(), 0)");
+    browser.wait("that it is done", "document.querySelector('.tasks li.done') !== null");
+    send_form(&browser, "notes", "text", &(attack + &"y".repeat(10_000)));
+    browser.wait("the note", "document.querySelector('.note')?.textContent.includes('<script>') === true");
+    browser.wait("all of it", "document.querySelector('.note').textContent.length > 10000");
+    browser.wait("its history", "document.querySelector('#history').textContent.includes('<script>')");
+    check_inert(&browser);
+    check_quiet(&browser);
+}
+
+#[test]
+fn an_act_that_is_refused_is_told_and_what_was_written_stays() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let mut centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    open_incident(&browser, &centre);
+    let said = "document.querySelector('#act-said').textContent";
+    send_form(&browser, "tasks", "title", "  ");
+    browser.wait("why", &format!("{said}.includes('it says nothing')"));
+    centre.keep_address();
+    centre.signal("KILL");
+    centre.child.wait().expect("it ends");
+    send_form(&browser, "notes", "text", "worth keeping");
+    browser.wait("that nobody answers", &format!("{said}.includes('did not answer')"));
+    browser.wait("the sign", "!document.querySelector('#stale').hidden");
+    assert_eq!(browser.eval("document.querySelector('[name=text]').value"), "worth keeping");
+    centre.start_again();
+    browser.eval("(document.querySelector('form[data-act=notes]').requestSubmit(), 0)");
+    browser.wait("the note", "document.querySelectorAll('.note').length === 1");
+    browser.wait("that it lives", "document.querySelector('#stale').hidden");
+}
+
+#[test]
+fn each_detection_says_why_it_is_there() {
+    let centre = Centre::start();
+    for user in ["ada", "ada", "bob"] {
+        centre.deliver(&[], line("whoami", "h1", user));
+    }
+    let incident = centre.items("/api/v1/incidents").remove(0)["id"].as_str().expect("an id").to_owned();
+    let page = centre.ask("GET", &format!("/incidents/{incident}"), &[("accept", "text/html")], "").body;
+    assert_eq!(page.matches("It opened the incident.").count(), 1, "{page}");
+    assert_eq!(page.matches("same host <b>h1</b> 0 s apart").count(), 2, "{page}");
+    assert_eq!(page.matches("same user <b>ada</b> 0 s apart").count(), 1, "{page}");
 }
 
 #[test]
@@ -142,7 +234,8 @@ fn who_may_only_read_is_offered_no_acts() {
     };
     browser.sign_in(&centre.url, &centre.token("wall", "viewer"));
     browser.open(&format!("{}/incidents/{incident}", centre.url));
-    assert_eq!(browser.eval("document.querySelectorAll('main.incident form').length"), 0);
+    assert_eq!(browser.eval("document.querySelectorAll('main.incident h1').length"), 1);
+    assert_eq!(browser.eval("document.querySelectorAll('main form, main input, main button').length"), 0);
     check_quiet(&browser);
 }
 
@@ -193,6 +286,66 @@ fn a_token_that_holds_no_more_leads_to_the_door() {
     assert_eq!(door.status, 200, "{door:?}");
     let request = Request::get(format!("{}/api/v1/status", centre.url)).header("cookie", "cresset=cresset_gone");
     assert_eq!(centre.send(request.body(()).expect("a request")).status, 401);
+}
+
+/// What a browser says that it takes.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[test]
+fn a_problem_is_a_page_for_people_and_details_for_programs() {
+    let centre = Centre::start_with("[limits]\nwrong_tokens = 1\n", &[]);
+    let ingest = json!({ "name": "probe", "role": "administrator", "scopes": ["ingest"] });
+    let ingest = centre.done("/api/v1/tokens", &ingest)["secret"].as_str().expect("a secret").to_owned();
+    let nobody = "incident--00000000-0000-4000-8000-000000000000";
+    let (admin, ingest) = (centre.bearer(), format!("Bearer {ingest}"));
+    let (incident, wrong) = (format!("/incidents/{nobody}"), "Bearer cresset_no_no".to_owned());
+    // The last ones are from where a wrong token was tried before.
+    for (method, path, bearer, status, says) in [
+        ("GET", "/", &ingest, 403, "the right `read`"),
+        ("GET", &*incident, &ingest, 403, "Sign in with another token"),
+        ("GET", &*incident, &admin, 404, "no such incident"),
+        ("GET", "/nowhere", &admin, 404, "no such page"),
+        ("GET", "/nowhere/else", &admin, 404, "no such page"),
+        ("POST", "/", &admin, 405, "not allowed"),
+        ("GET", &*incident, &wrong, 401, "/sign-in"),
+        ("GET", &*incident, &wrong, 429, "in "),
+    ] {
+        let ask = |accept: &str| {
+            let request = Request::builder().method(method).uri(format!("{}{path}", centre.url));
+            let request = request.header("authorization", bearer).header("accept", accept);
+            centre.send(request.body(()).expect("a request"))
+        };
+        let page = ask(BROWSER);
+        assert_eq!(page.status, status, "{method} {path}: {page:?}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}: {page:?}");
+        assert!(page.body.contains("<h1>") && page.body.contains(says), "{path}: {page:?}");
+        assert!(page.header("content-security-policy").is_some());
+        assert_eq!(page.header("retry-after").is_some(), status == 429);
+        if path != "/nowhere/else" && path != "/" {
+            for accept in ["application/json", "*/*", "application/problem+json, text/html;q=0.5"] {
+                let details = ask(accept);
+                let expected = if status == 401 { 429 } else { status };
+                assert_eq!(
+                    (details.status, details.header("content-type")),
+                    (expected, Some("application/problem+json"))
+                );
+            }
+        }
+    }
+    let api = centre.ask("GET", "/api/v1/nowhere", &[("accept", BROWSER)], "");
+    assert_eq!(api.header("content-type"), Some("application/problem+json"), "it is for programs: {api:?}");
+}
+
+#[test]
+fn a_page_that_is_not_there_says_so_to_who_looks() {
+    let Some(browser) = Browser::start(390, 844) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    browser.open(&format!("{}/incidents/<b>none</b>", centre.url));
+    assert_eq!(browser.eval("document.querySelector('h1').textContent"), "Not found");
+    assert_eq!(browser.eval("document.documentElement.scrollWidth <= innerWidth"), true, "it fits a phone");
+    browser.eval("(document.querySelector('.go').click(), 0)");
+    browser.wait("the floor", "document.querySelector('main.floor') !== null");
 }
 
 #[test]

@@ -23,6 +23,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("post /api/v1/incidents/{id}/notes",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/tasks",    "work",   ".xxx.x"),
     ("post /api/v1/tasks/{number}/done",     "work",   ".xxx.x"),
+    ("post /api/v1/tasks/{number}/reopen",   "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/state",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/merge",    "work",   ".xxx.x"),
     ("post /api/v1/incidents/{id}/split",    "work",   ".xxx.x"),
