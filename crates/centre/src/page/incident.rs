@@ -83,13 +83,13 @@ impl IncidentView {
 
     /// What is done to the incident as a whole.
     fn acts(&self) -> Markup {
-        let now = &self.full.incident.state;
-        let states = State::ALL.iter().map(ToString::to_string);
+        let now = self.full.incident.state.parse::<State>().ok();
+        let states = State::ALL.into_iter().filter(|next| now.is_some_and(|now| now.may_become(*next)));
         html! {
             div .acts {
                 (self.form("state", html! {
                     label { "Move to " select #to-state name="state" data-live {
-                        @for state in states.filter(|state| state != now) { option { (state) } }
+                        @for state in states { option { (state) } }
                     } }
                     button { "Move" }
                 }))

@@ -225,6 +225,25 @@ fn each_detection_says_why_it_is_there() {
 }
 
 #[test]
+fn only_steps_that_may_be_taken_are_offered() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    centre.deliver(&[], line("whoami", "h1", "ada"));
+    let incident = centre.items("/api/v1/incidents")[0]["id"].as_str().expect("an id").to_owned();
+    browser.sign_in(&centre.url, &centre.token);
+    for (state, offered) in
+        [("triage", "contained eradicated recovered"), ("recovered", "triage"), ("closed:benign-positive", "triage")]
+    {
+        centre.done(&format!("/api/v1/incidents/{incident}/state"), &json!({ "state": state }));
+        browser.open(&format!("{}/incidents/{incident}", centre.url));
+        let steps = "[...document.querySelectorAll('#to-state option')].map((option) => option.value)
+            .filter((value) => !value.startsWith('closed')).join(' ')";
+        assert_eq!(browser.eval(steps), offered, "{state}");
+    }
+    check_quiet(&browser);
+}
+
+#[test]
 fn who_may_only_read_is_offered_no_acts() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = Centre::start();
