@@ -9,7 +9,7 @@ mod standing;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use cresset_archive::with_causes;
 use cresset_event::Timestamp;
+use cresset_intel::FeedKind;
 use cresset_outbound::{Answer, Ask, Client, Credentials, CredentialsError, FetchError, Tls, Validators};
 use cresset_pipeline::find_feeds;
 use cresset_pipeline::whole_file::{Beside, Readers};
+use serde::de::IgnoredAny;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
@@ -38,10 +40,12 @@ const FOLDER: &str = "fetched";
 const AGAIN: Duration = Duration::from_secs(60);
 /// Doublings of that: half a day.
 const DOUBLINGS_MAX: u32 = 10;
-/// Failures in a row after which it is told as an event: with an hour between two, after half an hour.
+/// Failures in a row after which it is told as an event: with an hour between two, after a quarter of an hour.
 const FAILURES_TOLD: u32 = 5;
 /// How long what is under way has to end once the centre stops.
 const END_WITHIN: Duration = Duration::from_secs(2);
+/// What some begin UTF-8 with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest secret that is read of a file, and some more so that it is refused.
 const SECRET_BYTES_MAX: u64 = 10 << 10;
 
@@ -56,6 +60,8 @@ enum FeedError {
     Page,
     #[error("nothing of what came can be used as indicators: {0}")]
     Unusable(String),
+    #[error("what came is damaged JSON, or it breaks off")]
+    Torn(#[source] serde_json::Error),
     #[error("the secret in `{}` cannot be read", .file.display())]
     Secret {
         file: PathBuf,
@@ -261,6 +267,9 @@ fn usable(path: &Path) -> Result<u64, FeedError> {
     let source = sources.first().ok_or_else(|| FeedError::Unusable("it is gone".into()))?;
     let feed = source.read(|_| {});
     if feed.indicators > 0 {
+        if feed.kind == FeedKind::Stix {
+            read_to_end(path)?;
+        }
         return Ok(feed.indicators as u64);
     }
     match feed.refused.first() {
@@ -273,11 +282,22 @@ fn usable(path: &Path) -> Result<u64, FeedError> {
     }
 }
 
+/// Reads JSON to its end. What a bundle that breaks off lacks would else count as taken back, though it has indicators.
+fn read_to_end(path: &Path) -> Result<(), FeedError> {
+    let disk = |cause| FeedError::Disk { path: path.to_owned(), cause };
+    let mut file = BufReader::new(File::open(path).map_err(disk)?);
+    if file.fill_buf().map_err(disk)?.starts_with(BYTE_ORDER_MARK) {
+        file.consume(BYTE_ORDER_MARK.len());
+    }
+    let mut values = serde_json::Deserializer::from_reader(file).into_iter::<IgnoredAny>();
+    values.try_for_each(|value| value.map(drop)).map_err(FeedError::Torn)
+}
+
 /// Returns whether a file begins as pages and XML do, and no feed does.
 fn is_page(path: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
     File::open(path)?.take(512).read_to_end(&mut head)?;
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
     Ok(head.trim_ascii_start().starts_with(b"<"))
 }
 
@@ -319,6 +339,13 @@ mod tests {
         check_pause(7, Some(86_400), 86_400..=86_400);
     }
 
+    /// A bundle with an indicator, and something more.
+    const STIX: &str = concat!(
+        r#"{"type":"bundle","id":"bundle--1","objects":[{"type":"indicator","spec_version":"2.1","#,
+        r#""id":"indicator--5b3ad8f1-6ab1-4e3c-9d5e-0f5a1a2b3c4d","pattern_type":"stix","#,
+        r#""pattern":"[domain-name:value = 'evil.example']","valid_from":"2026-01-01T00:00:00Z"},{"type":"note"}]}"#
+    );
+
     /// Writes an answer, and has it taken.
     fn taken(folder: &Path, answer: &str) -> Result<u64, FeedError> {
         let mut beside = Beside::new(folder, Readers::Usual).expect("room");
@@ -340,11 +367,13 @@ mod tests {
             ("Forbidden", "nothing of what came can be used"),
             ("Rate limit exceeded, see https://feeds.example/limits\n", "nothing of what came can be used"),
             ("not one of these\nlines is an indicator\n", "nothing of what came can be used"),
+            (&STIX[..STIX.len() - 3], "it breaks off"),
         ] {
             let error = taken(folder.path(), answer).expect_err(answer);
             assert!(error.to_string().contains(part), "{answer}: {error}");
             assert_eq!(there(), "evil.example\n");
         }
+        assert_eq!(taken(folder.path(), STIX).expect("a feed"), 1);
         // Nothing of them is left.
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
         for nothing in ["# nothing today\n", "{\"type\":\"bundle\",\"id\":\"bundle--1\",\"objects\":[]}"] {
