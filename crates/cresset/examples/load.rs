@@ -50,12 +50,13 @@ fn main() {
     };
     let (connections, lines) = (option("--connections", 4), option("--lines", 2000));
     let (seconds, rate) = (option("--seconds", 30), option("--rate", 0));
-    let text = fs::read(file).expect("the file");
+    let bodies = bodies(&fs::read(file).expect("the file"), lines as usize);
+    // What is due is due from here on: the log is read and cut by now.
     let began = Instant::now();
     let load = Arc::new(Load {
         url,
         token,
-        bodies: bodies(&text, lines as usize),
+        bodies,
         lines,
         began,
         until: began + Duration::from_secs(seconds),
