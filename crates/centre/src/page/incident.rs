@@ -16,6 +16,9 @@ use crate::problem::Problem;
 /// Detections that are shown, the newest; all are in the API.
 const DETECTIONS_MAX: usize = 100;
 
+/// What is shown of what a detection shares with others.
+const LINKS_MAX: usize = 4;
+
 /// All that the page of an incident shows.
 pub(super) struct IncidentView {
     full: IncidentFull,
@@ -80,13 +83,13 @@ impl IncidentView {
 
     /// What is done to the incident as a whole.
     fn acts(&self) -> Markup {
-        let now = &self.full.incident.state;
-        let states = State::ALL.iter().map(ToString::to_string);
+        let now = self.full.incident.state.parse::<State>().ok();
+        let states = State::ALL.into_iter().filter(|next| now.is_some_and(|now| now.may_become(*next)));
         html! {
             div .acts {
                 (self.form("state", html! {
                     label { "Move to " select #to-state name="state" data-live {
-                        @for state in states.filter(|state| state != now) { option { (state) } }
+                        @for state in states { option { (state) } }
                     } }
                     button { "Move" }
                 }))
@@ -116,7 +119,7 @@ impl IncidentView {
                         (detection_row(Some(item), self.now))
                         tr .why { td {} td colspan="4" {
                             @if links.is_empty() { "It opened the incident." }
-                            @for link in links.iter().take(4) {
+                            @for link in told_apart(links) {
                                 span { "same " (link.kind) " " b { (shown(&link.value)) } " " (format!("{:.0}", link.gap_seconds)) " s apart" }
                             }
                         } }
@@ -215,6 +218,17 @@ impl IncidentView {
             }
         }
     }
+}
+
+/// Returns some of what a detection shares with others, each thing once.
+fn told_apart(links: &[LinkItem]) -> Vec<&LinkItem> {
+    let mut told: Vec<&LinkItem> = Vec::new();
+    for link in links {
+        if told.len() < LINKS_MAX && !told.iter().any(|known| known.kind == link.kind && known.value == link.value) {
+            told.push(link);
+        }
+    }
+    told
 }
 
 /// Says in words what was done.

@@ -131,7 +131,7 @@ fn colour_is_never_the_only_sign() {
     // The switch says what it does, also once the system has changed its mind.
     assert_eq!(browser.eval("document.querySelector('#theme').textContent"), "Light");
     browser.prefer("light");
-    assert_eq!(browser.eval("document.querySelector('#theme').textContent"), "Dark");
+    browser.wait("the other word", "document.querySelector('#theme').textContent === 'Dark'");
 }
 
 #[test]

@@ -221,7 +221,26 @@ fn each_detection_says_why_it_is_there() {
     let page = centre.ask("GET", &format!("/incidents/{incident}"), &[("accept", "text/html")], "").body;
     assert_eq!(page.matches("It opened the incident.").count(), 1, "{page}");
     assert_eq!(page.matches("same host <b>h1</b> 0 s apart").count(), 2, "{page}");
-    assert_eq!(page.matches("same user <b>ada</b> 0 s apart").count(), 1, "{page}");
+    assert_eq!(page.matches("same user <b>ada</b> 0 s apart").count(), 1, "each thing once: {page}");
+}
+
+#[test]
+fn only_steps_that_may_be_taken_are_offered() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    centre.deliver(&[], line("whoami", "h1", "ada"));
+    let incident = centre.items("/api/v1/incidents")[0]["id"].as_str().expect("an id").to_owned();
+    browser.sign_in(&centre.url, &centre.token);
+    for (state, offered) in
+        [("triage", "contained eradicated recovered"), ("recovered", "triage"), ("closed:benign-positive", "triage")]
+    {
+        centre.done(&format!("/api/v1/incidents/{incident}/state"), &json!({ "state": state }));
+        browser.open(&format!("{}/incidents/{incident}", centre.url));
+        let steps = "[...document.querySelectorAll('#to-state option')].map((option) => option.value)
+            .filter((value) => !value.startsWith('closed')).join(' ')";
+        assert_eq!(browser.eval(steps), offered, "{state}");
+    }
+    check_quiet(&browser);
 }
 
 #[test]
@@ -271,6 +290,12 @@ fn a_crowd_fits_on_the_wall() {
     );
     assert_eq!(browser.eval(tally), "200+ – – –");
     assert_eq!(browser.eval("document.querySelectorAll('#lanes .lane').length"), 30);
+    // On a desk as on a wall.
+    browser.size(1280, 720);
+    let map = "document.querySelector('.map .scroll')";
+    assert_eq!(browser.eval(&format!("{map}.scrollHeight <= {map}.clientHeight")), true, "the map is there whole");
+    assert_eq!(browser.eval("document.documentElement.scrollHeight <= innerHeight"), true, "a desk is not scrolled");
+    browser.size(1920, 1080);
     assert_eq!(browser.eval("document.documentElement.scrollHeight <= innerHeight"), true, "a wall is not scrolled");
     if let Ok(folder) = std::env::var("PICTURES") {
         browser.picture(&Path::new(&folder).join("crowd.png"));
@@ -377,39 +402,124 @@ fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample")
 }
 
-/// Makes pictures to look at, of which docs/images has the first:
-/// `PICTURES=/tmp cargo test -p cresset --test it -- --ignored pictures_of_the_page`.
+/// What else happens on the wall's picture: the rule, its level and technique, and where and to whom it happens.
+const OTHERS: [(&str, &str, &str, &str, &str); 9] = [
+    (
+        "Memory of LSASS Read by an Unsigned Program",
+        "critical",
+        "credential-access\n  - attack.t1003.001",
+        "dc-2",
+        "svc-scan",
+    ),
+    ("New Service on a Domain Controller", "high", "persistence\n  - attack.t1543.003", "dc-2", "svc-scan"),
+    ("Shadow Copies Deleted", "critical", "impact\n  - attack.t1490", "files-1", "h.berg"),
+    ("Office Program Starts PowerShell", "high", "execution\n  - attack.t1204.002", "desk-114", "m.okafor"),
+    ("Encoded PowerShell Command", "medium", "execution\n  - attack.t1059.001", "desk-114", "m.okafor"),
+    (
+        "Remote Desktop From an Address Never Seen",
+        "medium",
+        "lateral-movement\n  - attack.t1021.001",
+        "jump-1",
+        "r.sato",
+    ),
+    ("Mailbox Rule Forwards to the Outside", "medium", "collection\n  - attack.t1114.003", "mail-1", "e.novak"),
+    ("Accounts of the Directory Listed", "low", "discovery\n  - attack.t1087.002", "desk-207", "trainee-3"),
+    ("Archive Made With a Password", "low", "collection\n  - attack.t1560.001", "desk-031", "p.laine"),
+];
+
+/// Returns the rules of [`OTHERS`].
+fn rules_of_others() -> String {
+    let rule = |(at, (title, level, tag, ..)): (usize, &(&str, &str, &str, &str, &str))| {
+        format!(
+            "title: {title}\nid: {at:08}-2222-4222-8222-222222222222\nlevel: {level}\ntags:\n  - attack.{tag}\n\
+             logsource: {{}}\ndetection:\n  s:\n    cmd: other-{at}\n  condition: s\n"
+        )
+    };
+    OTHERS.iter().enumerate().map(rule).collect::<Vec<_>>().join("---\n")
+}
+
+/// Lets [`OTHERS`] happen.
+fn deliver_others(centre: &Centre) {
+    for (at, (.., host, user)) in OTHERS.iter().enumerate() {
+        let line = json!({ "cmd": format!("other-{at}"), "host": host, "user": user }).to_string() + "\n";
+        let request = Request::post(format!("{}/api/v1/events?source=windows", centre.url));
+        let request = request.header("authorization", centre.bearer()).body(line).expect("a request");
+        assert_eq!(centre.send(request).status, 200);
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Widths and heights of pictures: a wall, a desk, a phone.
+const SIZES: [(&str, u32, u32); 3] = [("wall", 1920, 1080), ("desk", 1280, 720), ("phone", 390, 844)];
+
+/// Works on the most urgent incident as a watch would, and returns its path.
+fn worked(centre: &Centre) -> String {
+    let incidents = centre.items("/api/v1/incidents?order=priority");
+    let first = format!("/api/v1/incidents/{}", incidents[0]["id"].as_str().expect("an id"));
+    centre.done(&format!("{first}/state"), &json!({ "state": "triage" }));
+    centre.done(&format!("{first}/assign"), &json!({ "owner": "A. Lindqvist" }));
+    for task in ["Call the harbour master's office", "Take an image of the machine", "Block what it spoke to"] {
+        centre.done(&format!("{first}/tasks"), &json!({ "title": task }));
+    }
+    let task = centre.get(&first).json()["tasks"][0]["number"].clone();
+    centre.done(&format!("/api/v1/tasks/{task}/done"), &json!({}));
+    let note =
+        "The harbour office confirms: nobody of theirs was on that machine tonight.\nTaken off the network at 06:40.";
+    centre.done(&format!("{first}/notes"), &json!({ "text": note }));
+    first.replace("/api/v1", "")
+}
+
+/// Makes pictures of every page, in every size, dark and light, to look at; docs/images has `watch-floor.png`, which is
+/// the wall's in dark: `PICTURES=/tmp cargo test -p cresset --test it -- --ignored pictures_of_the_page`.
 #[test]
 #[ignore = "makes pictures, and checks nothing"]
 fn pictures_of_the_page() {
     let folder = PathBuf::from(std::env::var("PICTURES").expect("PICTURES names a folder"));
     let rules = fs::read_to_string(sample().join("rules/harbour.yml")).expect("the sample's rules");
     let advisory = fs::read_to_string(sample().join("intel/advisory.json")).expect("the sample's advisory");
-    let files = [("data/rules/harbour.yml", rules.as_str()), ("data/indicators/advisory.json", advisory.as_str())];
+    let others = rules_of_others();
+    let files = [
+        ("data/rules/harbour.yml", rules.as_str()),
+        ("data/rules/others.yml", &others),
+        ("data/indicators/advisory.json", advisory.as_str()),
+    ];
     let centre = Centre::start_with("", &files);
     let Some(browser) = Browser::start(1920, 1080) else { return };
     browser.prefer("dark");
-    browser.open(&centre.url);
-    browser.picture(&folder.join("sign-in.png"));
     browser.sign_in(&centre.url, &centre.token);
     browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
     browser.picture(&folder.join("empty.png"));
     deliver_sample(&centre);
     wait_until("its detections", || browser.eval("document.querySelectorAll('#detections tr').length > 5") == true);
+    deliver_others(&centre);
     // The rate is drawn from what the page has seen.
-    thread::sleep(Duration::from_secs(20));
+    thread::sleep(Duration::from_secs(10));
+    let incident = worked(&centre);
+    browser.wait("its owner", "document.querySelector('#incidents').textContent.includes('Lindqvist')");
+    // What is new is not marked any more.
+    thread::sleep(Duration::from_secs(5));
     browser.picture(&folder.join("watch-floor.png"));
-    browser.prefer("light");
-    browser.picture(&folder.join("light.png"));
-    let incident = browser.eval("document.querySelector('#incidents a').href");
-    browser.open(incident.as_str().expect("a link"));
-    browser.picture(&folder.join("incident-light.png"));
+    let door = "/first-run?secret=none".to_owned();
+    for (page, path) in [
+        ("floor", "/".to_owned()),
+        ("incident", incident),
+        ("door", "/sign-in".into()),
+        ("first", door),
+        ("problem", "/no".into()),
+    ] {
+        browser.open(&format!("{}{path}", centre.url));
+        thread::sleep(Duration::from_secs(1));
+        for scheme in ["dark", "light"] {
+            browser.prefer(scheme);
+            for (size, width, height) in SIZES {
+                browser.size(width, height);
+                browser.picture(&folder.join(format!("{page}-{scheme}-{size}.png")));
+            }
+        }
+    }
     browser.prefer("dark");
-    browser.picture(&folder.join("incident.png"));
-    browser.open(&centre.url);
-    browser.size(390, 844);
-    browser.picture(&folder.join("phone.png"));
     browser.size(1920, 1080);
+    browser.open(&centre.url);
     drop(centre);
     browser.wait("the sign", "!document.querySelector('#stale').hidden");
     browser.picture(&folder.join("stale.png"));
