@@ -27,10 +27,15 @@ pub enum Reach {
     Nobody,
 }
 
-/// Where clouds hand out keys: AWS, Azure, Google and others; AWS over IPv6; Alibaba; Azure's other one; Oracle's other one.
-const METADATA: [IpAddr; 5] = [
+/// Where clouds hand out keys: AWS, Azure, Google and others; AWS over IPv6, and to its containers and pods; Google over IPv6;
+/// Alibaba; Azure's other one; Oracle's other one.
+const METADATA: [IpAddr; 9] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
@@ -156,6 +161,7 @@ mod tests {
     #[test]
     fn where_clouds_hand_out_keys_is_told_apart() {
         check(Reach::Metadata, "169.254.169.254 fd00:ec2::254 100.100.100.200 168.63.129.16 192.0.0.192");
+        check(Reach::Metadata, "169.254.170.2 169.254.170.23 fd00:ec2::23 fd20:ce::254 ::ffff:169.254.170.2");
     }
 
     proptest! {

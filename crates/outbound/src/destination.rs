@@ -170,12 +170,11 @@ impl Destination {
     }
 }
 
-/// For people: without what stands behind `?`, where keys stand at times.
+/// For people: scheme, host and port. Behind them keys may stand, in the path as well.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.url[..url::Position::AfterPath];
-        let rest = if self.url.query().is_some() { "?…" } else { "" };
-        write!(f, "{shown}{rest}")
+        let is_bare = self.url.path() == "/" && self.url.query().is_none();
+        write!(f, "{}://{}/{}", self.url.scheme(), self.authority(), if is_bare { "" } else { "…" })
     }
 }
 
@@ -293,9 +292,14 @@ mod tests {
 
     #[test]
     fn keys_in_an_address_are_not_shown() {
-        let destination = Destination::parse("https://a.example/feed?key=secret", &Permit::default()).expect("one");
-        assert_eq!(destination.to_string(), "https://a.example/feed?…");
-        assert_eq!(destination.path(), "/feed?key=secret");
+        for path in ["/feed?key=secret", "/exports/secret/recent.csv", "/?secret"] {
+            let destination = Destination::parse(&format!("https://a.example:8443{path}"), &Permit::default());
+            let destination = destination.expect(path);
+            assert_eq!(destination.to_string(), "https://a.example:8443/…", "{path}");
+            assert_eq!(destination.path(), path);
+        }
+        let bare = Destination::parse("https://a.example/", &Permit::default()).expect("an address");
+        assert_eq!(bare.to_string(), "https://a.example/");
     }
 
     proptest! {

@@ -130,6 +130,7 @@ mod tests {
         check(&["localhost"], "localhost", "127.0.0.1", Err(Reach::Loopback));
         check(&["a.example"], "a.example", "169.254.1.1", Err(Reach::LinkLocal));
         check(&["a.example"], "a.example", "fd00:ec2::254", Err(Reach::Metadata));
+        check(&["a.example"], "a.example", "fd20:ce::254", Err(Reach::Metadata));
         check(&["a.example"], "a.example", "192.0.2.1", Err(Reach::Reserved));
     }
 

@@ -215,6 +215,10 @@ async fn put(
             "name: 1 to {NAME_BYTES_MAX} of a-z, 0-9, `-`, `_` and `.`, and no `.` at the front"
         )));
     }
+    let path = kind.folder(app).join(&name);
+    if path.is_dir() {
+        return Err(Problem::conflict(format!("`{name}` is a folder of the centre's: take another name")));
+    }
     let bytes = body.map_err(|_| Problem::too_large(super::extract::BODY_BYTES_MAX))?;
     let (checked, checked_name) = (bytes.clone(), name.clone());
     let refused = spawn_blocking(move || kind.refused(&checked_name, &checked)).await;
@@ -228,7 +232,6 @@ async fn put(
     if let Some(earlier) = noted(app, caller, kind.acts().0, &name, Some(sha256)).await? {
         return Ok(respond(earlier));
     }
-    let path = kind.folder(app).join(&name);
     on_disk(move || whole_file::write(&path, Readers::Owner, &bytes)).await?;
     let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
     answered(app, caller, json(axum::http::StatusCode::OK, &FilePut { name, sha256 })).await

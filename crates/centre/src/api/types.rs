@@ -448,7 +448,7 @@ impl SourceItem {
 pub(crate) struct FeedItem {
     /// Its name.
     pub(crate) name: String,
-    /// Where it comes from, without what stands behind `?`.
+    /// Where it comes from: scheme and host. Behind them keys may stand.
     pub(crate) url: String,
     /// When it was had last, changed or not; `null` where it never was.
     #[schema(format = DateTime)]

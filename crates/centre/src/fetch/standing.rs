@@ -55,7 +55,7 @@ pub(super) fn digest_of_url(to: &Destination) -> String {
 #[derive(Debug, Clone)]
 pub(crate) struct FeedStanding {
     pub(crate) name: String,
-    /// Where it comes from, without what stands behind `?`.
+    /// Where it comes from: scheme and host. Behind them keys may stand.
     pub(crate) url: String,
     /// When it was had last, changed or not.
     pub(crate) last_success: Option<Timestamp>,
@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_was_had_before_a_restart_is_asked_for_when_its_time_has_come() {
-        let to = Destination::parse("https://feeds.example/?key=secret", &Permit::default()).expect("an address");
+        let to =
+            Destination::parse("https://feeds.example/secret/list?key=secret", &Permit::default()).expect("an address");
         let kept = Kept { fetched: Some(at(1000).to_string()), bytes: 5, indicators: 1, ..Kept::default() };
         let feeds = [Kept::default(), kept].map(|kept| FeedStanding::new("a", &to, &kept));
         let standings = Standings::new(feeds.into());

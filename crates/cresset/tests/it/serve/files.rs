@@ -43,6 +43,9 @@ fn indicators_are_added_and_taken_away() {
     assert_eq!(answered.status, 200, "{answered:?}");
     assert_eq!(fs::read_to_string(centre.data().join("indicators/list.txt")).expect("it is there"), "198.51.100.7\n");
     assert_eq!(centre.ask("PUT", "/api/v1/indicators/none.txt", &[], "\n").status, 422);
+    // The folder of those that are fetched is no file that could be replaced.
+    let taken = centre.ask("PUT", "/api/v1/indicators/fetched", &[], "198.51.100.7\n");
+    assert_eq!(taken.status, 409, "{taken:?}");
     assert_eq!(centre.ask("DELETE", "/api/v1/indicators/list.txt", &[], "").status, 204);
     assert!(centre.items("/api/v1/indicators").is_empty());
 }
