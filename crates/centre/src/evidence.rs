@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use cresset_event::hex;
 use futures_util::StreamExt;
 use futures_util::stream::try_unfold;
 use sha2::{Digest, Sha256};
@@ -149,11 +150,6 @@ pub(crate) async fn open(folder: PathBuf, sha256: &str) -> Result<(Body, u64), P
         Ok::<_, io::Error>((read > 0).then(|| (Bytes::from(piece), file)))
     });
     Ok((Body::from_stream(pieces), bytes))
-}
-
-/// Returns a digest as the name that its file has.
-fn hex(sha256: &[u8; 32]) -> String {
-    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Problem> {

@@ -12,6 +12,7 @@ use axum::extract::{FromRequest, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use cresset_event::hex;
 use cresset_store::{Answer, StoreError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -92,7 +93,7 @@ fn digest(method: &Method, uri: &str, body: &[u8]) -> String {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// Returns an answer in JSON.

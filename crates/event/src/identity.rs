@@ -37,6 +37,11 @@ impl fmt::Display for EventId {
     }
 }
 
+/// Returns bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Writes 16 bytes in the form of a UUID.
 pub fn write_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (i, byte) in bytes.iter().enumerate() {
@@ -133,5 +138,10 @@ impl IdDigest {
         id[6] = (id[6] & 0x0f) | 0x80;
         id[8] = (id[8] & 0x3f) | 0x80;
         id
+    }
+
+    /// Returns the digest as such a UUID is shown.
+    pub fn finish_text(self) -> String {
+        EventId(self.finish()).to_string()
     }
 }

@@ -35,7 +35,7 @@ mod value;
 pub use builder::EventBuilder;
 pub use event::{Entry, Event, Field, Origin, Source};
 pub use fold::{fold, fold_char, fold_into, is_folded};
-pub use identity::{EventId, IdDigest, SourceIdentity, write_uuid};
+pub use identity::{EventId, IdDigest, SourceIdentity, hex, write_uuid};
 pub use indicator::{Indicator, Matcher, Network, Validity, push_observed};
 pub use indicator_id::{IndicatorId, IndicatorIdForm};
 pub use log_source::LogSource;

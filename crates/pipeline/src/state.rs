@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cresset_detect::{Detector, Restored, Snapshot, SnapshotError};
-use cresset_event::SourceIdentity;
+use cresset_event::{SourceIdentity, hex};
 use cresset_ingest::{LinePlace, Position};
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,7 @@ pub fn save_state(path: &Path, positions: &[Position], snapshot: &[u8]) -> io::R
 fn line_of(positions: &[Position]) -> io::Result<Vec<u8>> {
     let kept = positions.iter().filter_map(|Position { path, file, place }| {
         let SourceIdentity::File(digest) = file else { return None };
-        let file = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = hex(digest);
         Some(PositionKept { path: path.clone(), file, lines: place.lines, bytes: place.bytes })
     });
     let kept: Vec<PositionKept> = kept.collect();

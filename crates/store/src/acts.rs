@@ -4,13 +4,13 @@
 //! ([`Store::replay`]); the others are kept beside it. An act on an incident that went up in another meanwhile is done to that.
 
 use cresset_detect::DetectionId;
+use cresset_event::hex;
 use cresset_picture::{Incident, IncidentId, Link};
 use serde_json::{Value, json};
 
 use crate::audit::Detail;
 use crate::bounds::{check_name, check_note};
 use crate::detections::INSERT_ROWS;
-use crate::digest::hex;
 use crate::error::StoreError;
 use crate::history::Doer;
 use crate::sql::{Columns, Sql, as_number};

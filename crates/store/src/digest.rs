@@ -1,7 +1,6 @@
 //! Digests and random secrets, as texts.
 
-use std::fmt::Write;
-
+use cresset_event::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
@@ -35,12 +34,4 @@ fn random<const N: usize>() -> Result<String, StoreError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| StoreError::io("the system's randomness".as_ref(), error.into()))?;
     Ok(hex(&bytes))
-}
-
-/// Returns bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all");
-        text
-    })
 }

@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use cresset_detect::{RuleFilter, RuleSources, Rulebook};
-use cresset_event::FieldNames;
+use cresset_event::{FieldNames, hex};
 use cresset_intel::Feed;
 use cresset_pipeline::whole_file::{self, Readers};
 use cresset_store::{Act, Answer};
@@ -233,7 +233,7 @@ async fn put(
         return Ok(respond(earlier));
     }
     on_disk(move || whole_file::write(&path, Readers::Owner, &bytes)).await?;
-    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(&sha256);
     answered(app, caller, json(axum::http::StatusCode::OK, &FilePut { name, sha256 })).await
 }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use cresset_event::{IdDigest, Timestamp, write_uuid};
+use cresset_event::{IdDigest, Timestamp};
 use cresset_picture::{Exclusion, Silence, Tuning};
 use cresset_store::{Acted, NewTuning, TuningKind, TuningRow};
 use serde::{Deserialize, Serialize};
@@ -247,14 +247,7 @@ fn until(field: &str, text: &str) -> Result<Timestamp, Problem> {
 fn new_id(kind: &str, app: &App) -> String {
     let mut digest = IdDigest::new(kind);
     digest.part(app.intake.own_key().as_bytes());
-    let id = digest.finish();
-    struct Shown([u8; 16]);
-    impl std::fmt::Display for Shown {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write_uuid(&self.0, f)
-        }
-    }
-    Shown(id).to_string()
+    digest.finish_text()
 }
 
 /// Takes an exclusion back

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cresset_event::Timestamp;
+use cresset_event::{Timestamp, hex};
 use cresset_outbound::Destination;
 use cresset_pipeline::whole_file::{self, Readers};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ impl Kept {
 
 /// Returns the digest of an address, whose keys are written nowhere else.
 pub(super) fn digest_of_url(to: &Destination) -> String {
-    Sha256::digest(to.as_str()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(to.as_str()))
 }
 
 /// How it stands with a feed.

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use cresset_event::hex;
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
@@ -29,7 +30,7 @@ pub(super) static SCRIPT: LazyLock<Asset> =
 impl Asset {
     fn new(name: &str, ending: &str, kind: &'static str, content: &'static str) -> Self {
         let digest = Sha256::digest(content);
-        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&digest[..8]);
         Self { path: format!("/assets/{name}-{digest}.{ending}"), kind, content }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use cresset_event::hex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -71,7 +72,7 @@ fn download(client: &Client, path: &str, file: &File, known: &Value) -> Result<S
     fetched?;
     let unwritten = |cause| ClientError::File { path: path.into(), cause };
     out.flush().and_then(|()| file.sync_all()).map_err(unwritten)?;
-    Ok(out.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&out.sha256.finalize()))
 }
 
 /// Hashes what is written, and shows how far it is.

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Debug, Write};
 
+use cresset_event::hex;
 use rsigma_parser::SigmaRule;
 use sha2::{Digest as _, Sha256};
 
@@ -32,7 +33,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

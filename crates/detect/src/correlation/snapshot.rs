@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use cresset_event::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -196,8 +197,7 @@ fn write(memory: &Memory, set: &CorrelationSet, bytes_max: usize) -> Snapshot {
 }
 
 fn header(digest: &[u8; 32]) -> String {
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{MAGIC} {VERSION} {digest}\n")
+    format!("{MAGIC} {VERSION} {}\n", hex(digest))
 }
 
 fn push_line(line: &Line<'_>, bytes: &mut Vec<u8>) {

@@ -8,7 +8,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cresset_event::Timestamp;
+use cresset_event::{Timestamp, hex};
 use serde_json::{Map, Number, Value as Json};
 
 use super::message::{AnyValue, KeyValue, LogRecord, Resource, Scope, Value};
@@ -156,8 +156,8 @@ fn add_fields(document: &mut Map<String, Json>, record: LogRecord, context: &Con
     add("log.level", text(record.severity_text).or_else(|| level(record.severity_number).map(Json::from)));
     add("event.severity", (record.severity_number != 0).then(|| record.severity_number.into()));
     add("event.action", text(record.event_name));
-    add("trace.id", text(hexadecimal(&record.trace_id)));
-    add("span.id", text(hexadecimal(&record.span_id)));
+    add("trace.id", text(hex(&record.trace_id)));
+    add("span.id", text(hex(&record.span_id)));
     for (name, value) in Attributes::of(record.attributes).0 {
         offer(document, "attributes", &name, value);
     }
@@ -256,10 +256,6 @@ fn time(nanos: u64) -> Option<Json> {
 fn level(severity_number: i32) -> Option<&'static str> {
     let at = usize::try_from(severity_number.checked_sub(1)?).ok()? / 4;
     LEVELS.get(at).copied()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
