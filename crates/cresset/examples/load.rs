@@ -134,7 +134,8 @@ fn deliver(load: &Load, agent: &Agent, body: &[u8]) -> bool {
     let mut answer = request.header("authorization", format!("Bearer {}", load.token)).send(body).expect("an answer");
     let text = answer.body_mut().read_to_string().expect("its text");
     match answer.status().as_u16() {
-        200 => true,
+        // RSigma's daemon says that it has taken it.
+        200 | 202 => true,
         429 | 503 => false,
         status => panic!("{status}: {text}"),
     }
