@@ -154,8 +154,6 @@ fn unless_damaged<T>(read: Result<Vec<T>, ArchiveError>) -> Result<Vec<T>, Archi
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use crate::catalog::Catalog;
     use crate::faults::event;
     use crate::manifest::Manifest;
@@ -183,7 +181,7 @@ mod tests {
         writer.close().expect("room");
         let storage = Storage::open(folder.path()).expect("a folder");
         let manifest = Manifest::load(&storage).expect("a list");
-        let catalog = Arc::new(Catalog::new(storage.clone(), manifest));
+        let catalog = Catalog::new(storage.clone(), manifest);
         let mut known = Known::default();
         known.keep_up(&catalog);
 

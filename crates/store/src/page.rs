@@ -117,9 +117,7 @@ impl Store {
             counts: counts(&mut reading, id).await?,
         })
     }
-}
 
-impl Store {
     /// Returns a file of an incident, or of one that went up in it, by its number.
     pub async fn evidence(&self, incident: IncidentId, number: u64) -> Result<EvidenceRow, StoreError> {
         let id = incident.to_string();

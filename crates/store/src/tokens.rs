@@ -28,6 +28,8 @@ const FIRST_RUN_ACTOR: &str = "first-run";
 const LOCAL_ACTOR: &str = "local";
 /// The scope without which an administrator cannot issue tokens.
 const ISSUING_SCOPE: &str = "tokens";
+/// Whether a token lets somebody in at a time.
+const HOLDS: &str = "revoked is null and (expires is null or expires > ?)";
 /// How far "last used" may lag: a token that asks a thousand times a second is written once a minute.
 const LAST_USED_NANOS: i64 = 60_000_000_000;
 
@@ -227,8 +229,8 @@ impl Store {
     /// until then.
     pub async fn revoke_all_tokens(&self, by: &By) -> Result<u64, StoreError> {
         let mut writing = self.write(0).await?;
-        let held = "update tokens set revoked = ? where revoked is null and (expires is null or expires > ?)";
-        let revoked = writing.run(Sql::new(held).time(by.at).time(by.at)).await?;
+        let held = Sql::new(&format!("update tokens set revoked = ? where {HOLDS}"));
+        let revoked = writing.run(held.time(by.at).time(by.at)).await?;
         writing.run(Sql::new("delete from first_run")).await?;
         writing.audit(by, "revoke_all_tokens", "tokens", Detail::default().number("tokens", revoked)).await?;
         writing.commit().await?;
@@ -341,10 +343,12 @@ impl Writing<'_> {
 
     /// Whether nobody but whoever holds this token, and whoever owns the folder, can issue tokens.
     async fn is_last_to_issue(&mut self, by: &By, id: &str) -> Result<bool, StoreError> {
-        let issuing = "select id from tokens where role = 'administrator' and created_by <> ? and revoked is null \
-                       and (expires is null or expires > ?) and (scopes = '[]' or scopes like ?) limit 2";
+        let issuing = format!(
+            "select id from tokens where role = 'administrator' and created_by <> ? and {HOLDS} \
+             and (scopes = '[]' or scopes like ?) limit 2"
+        );
         let scope = format!("%\"{ISSUING_SCOPE}\"%");
-        let sql = Sql::new(issuing).text(LOCAL_ACTOR).time(by.at).text(&scope);
+        let sql = Sql::new(&issuing).text(LOCAL_ACTOR).time(by.at).text(&scope);
         let rows = sql.rows(&mut *self.transaction).await?;
         Ok(matches!(&rows[..], [only] if only.text("id")? == id))
     }

@@ -39,8 +39,7 @@ impl IndexFile {
         let damaged = |reason: &str| ArchiveError::damaged(name, reason);
         let file_bytes = file.byte_len();
         let start = file_bytes.checked_sub(FOOTER_BYTES).ok_or_else(|| damaged("it is shorter than a footer"))?;
-        let read = file.read_ranges(std::slice::from_ref(&(start..file_bytes)))?;
-        let footer = Footer::decode(read.first().map_or(&[], |bytes| bytes), file_bytes).map_err(damaged)?;
+        let footer = Footer::decode(&file.read_range(start..file_bytes)?, file_bytes).map_err(damaged)?;
         let filter_bytes = footer.lens[Part::Filter as usize];
         if filter_bytes == 0 || filter_bytes % BLOCK_BYTES as u64 != 0 || filter_bytes / BLOCK_BYTES as u64 > 1 << 32 {
             return Err(damaged("its filter is not of whole blocks"));
