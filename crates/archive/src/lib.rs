@@ -47,4 +47,4 @@ pub use scan::{Scan, Sieve, Sifted};
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use table_rows::{EVENTS, TableRows};
 pub use windows::Windows;
-pub use writer::{Appended, Repaired, Writer, WriterOptions};
+pub use writer::{Appended, KnownEvent, Repaired, Writer, WriterOptions};

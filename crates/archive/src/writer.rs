@@ -64,6 +64,15 @@ pub struct Appended {
     pub known: u64,
 }
 
+/// An event of a pack that the archive had already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownEvent {
+    /// Its place in the pack, counted from 0.
+    pub place: u64,
+    /// The number of its record.
+    pub record: u64,
+}
+
 /// Writes to an archive.
 #[derive(Debug)]
 pub struct Writer {
@@ -150,9 +159,14 @@ impl Writer {
 
     /// Takes those events of a pack that are new.
     pub fn append(&mut self, pack: &Pack) -> Result<Appended, ArchiveError> {
+        self.append_telling(pack, |_| ())
+    }
+
+    /// Takes those events of a pack that are new, and tells of the others, in their order, before anything is written.
+    pub fn append_telling(&mut self, pack: &Pack, known: impl FnMut(KnownEvent)) -> Result<Appended, ArchiveError> {
         self.make_room()?;
         self.known.keep_up(&self.catalog);
-        let (new, ids) = self.only_new(pack)?;
+        let (new, ids) = self.only_new(pack, known)?;
         if !new.is_empty() {
             self.log.append(&new, ids)?;
             self.commit_many()?;
@@ -229,17 +243,26 @@ impl Writer {
         self.log.writer.lose();
     }
 
-    /// Returns those events that are new, each once, and their ids.
-    fn only_new(&mut self, pack: &Pack) -> Result<(Pack, HashSet<EventId>), ArchiveError> {
-        let (mut ids, mut folders, mut failed) = (HashSet::new(), Folders::default(), None);
+    /// Returns those events that are new, each once, and their ids; tells of the others.
+    fn only_new(
+        &mut self,
+        pack: &Pack,
+        mut known: impl FnMut(KnownEvent),
+    ) -> Result<(Pack, HashSet<EventId>), ArchiveError> {
+        let (mut ids, mut folders, mut failed, mut places) = (HashSet::new(), Folders::default(), None, 0..);
         let new = pack.filtered(|event| {
+            let place = places.next().expect("it has no end");
             let Some(event) = event.origin().filter(|_| failed.is_none()) else { return false };
             let is_known = self.is_known(folders.of(event.log_source), event.id, event.time.known());
             let is_known = is_known.unwrap_or_else(|error| {
                 failed = Some(error);
                 true
             });
-            !is_known && ids.insert(event.id)
+            let is_new = !is_known && ids.insert(event.id);
+            if !is_new {
+                known(KnownEvent { place, record: event.record });
+            }
+            is_new
         });
         if let Some(error) = failed {
             return Err(error);

@@ -59,11 +59,13 @@ pub(crate) struct Floor {
     found: Found,
     /// What was read since the last delivery.
     current: Taken,
+    /// Events that were seen of all sources.
+    seen: u64,
 }
 
 impl Floor {
     pub(crate) fn new(desk: mpsc::Sender<Part>) -> Self {
-        Self { desk, found: Found::default(), current: Taken::default() }
+        Self { desk, found: Found::default(), current: Taken::default(), seen: 0 }
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
@@ -73,6 +75,13 @@ impl Floor {
 
     fn send(&self, part: Part) -> io::Result<()> {
         self.desk.blocking_send(part).map_err(|_| io::Error::other("the desk is closed"))
+    }
+
+    /// Begins what is delivered next behind all that was seen, unless there is some of it already.
+    fn begin(&mut self) {
+        if self.current.events == 0 {
+            self.current.first = self.seen;
+        }
     }
 
     fn read_of(&mut self, source: &str) -> &mut Read {
@@ -116,12 +125,26 @@ impl Sink for Floor {
         read.events += seen.events;
         read.latest = read.latest.max(seen.latest);
         if !is_file(&seen.source.identity) {
+            self.begin();
             self.current.events += seen.events;
+        }
+        self.seen += seen.events;
+    }
+
+    fn known(&mut self, event: u64, record: u64) {
+        // Deliveries are read one after another.
+        let delivered = &mut self.found.delivered;
+        let at = delivered.partition_point(|(_, taken)| taken.first <= event).saturating_sub(1);
+        let taken = delivered.get_mut(at).map(|(_, taken)| taken);
+        // What is of none is of a file.
+        if let Some(taken) = [Some(&mut self.current), taken].into_iter().flatten().find(|taken| taken.has(event)) {
+            taken.know(record);
         }
     }
 
     fn delivered(&mut self, delivered: Delivered) {
         let Delivered { number, refused } = delivered;
+        self.begin();
         self.found.delivered.push((number, Taken { refused, ..mem::take(&mut self.current) }));
     }
 

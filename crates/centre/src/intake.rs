@@ -20,15 +20,19 @@ const DELIVERIES_MAX: usize = 4096;
 const DELIVERY_BYTES_MIN: usize = 4096;
 /// Bodies that are unpacked at once: each may become as large as a body may be, for a moment.
 const UNPACKING_MAX: usize = 2;
-/// Records that could not be read that are told one by one; the rest are counted. As many as a bulk request may have.
-const SKIPPED_KEPT_MAX: usize = 100_000;
+/// Records that are told one by one: as many as a bulk request may have.
+const RECORDS_TOLD_MAX: usize = cresset_intake::bulk::ITEMS_MAX;
 
 /// What became of a delivery.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// Events that were read, matched and kept.
     pub(crate) events: u64,
-    /// Records that could not be read: number and reason.
+    /// The place of the first of them among all that were seen, counted from 0.
+    pub(crate) first: u64,
+    /// The numbers of records of which an event was there before, in order; the first of them.
+    pub(crate) known: Vec<u64>,
+    /// Records that could not be read, the first of them: number and reason.
     pub(crate) skipped: Vec<(u64, String)>,
     /// How many more there were.
     pub(crate) skipped_more: u64,
@@ -39,11 +43,23 @@ pub(crate) struct Taken {
 impl Taken {
     /// Notes a record that could not be read.
     pub(crate) fn skip(&mut self, record: u64, reason: String) {
-        if self.skipped.len() < SKIPPED_KEPT_MAX {
+        if self.skipped.len() < RECORDS_TOLD_MAX {
             self.skipped.push((record, reason));
         } else {
             self.skipped_more += 1;
         }
+    }
+
+    /// Notes a record of which an event was there before.
+    pub(crate) fn know(&mut self, record: u64) {
+        if self.known.len() < RECORDS_TOLD_MAX && self.known.last() != Some(&record) {
+            self.known.push(record);
+        }
+    }
+
+    /// Whether an event, by its place among all that were seen, is of this delivery.
+    pub(crate) fn has(&self, event: u64) -> bool {
+        (self.first..self.first + self.events).contains(&event)
     }
 }
 

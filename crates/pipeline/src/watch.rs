@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -40,6 +41,10 @@ pub trait Sink {
 
     /// Takes note of how many events were matched.
     fn seen(&mut self, _: &Seen) {}
+
+    /// Takes note that an event was in the archive before: the place of one among all that were seen, counted from 0, and the
+    /// number of its record.
+    fn known(&mut self, _event: u64, _record: u64) {}
 
     /// Takes note that a delivery was read: all that there is to tell of it was told.
     fn delivered(&mut self, _: Delivered) {}
@@ -154,7 +159,8 @@ impl Watch {
         let work = Work { wants: &|event| options.wants(event), events: &events, keep };
         let (archive, report) = (archive.as_mut(), Report::default());
         let (found, counted) = (Vec::new(), HashSet::new());
-        let mut teller = Teller { detector, sink, events: &events, archive, found, counted, report };
+        let packed = 0;
+        let mut teller = Teller { detector, sink, events: &events, archive, packed, found, counted, report };
         let mut take = |step| teller.take(step);
         let seen = match <[EventMatcher; 1]>::try_from(matchers) {
             Ok([matcher]) => {
@@ -185,6 +191,8 @@ struct Teller<'t> {
     /// Events that were matched so far.
     events: &'t AtomicU64,
     archive: Option<&'t mut Writer>,
+    /// Events that the archive was given.
+    packed: u64,
     /// Detections for the archive.
     found: Vec<Detection>,
     /// Delivered events that correlations have counted and that are not in the archive yet.
@@ -235,8 +243,19 @@ impl Teller<'_> {
 
     /// Writes events to the archive, and what was found in them, and waits while that is full.
     fn archive(&mut self, pack: &Pack, pace: Pace) -> io::Result<()> {
-        let Self { archive: Some(archive), sink, report, .. } = self else { return Ok(()) };
-        let appended = while_full(*sink, || archive.append(pack))?;
+        let Self { archive: Some(archive), sink, packed, report, .. } = self else { return Ok(()) };
+        let (mut known, mut is_first_try) = (Vec::new(), true);
+        let appended = while_full(*sink, || {
+            // What a try that failed had begun is known to the next, and was new all the same.
+            let tell = mem::take(&mut is_first_try);
+            archive.append_telling(pack, |event| {
+                if tell {
+                    known.push(event)
+                }
+            })
+        })?;
+        known.iter().for_each(|event| sink.known(*packed + event.place, event.record));
+        *packed += pack.len() as u64;
         report.archived += appended.new;
         self.counted.clear();
         report.archived_before += appended.known;

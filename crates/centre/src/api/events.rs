@@ -3,7 +3,6 @@
 //! An answer of success says that all of it is on the disk. Where there is no room it is 429 at once, before the body is read:
 //! the sender comes again, and nothing of it was taken.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -333,7 +332,7 @@ async fn deliver_bulk(
     room: Room,
     bulk: &Bulk,
 ) -> Result<Vec<Outcome>, NotTaken> {
-    let mut outcomes = outcomes_before(bulk);
+    let mut outcomes = vec![Outcome::Stored; bulk.documents()];
     if outcomes.is_empty() {
         return Ok(outcomes);
     }
@@ -350,30 +349,16 @@ async fn deliver_bulk(
     let content = Content::JsonLines { bytes: bulk.docs.clone(), keys: keys.collect() };
     let identity = SourceIdentity::of_keyed(&caller.token.id, "bulk");
     let taken = app.intake.deliver(room, Source { name, identity }, content).await?;
-    for (record, reason) in taken.skipped {
+    let known = taken.known.into_iter().map(|record| (record, Outcome::Known));
+    let unreadable = taken.skipped.into_iter().map(|(record, reason)| (record, Outcome::Unreadable(reason)));
+    for (record, became) in known.chain(unreadable) {
+        // A record is a document, and counted from 1.
         if let Some(outcome) = usize::try_from(record).ok().and_then(|record| outcomes.get_mut(record.wrapping_sub(1)))
         {
-            *outcome = Outcome::Unreadable(reason);
+            *outcome = became;
         }
     }
     Ok(outcomes)
-}
-
-/// Says of each document that it is stored, and of one that stands in the request twice, under the same id, that it is known
-/// then. One that is known from before is answered as stored: it is, and who sends it again wants to hear no more.
-fn outcomes_before(bulk: &Bulk) -> Vec<Outcome> {
-    let mut outcomes = vec![Outcome::Stored; bulk.documents()];
-    let mut lines = bulk.docs.split(|byte| *byte == b'\n');
-    let mut seen = HashSet::new();
-    // Documents stand in the order of their items.
-    for item in bulk.items.iter().filter(|item| item.line.is_ok()) {
-        let line = lines.next().unwrap_or_default();
-        let is_known = item.id.as_ref().is_some_and(|id| !seen.insert((&item.index, id, line)));
-        if let (true, Ok(at)) = (is_known, &item.line) {
-            outcomes[*at] = Outcome::Known;
-        }
-    }
-    outcomes
 }
 
 /// A problem as shippers for Elasticsearch understand it.
@@ -470,21 +455,6 @@ async fn take_logs(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_document_that_stands_twice_under_an_id_is_known_then() {
-        let body = concat!(
-            "{\"index\":{\"_id\":\"1\"}}\n{\"a\":1}\n",
-            "{\"index\":{\"_id\":\"2\"}}\n{\"a\":1}\n",
-            "{\"index\":{\"_id\":\"3\"}}\nno document\n",
-            "{\"index\":{\"_id\":\"1\"}}\n{\"a\":2}\n",
-            "{\"index\":{\"_id\":\"1\"}}\n{\"a\":1}\n",
-            "{\"index\":{}}\n{\"a\":1}\n",
-        );
-        let bulk = Bulk::parse(body.as_bytes(), "logs").expect("actions and documents");
-        let (stored, known) = (Outcome::Stored, Outcome::Known);
-        assert_eq!(outcomes_before(&bulk), [stored.clone(), stored.clone(), stored.clone(), known, stored]);
-    }
 
     #[test]
     fn escapes_of_a_path_are_undone_once() {

@@ -1,6 +1,5 @@
 //! What is delivered while a watch runs: told in order, settled before it is acknowledged, and told by its keys.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +47,10 @@ impl Sink for Heard {
 
     fn seen(&mut self, seen: &Seen) {
         self.words.push(format!("seen {} {}", seen.source.name, seen.events));
+    }
+
+    fn known(&mut self, event: u64, record: u64) {
+        self.words.push(format!("known {event} {record}"));
     }
 
     fn delivered(&mut self, delivered: Delivered) {
@@ -136,7 +139,6 @@ fn each_is_told_in_order_and_settled_behind_that() {
 
 #[test]
 fn what_is_sent_again_is_known_by_its_key_and_what_has_none_never_is() {
-    let folder = tempfile::tempdir().expect("a folder");
     let keyed = |bytes: &str, keys: &[&str]| {
         let keys = keys.iter().map(|key| SourceIdentity::key_bits(key)).collect();
         let identity = SourceIdentity::of_keyed("one", "index");
@@ -151,8 +153,14 @@ fn what_is_sent_again_is_known_by_its_key_and_what_has_none_never_is() {
         (request("k"), lines("{\"a\":1}\n{\"a\":1}\n")),
         (request("l"), lines("{\"a\":1}\n")),
     ];
-    let settled: BTreeSet<String> = heard(folder.path(), 2, deliveries).into_iter().collect();
-    assert!(settled.contains("settled 6"), "{settled:?}");
+    for threads in [1, 2] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let words = heard(folder.path(), threads, deliveries.clone());
+        assert!(words.iter().any(|word| word == "settled 6"), "{words:?}");
+        let known: Vec<&str> = words.iter().map(String::as_str).filter(|word| word.starts_with("known")).collect();
+        // The place of each among all that were seen, and its number in what it came with.
+        assert_eq!(known, ["known 3 2", "known 6 1", "known 7 2"], "{threads} threads");
+    }
 }
 
 #[test]
