@@ -1,5 +1,7 @@
 //! All that is known of one incident, as one page shows it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cresset_event::Timestamp;
 use cresset_picture::{Incident, IncidentId};
 use sqlx::any::AnyRow;
@@ -33,6 +35,8 @@ pub struct IncidentPage {
     pub merged: Vec<IncidentId>,
     /// How many there are of each.
     pub counts: IncidentCounts,
+    /// What those are called who did any of it: the names of their tokens, by id.
+    pub names: BTreeMap<String, String>,
 }
 
 /// How much hangs on an incident.
@@ -106,13 +110,15 @@ impl Store {
         let row = sql.row(&mut *reading).await?.ok_or_else(|| StoreError::not_found("incident", id))?;
         let merged = Sql::new("select id from incidents where merged_into = ? order by seq").text(&id.to_string());
         let merged = merged.rows(&mut *reading).await?;
+        let history = parts(&mut reading, "history", id, HistoryRow::of).await?;
         Ok(IncidentPage {
             row: IncidentRow::of(&row)?,
             incident: row.json("record")?,
             notes: parts(&mut reading, "notes", id, note_of).await?,
             tasks: parts(&mut reading, "tasks", id, task_of).await?,
             evidence: parts(&mut reading, "evidence", id, evidence_of).await?,
-            history: parts(&mut reading, "history", id, HistoryRow::of).await?,
+            names: names(&mut reading, &history).await?,
+            history,
             merged: merged.iter().map(|row| row.parsed("id", IncidentId::parse)).collect::<Result<_, _>>()?,
             counts: counts(&mut reading, id).await?,
         })
@@ -141,6 +147,22 @@ async fn parts<T>(
     let sql = Sql::new(&format!("select * from {table} where {ITS} order by seq desc limit ?"));
     let rows = sql.text(&id).text(&id).number(PAGE_PARTS_MAX).rows(&mut **reading).await?;
     rows.iter().rev().map(read).collect()
+}
+
+/// Returns the names of those who are in a history: who adds a note, a task or a file, or does one, is.
+async fn names(
+    reading: &mut Transaction<'static, Any>,
+    history: &[HistoryRow],
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut names = BTreeMap::new();
+    let ids: BTreeSet<&str> = history.iter().filter_map(|row| row.actor.as_deref()).collect();
+    for id in ids {
+        let row = Sql::new("select name from tokens where id = ?").text(id).row(&mut **reading).await?;
+        if let Some(row) = row {
+            names.insert(id.to_owned(), row.text("name")?);
+        }
+    }
+    Ok(names)
 }
 
 async fn counts(reading: &mut Transaction<'static, Any>, id: IncidentId) -> Result<IncidentCounts, StoreError> {

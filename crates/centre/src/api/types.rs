@@ -2,6 +2,8 @@
 //!
 //! Times are texts in RFC 3339, UTC. What is not known is `null`. Lists never carry raw records.
 
+use std::collections::BTreeMap;
+
 use cresset_event::Timestamp;
 use cresset_picture::{Incident, Link};
 use cresset_store::{DetectionRow, EvidenceRow, HistoryRow, IncidentPage, IncidentRow, NoteRow, Reach, TaskRow, Token};
@@ -249,6 +251,8 @@ pub(crate) struct IncidentFull {
     pub(crate) evidence: Vec<Evidence>,
     /// What happened to it; the last thousand.
     pub(crate) history: Vec<History>,
+    /// What those are called who did that: the names of their tokens, by id.
+    pub(crate) names: BTreeMap<String, String>,
 }
 
 /// A reason of a priority.
@@ -294,6 +298,7 @@ impl From<IncidentPage> for IncidentFull {
             tasks: page.tasks.into_iter().map(Task::from).collect(),
             evidence: page.evidence.into_iter().map(Evidence::from).collect(),
             history: page.history.into_iter().map(History::from).collect(),
+            names: page.names,
         }
     }
 }

@@ -165,9 +165,9 @@ impl IncidentView {
                 div #work data-live {
                     @if !full.tasks.is_empty() { ul .tasks aria-label="Tasks" { @for task in &full.tasks { (self.task(task)) } } }
                     @for note in full.notes.iter().rev() {
-                        article .note { p .muted { time datetime=(note.at) { (clock(&note.at, self.now)) } } p .written { (written(&note.text)) } }
+                        article .note { p .muted { time datetime=(note.at) { (clock(&note.at, self.now)) } " " (self.who(&note.author)) } p .written { (written(&note.text)) } }
                     }
-                    @for file in &full.evidence { p { (shown(&file.name)) " " span .muted { (file.bytes) " bytes, SHA-256 " (file.sha256) } } }
+                    @for file in &full.evidence { p { (shown(&file.name)) " " span .muted { (file.bytes) " bytes, SHA-256 " (file.sha256) ", " (self.who(&file.author)) } } }
                     @if is_empty { p .empty { "Nothing was written down yet." } }
                 }
             }
@@ -207,13 +207,18 @@ impl IncidentView {
         }
     }
 
+    /// Returns what somebody is called who did something, else the id.
+    fn who(&self, id: &str) -> String {
+        shown(self.full.names.get(id).map_or(id, String::as_str))
+    }
+
     fn history_panel(&self) -> Markup {
         html! {
             section .panel aria-labelledby="h-history" {
                 header { h2 #h-history { "History" } }
                 ol #history .history data-live { @for row in self.full.history.iter().rev() {
                     li { time datetime=(row.at) { (clock(&row.at, self.now)) } " " b { (did(row)) } " "
-                        span .muted { (row.actor.as_deref().map_or("the centre".into(), shown)) } }
+                        span .muted { (row.actor.as_deref().map_or("the centre".into(), |actor| self.who(actor))) } }
                 } }
             }
         }

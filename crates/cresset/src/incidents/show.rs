@@ -154,7 +154,8 @@ fn write_added(full: &Value, style: Style, out: &mut dyn Write) -> io::Result<()
     for note in list(full, "notes") {
         // A note has lines of its own.
         let lines: Vec<_> = text(note, "text").lines().map(|line| crate::escape::terminal(line).into_owned()).collect();
-        writeln!(out, "  {}  {}", cut(&moment(text(note, "at"))), lines.join("\n                       "))?;
+        let (at, who) = (cut(&moment(text(note, "at"))), style.dim(cut(who(full, text(note, "author")))));
+        writeln!(out, "  {at}  {who}  {}", lines.join("\n                       "))?;
     }
     if !list(full, "tasks").is_empty() {
         title(out, "Tasks")?;
@@ -174,6 +175,11 @@ fn write_added(full: &Value, style: Style, out: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
+/// Returns what somebody is called who did something, else the id.
+fn who<'v>(full: &'v Value, id: &'v str) -> &'v str {
+    full["names"][id].as_str().unwrap_or(id)
+}
+
 fn write_history(full: &Value, style: Style, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", style.bold("History"))?;
     let history = list(full, "history");
@@ -182,7 +188,7 @@ fn write_history(full: &Value, style: Style, out: &mut dyn Write) -> io::Result<
         [
             Cell::new(&format!("  {}", moment(text(line, "at")))),
             Cell::new(text(line, "act")),
-            Cell::new(line["actor"].as_str().unwrap_or("centre")),
+            Cell::new(line["actor"].as_str().map_or("centre", |actor| who(full, actor))),
             Cell::new(&detail.map(Value::to_string).unwrap_or_default()),
         ]
     };

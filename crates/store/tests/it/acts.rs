@@ -1,12 +1,14 @@
 //! What people do is done, told in the incident's history, and in the audit log: all three or none.
 
 use cresset_picture::{Incident, IncidentId, Link, LinkKind, State, Verdict};
-use cresset_store::{Act, AuditCheck, Batch, DetectionFilter, NewTuning, Store, StoreError, TuningKind};
+use cresset_store::{Act, AuditCheck, Batch, By, DetectionFilter, NewTuning, Store, StoreError, TuningKind};
 
+use crate::tokens::new_token;
 use crate::{Place, analyst, at, both, detection, incident, record};
 
 both!(
     each_act_is_done_and_told,
+    who_did_something_is_named,
     a_task_is_reopened_as_often_as_it_was_done,
     incidents_are_merged_and_split_by_hand,
     an_act_that_does_not_fit_leaves_nothing,
@@ -51,6 +53,19 @@ async fn each_act_is_done_and_told(place: Place) {
     assert_eq!(page.history.iter().map(|row| row.at).collect::<Vec<_>>(), (1..=7).map(at).collect::<Vec<_>>());
     let log: Vec<_> = acts.iter().map(|act| ((*act).to_owned(), id.to_string())).collect();
     assert_eq!(told(&store).await, log);
+}
+
+async fn who_did_something_is_named(place: Place) {
+    let store = place.open().await;
+    record(&store, 0..0, 1..2).await;
+    let id = incident(1).id;
+    let issued = store.issue_token(&analyst(0), new_token(None)).await.expect("issued");
+    let by = By { actor: issued.token.id.clone(), at: at(1) };
+    for by in [&by, &by, &analyst(2)] {
+        store.act(by, &Act::Note { incident: id, text: "seen".into() }).await.expect("done");
+    }
+    let page = store.incident(id).await.expect("there");
+    assert_eq!(page.names.into_iter().collect::<Vec<_>>(), [(issued.token.id, issued.token.issued.name)]);
 }
 
 async fn a_task_is_reopened_as_often_as_it_was_done(place: Place) {

@@ -16,7 +16,7 @@ both!(
     secrets_are_not_kept,
 );
 
-fn new_token(expires: Option<Timestamp>) -> NewToken {
+pub(crate) fn new_token(expires: Option<Timestamp>) -> NewToken {
     NewToken {
         name: "Ana's laptop".into(),
         role: Role::WatchOfficer,

@@ -143,6 +143,8 @@ fn an_incident_is_worked_on_its_page() {
     send_form(&browser, "notes", "text", "asked the harbour\nand waited");
     let note = "document.querySelector('.note .written')?.textContent === 'asked the harbour\\nand waited'";
     browser.wait("the note, in its lines", note);
+    let me = centre.get("/api/v1/whoami").json()["name"].clone();
+    assert_eq!(browser.eval(&format!("document.querySelector('.note .muted').textContent.endsWith(' ' + {me})")), true);
     send_form(&browser, "state", "state", "triage");
     browser.wait("the state", "document.querySelector('.facts').textContent.includes('triage')");
     browser.wait("what it can be next", "![...document.querySelectorAll('option')].some((o) => o.value === 'triage')");
