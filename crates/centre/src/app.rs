@@ -40,6 +40,8 @@ pub(crate) struct App {
     pub(crate) is_tls: bool,
     /// Who makes a backup holds it: one at a time.
     pub(crate) backups: Arc<Semaphore>,
+    /// Held while a file of evidence arrives.
+    pub(crate) arriving: Semaphore,
 }
 
 impl App {

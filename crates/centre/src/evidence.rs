@@ -22,6 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::error;
 
+use crate::app::App;
 use crate::problem::Problem;
 
 /// Where files lie that have not come to their end.
@@ -33,7 +34,11 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Room that evidence leaves on the disk: what comes in meanwhile must be written as well.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
 /// Bytes after which the room is looked at again.
-const LOOK_AGAIN_BYTES: u64 = 64 << 20;
+const LOOK_AGAIN_BYTES: u64 = 32 << 20;
+/// Files that arrive at once: of the room that is left they can take half before each has looked again.
+pub(crate) const ARRIVING_MAX: usize = 4;
+/// How long a sender waits where as many files arrive as may.
+const RETRY_AFTER_SECONDS: u64 = 5;
 /// Bytes of a piece that is sent.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -52,11 +57,13 @@ pub(crate) fn remove_left(data: &Path) {
     let _ = fs::remove_dir_all(data.join(ARRIVING));
 }
 
-/// Brings a file to the disk as it arrives.
-pub(crate) async fn receive(data: &Path, body: Body, bytes_max: u64) -> Result<Arrived, Problem> {
+/// Brings a file to the disk as it arrives, where not too many do.
+pub(crate) async fn receive(app: &App, body: Body) -> Result<Arrived, Problem> {
+    let _turn = app.arriving.try_acquire().map_err(|_| Problem::too_many(RETRY_AFTER_SECONDS))?;
     let declared = body.size_hint().lower();
     let mut pieces = body.into_data_stream();
-    let arrived = write_all(data.join(ARRIVING), &mut pieces, declared, bytes_max).await;
+    let (folder, bytes_max) = (app.config.data.join(ARRIVING), app.config.evidence.bytes_max);
+    let arrived = write_all(folder, &mut pieces, declared, bytes_max).await;
     if arrived.is_err() {
         let _ = timeout(LINGER, async { while let Some(Ok(_)) = pieces.next().await {} }).await;
     }

@@ -197,6 +197,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
         stop: stop.clone(),
         is_tls,
         backups: Arc::new(Semaphore::new(1)),
+        arriving: Semaphore::new(evidence::ARRIVING_MAX),
     });
     let syslog = syslog::listen(&app, certified.as_ref(), shares.syslog).await?;
     let desk = tokio::spawn(desk.run(parts_taken, orders_taken));

@@ -405,7 +405,7 @@ async fn add_evidence(
     let name = filled("name", query.name, NAME_CHARS_MAX)?;
     // An incident that is not there is not to leave a file behind.
     app.store.incident(incident).await.map_err(Problem::of_store)?;
-    let arrived = evidence::receive(&app.config.data, body, app.config.evidence.bytes_max).await?;
+    let arrived = evidence::receive(&app, body).await?;
     let (sha256, bytes) = (arrived.sha256, arrived.bytes);
     caller.once = of_file(key, &uri, &sha256);
     if let Some(asked) = &caller.once

@@ -140,6 +140,19 @@ fn what_breaks_off_leaves_nothing_behind() {
 }
 
 #[test]
+fn only_some_files_arrive_at_once() {
+    let (centre, incident) = centre("");
+    let mut arriving: Vec<TcpStream> = (0..4).map(|_| begin(&centre, &incident, 2_000_000)).collect();
+    arriving.iter_mut().for_each(|stream| stream.write_all(b"begun").expect("it reads"));
+    wait_until("they are being written", || files(&centre, "arriving") == 4);
+    let refused = keep(&centre, &incident, "n", &[], b"one more");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")));
+    drop(arriving.pop());
+    wait_until("one is gone", || files(&centre, "arriving") == 3);
+    wait_until("there is room", || keep(&centre, &incident, "n", &[], b"one more").status == 201);
+}
+
+#[test]
 fn what_the_disk_has_no_room_for_is_told_before_it_is_sent() {
     let (centre, incident) = centre("[evidence]\nbytes_max = 9000000000000000000\n");
     let mut stream = begin(&centre, &incident, 1 << 60);
