@@ -94,7 +94,7 @@ async fn show_floor(State(app): State<Arc<App>>, caller: Option<Caller>, request
     if !prefers_html(request.headers()) {
         return ask(request).await;
     }
-    let Some(caller) = caller else { return door::sign_out().await };
+    let Some(caller) = caller else { return door::to_the_door(None) };
     match floor_page(&app, &caller).await {
         Ok(page) => page.into_response(),
         Err(problem) => problem.into_response(),
@@ -109,7 +109,7 @@ async fn floor_page(app: &App, caller: &Caller) -> Result<Markup, Problem> {
 }
 
 async fn show_incident(State(app): State<Arc<App>>, caller: Option<Caller>, Path(id): Path<String>) -> Response {
-    let Some(caller) = caller else { return door::sign_out().await };
+    let Some(caller) = caller else { return door::to_the_door(Some(&id)) };
     match incident_page(&app, &caller, &id).await {
         Ok(page) => page.into_response(),
         Err(problem) => problem.into_response(),

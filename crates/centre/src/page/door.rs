@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use cresset_archive::with_causes;
 use cresset_event::Timestamp;
+use cresset_picture::IncidentId;
 use cresset_store::{Act, By};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -22,15 +23,33 @@ use crate::auth::{COOKIE, is_own_page};
 use crate::problem::Problem;
 use crate::server::Peer;
 
-/// What is shown to who is not in: a card by itself.
 /// What is said of a form that no page of ours sends.
 const NO_FORM: &str = "the form is none of this centre's pages";
 
+/// Where who is not in was on the way to, as it is passed on until that one is.
+#[derive(Deserialize)]
+pub(super) struct Way {
+    /// The id of an incident; what is none is passed over, so that nobody is led elsewhere.
+    incident: Option<String>,
+}
+
+impl Way {
+    fn incident(&self) -> Option<IncidentId> {
+        IncidentId::parse(self.incident.as_deref()?)
+    }
+
+    /// Returns the page that is shown behind the door.
+    fn page(&self) -> String {
+        self.incident().map_or_else(|| "/".into(), |id| format!("/incidents/{id}"))
+    }
+}
+
+/// What is shown to who is not in: a card by itself.
 pub(super) fn door(title: &str, body: Markup) -> Markup {
     frame(title, "door", html! { main .card { p .brand { (super::mark()) "Cresset" } h1 { (title) } (body) } })
 }
 
-fn sign_in_form(wrong: Option<&str>) -> Markup {
+fn sign_in_form(way: &Way, wrong: Option<&str>) -> Markup {
     door(
         "Sign in",
         html! {
@@ -38,6 +57,7 @@ fn sign_in_form(wrong: Option<&str>) -> Markup {
             form method="post" action="/sign-in" {
                 // By it password managers know what they keep.
                 input type="text" autocomplete="username" value="cresset" hidden;
+                @if let Some(id) = way.incident() { input type="hidden" name="incident" value=(id); }
                 label for="token" { "Token" }
                 input #token name="token" type="password" autocomplete="current-password" required autofocus;
                 button { "Sign in" }
@@ -47,13 +67,15 @@ fn sign_in_form(wrong: Option<&str>) -> Markup {
     )
 }
 
-pub(super) async fn sign_in_page() -> Markup {
-    sign_in_form(None)
+pub(super) async fn sign_in_page(Asked(way): Asked<Way>) -> Markup {
+    sign_in_form(&way, None)
 }
 
 #[derive(Deserialize)]
 pub(super) struct SignIn {
     token: String,
+    #[serde(flatten)]
+    way: Way,
 }
 
 pub(super) async fn sign_in(
@@ -74,11 +96,11 @@ pub(super) async fn sign_in(
     match app.store.token_of(token, Timestamp::now()).await {
         Ok(Some(known)) => {
             note_sign_in(&app, known.id).await;
-            signed_in(&app, token)
+            signed_in(&app, token, &form.way.page())
         }
         Ok(None) => {
             app.limits.was_wrong(address);
-            (StatusCode::UNAUTHORIZED, sign_in_form(Some("That is no token that is valid."))).into_response()
+            (StatusCode::UNAUTHORIZED, sign_in_form(&form.way, Some("That is no token that is valid."))).into_response()
         }
         Err(error) => Problem::of_store(error).into_response(),
     }
@@ -92,19 +114,26 @@ async fn note_sign_in(app: &App, id: String) {
     }
 }
 
-fn signed_in(app: &App, token: &str) -> Response {
+fn signed_in(app: &App, token: &str, page: &str) -> Response {
     let secure = if app.is_tls { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
-    let mut response = Redirect::to("/").into_response();
+    let mut response = Redirect::to(page).into_response();
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
     response
 }
 
-/// Ends being signed in, also where the token holds no more: the browser is to forget it.
+/// Ends being signed in.
 pub(super) async fn sign_out() -> Response {
-    let mut response = Redirect::to("/sign-in").into_response();
+    to_the_door(None)
+}
+
+/// Leads to the door, and from there to an incident. A token that holds no more the browser is to forget.
+pub(super) fn to_the_door(incident: Option<&str>) -> Response {
+    let way = Way { incident: incident.map(Into::into) }.incident();
+    let door = way.map_or_else(|| "/sign-in".into(), |id| format!("/sign-in?incident={id}"));
+    let mut response = Redirect::to(&door).into_response();
     let gone = HeaderValue::from_static("cresset=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     response.headers_mut().insert(header::SET_COOKIE, gone);
     response
@@ -145,7 +174,7 @@ pub(super) async fn first_run(
         Ok(Some(issued)) => {
             let token = issued.secret.reveal();
             let mut response = token_page(&app, &headers, token).into_response();
-            if let Some(cookie) = signed_in(&app, token).headers().get(header::SET_COOKIE) {
+            if let Some(cookie) = signed_in(&app, token, "/").headers().get(header::SET_COOKIE) {
                 response.headers_mut().insert(header::SET_COOKIE, cookie.clone());
             }
             response

@@ -8,13 +8,16 @@ use maud::{Markup, html};
 use super::floor::{detection_row, strip};
 use super::text::{age, clock, shown, written};
 use crate::api::incidents::{NAME_CHARS_MAX, NOTE_CHARS_MAX};
-use crate::api::types::{DetectionItem, History, IncidentFull, LinkItem, Task};
+use crate::api::types::{DetectionItem, Evidence, History, IncidentFull, LinkItem, Task};
 use crate::api::{detections, incidents};
 use crate::app::App;
 use crate::problem::Problem;
 
 /// Detections that are shown, the newest; all are in the API.
 const DETECTIONS_MAX: usize = 100;
+
+/// Characters of the id of an incident: `incident--` and a UUID.
+const ID_CHARS: usize = 46;
 
 /// What is shown of what a detection shares with others.
 const LINKS_MAX: usize = 4;
@@ -97,6 +100,10 @@ impl IncidentView {
                     label { "Owner " input name="owner" maxlength=(NAME_CHARS_MAX) autocomplete="off" placeholder="nobody"; }
                     button { "Assign" }
                 }))
+                (self.form("merge", html! {
+                    label { "Take in " input name="from" required maxlength=(ID_CHARS) autocomplete="off" placeholder="incident--…"; }
+                    button { "Merge" }
+                }))
                 noscript { p .muted { "Without JavaScript this page shows, and nothing can be done on it." } }
             }
             p #act-said .wrong role="alert" {}
@@ -167,7 +174,7 @@ impl IncidentView {
                     @for note in full.notes.iter().rev() {
                         article .note { p .muted { time datetime=(note.at) { (clock(&note.at, self.now)) } " " (self.who(&note.author)) } p .written { (written(&note.text)) } }
                     }
-                    @for file in &full.evidence { p { (shown(&file.name)) " " span .muted { (file.bytes) " bytes, SHA-256 " (file.sha256) ", " (self.who(&file.author)) } } }
+                    @for file in &full.evidence { p .file { (self.file_name(file)) " " span .muted { (file.bytes) " bytes, SHA-256 " (file.sha256) ", " (self.who(&file.author)) } } }
                     @if is_empty { p .empty { "Nothing was written down yet." } }
                 }
             }
@@ -185,8 +192,20 @@ impl IncidentView {
                     label { "Note " textarea name="text" required maxlength=(NOTE_CHARS_MAX) rows="2" {} }
                     button { "Add note" }
                 }))
+                (self.form("evidence", html! {
+                    label { "File " input name="file" type="file" required; }
+                    progress hidden aria-label="How much was sent" {}
+                    button { "Keep file" }
+                }))
             }
         }
+    }
+
+    /// The name of a file; who may fetch it does so by that.
+    fn file_name(&self, file: &Evidence) -> Markup {
+        let name = shown(&file.name);
+        let at = format!("/api/v1/incidents/{}/evidence/{}", self.full.incident.id, file.number);
+        html! { @if self.may_work { a href=(at) download { (name) } } @else { (name) } }
     }
 
     /// A task, and what may be done to it.

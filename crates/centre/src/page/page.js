@@ -119,7 +119,8 @@ function sayStale() {
   why.textContent = says;
   if (!heard.signedOut) return;
   const again = document.createElement('a');
-  again.href = '/sign-in';
+  const incident = document.querySelector('main').dataset.incident;
+  again.href = incident ? `/sign-in?incident=${incident}` : '/sign-in';
   again.textContent = 'Sign in';
   why.append(again);
 }
@@ -461,18 +462,39 @@ async function act(event) {
   form.ariaBusy = 'false';
 }
 
-// Does what a form says, and returns why it was not done, or nothing.
-async function refusal(form) {
+// Sends what a form says, and returns the answer.
+function send(form) {
   const given = Object.fromEntries(new FormData(form));
+  if (given.file) return sendFile(form, given.file);
   if (form.dataset.act === 'assign' && given.owner.trim() === '') given.owner = null;
   const body = JSON.stringify(given);
+  return fetch(form.dataset.to, {
+    method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': keyOf(form, body) },
+    body, signal: AbortSignal.timeout(30000),
+  });
+}
+
+// The same with a file, which may be long in going: it shows how much of it went.
+function sendFile(form, file) {
+  const progress = form.querySelector('progress');
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.upload.addEventListener('progress', (event) => { progress.max = event.total; progress.value = event.loaded; });
+    request.addEventListener('load', () => resolve(new Response(request.response, { status: request.status })));
+    request.addEventListener('error', reject);
+    request.addEventListener('loadend', () => { progress.hidden = true; });
+    request.open('POST', `${form.dataset.to}?name=${encodeURIComponent(file.name)}`);
+    request.setRequestHeader('content-type', 'application/octet-stream');
+    request.setRequestHeader('idempotency-key', keyOf(form, `${file.name} ${file.size} ${file.lastModified}`));
+    progress.hidden = false;
+    request.send(file);
+  });
+}
+
+// Does what a form says, and returns why it was not done, or nothing.
+async function refusal(form) {
   let answer;
-  try {
-    answer = await fetch(form.dataset.to, {
-      method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': keyOf(form, body) },
-      body, signal: AbortSignal.timeout(30000),
-    });
-  } catch { return 'The centre did not answer. Sending it again does it once.'; }
+  try { answer = await send(form); } catch { return 'The centre did not answer. Sending it again does it once.'; }
   delete form.dataset.sent;
   if (answer.ok) {
     form.reset();

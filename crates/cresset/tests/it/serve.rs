@@ -90,7 +90,12 @@ impl Centre {
         fs::write(folder.path().join("centre.toml"), config).expect("a file");
         let args = vec!["serve".to_owned(), "--config".to_owned(), "centre.toml".to_owned()];
         let (child, url, link) = spawn(folder.path(), &args);
-        let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
         let mut centre = Self { folder, args, child, agent, url, token: String::new() };
         let secret = link.expect("a link for the first administrator");
         centre.token = centre.first_token(&secret);

@@ -152,6 +152,25 @@ fn what_is_done_about_an_incident_is_on_the_first_screen() {
 }
 
 #[test]
+fn nothing_that_can_be_used_is_cut_off() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = centre();
+    browser.sign_in(&centre.url, &centre.token);
+    for (page, path) in pages(&centre) {
+        browser.open(&format!("{}{path}", centre.url));
+        for (width, height) in [(1920, 1080), (1280, 800), (390, 844)] {
+            browser.size(width, height);
+            let cut = "[...document.querySelectorAll('a, button, input, select, textarea')].filter((part) => {
+                const { right, width } = part.getBoundingClientRect();
+                const around = part.closest('.scroll') ? Infinity : part.parentElement.closest('.panel, .card, body').getBoundingClientRect().right;
+                return part.checkVisibility() && width > 0 && right > around;
+            }).map((part) => part.outerHTML.slice(0, 200))";
+            assert_eq!(browser.eval(cut), json!([]), "{page}, {width} × {height}");
+        }
+    }
+}
+
+#[test]
 fn pages_say_what_they_are_made_of() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = centre();

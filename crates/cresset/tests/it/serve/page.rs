@@ -170,6 +170,44 @@ fn an_incident_is_worked_on_its_page() {
 }
 
 #[test]
+fn a_file_is_kept_and_fetched_on_the_page() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    open_incident(&browser, &centre);
+    let put = "const files = new DataTransfer();
+        files.items.add(new File(['seen in memory'], '<b>web 1</b>.img'));
+        document.querySelector('[name=file]').files = files.files;
+        document.querySelector('form[data-act=evidence]').requestSubmit();";
+    browser.eval(&format!("(() => {{ {put} }})()"));
+    browser.wait("the file", "document.querySelector('.file a')?.textContent === '<b>web 1</b>.img'");
+    assert_eq!(browser.eval("document.querySelector('progress').hidden"), true);
+    let fetched = "fetch(document.querySelector('.file a').href).then((answer) => answer.text())
+        .then((text) => { window.fetched = text; })";
+    browser.eval(&format!("({fetched}, 0)"));
+    browser.wait("what is in it", "window.fetched === 'seen in memory'");
+    // A file that is too long is refused, with the reason.
+    browser.eval(&format!("(() => {{ {} }})()", put.replace(".img", &".img".repeat(60))));
+    browser.wait("why it is not", "document.querySelector('#act-said').textContent.includes('name')");
+    assert_eq!(browser.eval("document.querySelector('.file b') === null"), true, "its name is text");
+}
+
+#[test]
+fn another_incident_is_merged_on_the_page() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    let incident = open_incident(&browser, &centre);
+    centre.deliver(&[], line("whoami", "h2", "bob"));
+    let items = centre.items("/api/v1/incidents?state=open");
+    let other = items.iter().map(|item| item["id"].as_str().expect("an id")).find(|id| *id != incident);
+    send_form(&browser, "merge", "from", other.expect("another"));
+    browser.wait("both", "document.querySelectorAll('#detections tr:not(.why)').length === 2");
+    browser.wait("that it is told", "document.querySelector('#history b').textContent === 'merged'");
+    check_quiet(&browser);
+}
+
+#[test]
 fn what_is_written_on_a_page_does_nothing_on_it() {
     let Some(browser) = Browser::start(390, 844) else { return };
     let centre = Centre::start();
@@ -313,6 +351,39 @@ fn a_token_that_holds_no_more_leads_to_the_door() {
     assert_eq!(door.status, 200, "{door:?}");
     let request = Request::get(format!("{}/api/v1/status", centre.url)).header("cookie", "cresset=cresset_gone");
     assert_eq!(centre.send(request.body(()).expect("a request")).status, 401);
+}
+
+#[test]
+fn who_signs_in_comes_to_the_incident_that_was_asked_for() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    centre.deliver(&[], line("whoami", "h1", "ada"));
+    let incident = centre.items("/api/v1/incidents").remove(0)["id"].as_str().expect("an id").to_owned();
+    browser.open(&format!("{}/incidents/{incident}", centre.url));
+    let enter = |token: &str| {
+        browser.wait("the door", "document.querySelector('#token') !== null");
+        browser.eval(&format!("(document.querySelector('#token').value = '{token}', document.forms[0].submit(), 0)"));
+    };
+    enter("cresset_wrong");
+    browser.wait("that it is wrong", "document.querySelector('.wrong') !== null");
+    enter(&centre.token);
+    browser.wait("the incident", &format!("document.querySelector('main').dataset.incident === '{incident}'"));
+    // Nobody is led elsewhere, nor is anything of the address shown.
+    for way in ["https://elsewhere.example/", "//elsewhere.example", "\"><script>1</script>", ""] {
+        let form = [("token", &*centre.token), ("incident", way)];
+        let body = form.map(|(name, value)| format!("{name}={}", percent(value))).join("&");
+        let request = Request::post(format!("{}/sign-in", centre.url)).header("origin", &centre.url);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let answer = centre.send(request.expect("a request"));
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/")), "{way}");
+        let page = centre.get(&format!("/sign-in?incident={}", percent(way)));
+        assert!(page.status == 200 && !page.body.contains("name=\"incident\""), "{way}: {page:?}");
+    }
+}
+
+/// Writes each byte of a text as the address of a page has it.
+fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 /// What a browser says that it takes.
