@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cresset_event::{Source, SourceIdentity, Timestamp};
 use cresset_ingest::Content;
@@ -64,6 +65,9 @@ impl App {
         order: Order,
         answer: impl FnOnce(&Acted) -> Answer + Send + 'static,
     ) -> Result<Answer, Problem> {
+        if self.desk.is_stuck.load(Ordering::Relaxed) {
+            return Err(Problem::unavailable("records cannot be written now"));
+        }
         let (reply, replied) = oneshot::channel();
         let stopped = || Problem::unavailable("the centre is stopping");
         let answer = Box::new(answer);

@@ -28,7 +28,7 @@ use tracing::{error, warn};
 use crate::api::types::{DetectionItem, IncidentChange};
 use crate::floor::{Found, Part};
 use crate::intake::Waiting;
-use crate::live::Live;
+use crate::live::{Live, REVOKED};
 use crate::problem::Problem;
 use crate::sources::Sources;
 use crate::tuned;
@@ -65,6 +65,22 @@ pub(crate) enum Order {
     RemoveTuning(TuningKind, String),
     /// Puts another list of assets in force, written in this form.
     SetAssets(String, String),
+}
+
+impl Order {
+    /// The incidents that the picture must have for it.
+    fn incidents(&self) -> Vec<IncidentId> {
+        match self {
+            Self::SetState(id, ..) | Self::Split(id, _) => vec![*id],
+            Self::Merge { into, from } => vec![*into, *from],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the picture is another once it is done.
+    fn is_pictured(&self) -> bool {
+        matches!(self, Self::SetState(..) | Self::Merge { .. } | Self::Split(..) | Self::SetAssets(..))
+    }
 }
 
 /// An order, whose it is, and who waits for what came of it.
@@ -125,6 +141,10 @@ impl Desk {
                 },
                 Some(ordered) = orders.recv() => {
                     let Ordered { by, order, once, answer, reply } = ordered;
+                    // Who went away was told nothing, and may ask again.
+                    if reply.is_closed() {
+                        continue;
+                    }
                     let done = self.carry_out(&by, order, once.as_ref(), answer).await;
                     // Who went away does not hear it.
                     let _ = reply.send(done);
@@ -142,13 +162,19 @@ impl Desk {
             self.record(&detections, is_retro, now).await;
         }
         delivered.into_iter().for_each(|(number, taken)| self.waiting.tell(number, taken));
-        self.forget(now);
+        self.forget(now).await;
     }
 
-    fn forget(&mut self, now: Timestamp) {
-        if now >= self.forgot_at.saturating_add_nanos(FORGET_EVERY_NANOS) {
-            self.picture.forget_before(now.saturating_add_nanos(-LINKED_NANOS));
-            self.forgot_at = now;
+    /// Lets the picture go of what is over, from time to time. It is noted where: a picture that is rebuilt does so there as well.
+    async fn forget(&mut self, now: Timestamp) {
+        if now < self.forgot_at.saturating_add_nanos(FORGET_EVERY_NANOS) {
+            return;
+        }
+        self.forgot_at = now;
+        let moment = now.saturating_add_nanos(-LINKED_NANOS);
+        if self.picture.forget_before(moment) {
+            let store = self.store.clone();
+            self.until_stored(|| store.forget(moment)).await;
         }
     }
 
@@ -248,10 +274,8 @@ impl Desk {
         {
             return Ok(earlier);
         }
-        let (act, is_pictured) = match order {
-            Order::Beside(act) => (act, false),
-            order => (self.picture_act(order).await?, true),
-        };
+        let is_pictured = order.is_pictured();
+        let act = self.picture_act(order).await?;
         let mut done = None;
         let answer = |acted: &Acted| {
             done = Some(acted.clone());
@@ -279,6 +303,15 @@ impl Desk {
 
     /// Does an order in the picture, and returns the act for the store.
     async fn picture_act(&mut self, order: Order) -> Result<Act, Problem> {
+        // What is nowhere is not found; what the picture let go of is over.
+        for id in order.incidents() {
+            if self.picture.incident(id).is_none() {
+                self.store.incident(id).await.map_err(Problem::of_store)?;
+                return Err(Problem::conflict(format!(
+                    "{id} is over: it was closed, and nothing happened for a month"
+                )));
+            }
+        }
         let picture = &mut self.picture;
         let refused = |reason: &dyn std::fmt::Display| Problem::conflict(reason.to_string());
         let incident = |picture: &Picture, id| {
@@ -322,6 +355,9 @@ impl Desk {
                 Err(error) => error!(error = cresset_archive::with_causes(&error), "exclusions cannot be read"),
             }
         }
+        if let Act::RevokeToken { id } = act {
+            self.live.tell(REVOKED, None, id);
+        }
         if let Act::SetAssets { changed, .. } = act {
             changed.iter().for_each(|incident| self.live.tell("incident", None, &IncidentChange::from(incident)));
         }
@@ -360,6 +396,10 @@ fn replay(picture: &mut Picture, told: Told) {
         Told::Detection { withheld: true, .. } => Ok(()),
         Told::Detection { facts, .. } => {
             picture.add(&facts);
+            Ok(())
+        }
+        Told::Forget(moment) => {
+            picture.forget_before(moment);
             Ok(())
         }
         Told::Merge { into, from } => picture.merge(into, from).map(drop).map_err(|error| error.to_string()),

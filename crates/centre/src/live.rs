@@ -9,6 +9,14 @@ use tokio::sync::broadcast;
 /// Things that a listener may be behind.
 const BEHIND_MAX: usize = 4096;
 
+/// That a token was taken back: nobody is told, and who listens with it is listened to no more.
+pub(crate) const REVOKED: &str = "revoked";
+
+/// Returns what is told where a token is taken back.
+pub(crate) fn revoked(id: &str) -> String {
+    serde_json::Value::from(id).to_string()
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub(crate) struct Happened {

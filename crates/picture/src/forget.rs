@@ -16,12 +16,13 @@ impl Picture {
     /// before this moment. Closed ones are gone whole; of open ones what is shown stays, but they cannot be taken apart.
     ///
     /// The moment lies at least a day and the skew of clocks in the past; a detection that was forgotten and comes again is
-    /// another one.
-    pub fn forget_before(&mut self, moment: Timestamp) {
+    /// another one. Returns whether anything was forgotten.
+    pub fn forget_before(&mut self, moment: Timestamp) -> bool {
         let is_over = |case: &&Case| case.summary.last < moment && case.summary.last_arrived < moment;
         let over: Vec<(IncidentId, bool)> =
             self.cases.iter().filter(is_over).map(|case| (case.id, case.state.is_closed())).collect();
         let mut forgotten = vec![false; self.members.len()];
+        let is_any_closed = over.iter().any(|(_, is_closed)| *is_closed);
         for (id, is_closed) in over {
             let Some(place) = self.cases.find(id) else { continue };
             for slot in std::mem::take(&mut self.cases.get_mut(place).summary.members) {
@@ -31,10 +32,12 @@ impl Picture {
                 self.cases.forget(place);
             }
         }
-        if forgotten.contains(&true) {
+        let is_any_forgotten = forgotten.contains(&true);
+        if is_any_forgotten {
             self.drop_members(&forgotten);
             self.drop_names();
         }
+        is_any_forgotten || is_any_closed
     }
 
     /// Lets go of detections, and gives those that stay new places without gaps.

@@ -1,6 +1,7 @@
 //! Reading back what a picture is made of, in the order in which it was made: detections, and what people did to it.
 
 use cresset_detect::DetectionId;
+use cresset_event::Timestamp;
 use cresset_picture::{Facts, IncidentId, State};
 use serde::Deserialize;
 use sqlx::any::AnyRow;
@@ -45,6 +46,8 @@ pub enum Told {
         /// They.
         detections: Vec<DetectionId>,
     },
+    /// It let go of what was over before this moment.
+    Forget(Timestamp),
     /// A person moved an incident on.
     State {
         /// The incident.
@@ -63,12 +66,21 @@ impl Store {
             "select seq, facts as told, '' as act, '' as incident, case when withheld_by is null then 0 else 1 end as withheld \
              from detections where seq > ? \
              union all select seq, detail, act, incident, 0 from history where replayed = 1 and seq > ? \
+             union all select seq, cast(moment as text), 'forget', '', 0 from forgotten where seq > ? \
              order by 1 limit ?",
         );
         let after = as_number(after_seq);
         let limit = limit.clamp(1, REPLAY_ROWS_MAX) as i64;
-        let rows = sql.number(after).number(after).number(limit).rows(self.readers()).await?;
+        let rows = sql.number(after).number(after).number(after).number(limit).rows(self.readers()).await?;
         rows.iter().map(|row| Ok(Replayed { seq: row.count("seq")?, what: told_of(row)? })).collect()
+    }
+
+    /// Notes that the picture let go of what was over before a moment: one that is rebuilt does so in the same place.
+    pub async fn forget(&self, moment: Timestamp) -> Result<(), StoreError> {
+        let mut writing = self.write(1).await?;
+        let insert = Sql::new("insert into forgotten (seq, moment) values (?, ?)").number(writing.first).time(moment);
+        writing.run(insert).await?;
+        writing.commit().await
     }
 }
 
@@ -98,6 +110,7 @@ fn told_of(row: &AnyRow) -> Result<Told, StoreError> {
             let detections = detections.ok_or_else(|| StoreError::damaged("a split of what are no detections"))?;
             Ok(Told::Split { from: incident()?, detections })
         }
+        "forget" => row.parsed("told", |nanos| nanos.parse().ok().map(Timestamp::from_nanos)).map(Told::Forget),
         "set_state" => Ok(Told::State { incident: incident()?, state: row.json::<StateDetail>("told")?.state }),
         other => Err(StoreError::damaged(format!("history tells of `{other}`"))),
     }

@@ -4,6 +4,7 @@
 //! as browsers do by themselves, is given what it missed first, up to a bound; past that it is told to read the lists.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +12,19 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
+use cresset_event::Timestamp;
 use cresset_store::DetectionRow;
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tokio::time::sleep;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::types::DetectionItem;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::live::Happened;
+use crate::live::{Happened, REVOKED, revoked};
 use crate::problem::Problem;
 use crate::rights::Right;
 
@@ -55,7 +58,8 @@ async fn stream(
         None => Vec::new(),
     };
     let seen = missed.last().map(|row| row.seq).or(last).unwrap_or(0);
-    let live = Listening { listener, stop: app.stop.clone(), seen };
+    let revoked = revoked(&caller.token.id);
+    let live = Listening { listener, stop: app.stop.clone(), seen, revoked, expires: caller.token.issued.expires };
     let live = stream::unfold(live, Listening::next);
     let events = stream::iter(first_of(missed)).chain(live);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -80,6 +84,17 @@ struct Listening {
     stop: watch::Receiver<bool>,
     /// What was told up to here.
     seen: u64,
+    /// What is told where the token is taken back.
+    revoked: String,
+    /// Until when the token holds.
+    expires: Option<Timestamp>,
+}
+
+/// Waits until a token holds no more.
+async fn expiry(expires: Option<Timestamp>) {
+    let Some(expires) = expires else { return pending().await };
+    let nanos = expires.as_nanos().saturating_sub(Timestamp::now().as_nanos());
+    sleep(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))).await;
 }
 
 impl Listening {
@@ -88,8 +103,11 @@ impl Listening {
             let happened = tokio::select! {
                 happened = self.listener.recv() => happened,
                 _ = self.stop.wait_for(|stop| *stop) => return None,
+                () = expiry(self.expires) => return None,
             };
             match happened {
+                Ok(Happened { event: REVOKED, data, .. }) if *data == *self.revoked => return None,
+                Ok(Happened { event: REVOKED, .. }) => {}
                 Ok(Happened { seq: Some(seq), .. }) if seq <= self.seen => {}
                 Ok(Happened { event, seq, data }) => {
                     let told = Event::default().event(event).data(data);

@@ -7,7 +7,12 @@ use cresset_store::{Act, Batch, Merge, NewDetection, Replayed, Store, Told};
 
 use crate::{Place, analyst, at, both, detection, incident, record};
 
-both!(what_was_told_is_told_again_in_its_place, any_steps_tell_the_same, a_rebuilt_picture_is_the_same,);
+both!(
+    what_was_told_is_told_again_in_its_place,
+    any_steps_tell_the_same,
+    a_rebuilt_picture_is_the_same,
+    what_was_forgotten_is_forgotten_again,
+);
 
 async fn all(store: &Store, limit: usize) -> Vec<Replayed> {
     let mut told: Vec<Replayed> = Vec::new();
@@ -121,6 +126,7 @@ fn tell(picture: &mut Picture, told: Told) {
     match told {
         Told::Detection { withheld: true, .. } => {}
         Told::Detection { facts, .. } => drop(picture.add(&facts)),
+        Told::Forget(moment) => drop(picture.forget_before(moment)),
         Told::Merge { into, from } => drop(picture.merge(into, from).expect("two")),
         Told::Split { from, detections } => drop(picture.split(from, &detections).expect("a part")),
         Told::State { incident, state } => picture.set_state(incident, state).expect("a step"),
@@ -149,5 +155,31 @@ async fn a_rebuilt_picture_is_the_same(place: Place) {
         assert_eq!(page.counts.detections, picture.detections(id).count() as u64);
         // What went up is found where the picture finds it.
         assert!(page.merged.iter().all(|gone| shown(&picture, *gone).id == id), "{id}: {:?}", page.merged);
+    }
+}
+
+async fn what_was_forgotten_is_forgotten_again(place: Place) {
+    let store = place.open().await;
+    let mut picture = Picture::new(Assets::new());
+    watch(&mut picture, &store, 0..120).await;
+    work(&mut picture, &store).await;
+    let mut last: Vec<_> = picture.incidents().map(|id| shown(&picture, id).last).collect();
+    last.sort();
+    let (moment, before) = (last[last.len() / 2], picture.incidents().count());
+    assert!(picture.forget_before(moment));
+    store.forget(moment).await.expect("noted");
+    // What is near to what was forgotten is another incident now.
+    watch(&mut picture, &store, 120..240).await;
+    let mut rebuilt = Picture::new(Assets::new());
+    for replayed in all(&store, 50).await {
+        tell(&mut rebuilt, replayed.what);
+    }
+    let ids: BTreeSet<_> = picture.incidents().collect();
+    assert!(ids.len() > 10 && before > 10, "{} incidents, {before} before", ids.len());
+    assert_eq!(rebuilt.incidents().collect::<BTreeSet<_>>(), ids);
+    for id in ids {
+        assert_eq!(rebuilt.incident(id), picture.incident(id));
+        let detections = |picture: &Picture| picture.detections(id).collect::<BTreeSet<_>>();
+        assert_eq!(detections(&rebuilt), detections(&picture));
     }
 }
