@@ -1,7 +1,7 @@
 //! The API: its routes, its description, and what holds for every request.
 //!
-//! Each part of it is a file below; the description (OpenAPI 3.1) is made from the same code and served with it. The page uses
-//! nothing but this API.
+//! Each part of it is a file below; the description (OpenAPI 3.1) is made from the same code and served with it. What the page
+//! does, and hears live, is this API.
 
 mod audit;
 mod backup;
@@ -18,7 +18,7 @@ pub(crate) mod types;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -43,7 +43,7 @@ const HEADERS: &[(&str, &str)] = &[
     ),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("cache-control", "no-store"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
@@ -64,7 +64,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(|| async { Problem::not_found("page") })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .layer(middleware::from_fn_with_state(Arc::clone(&app), once))
-        .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), identify))
         .layer(middleware::from_fn(page::for_people))
         .layer(middleware::from_fn(move |request: Request, next: Next| with_headers(is_tls, request, next)))

@@ -24,8 +24,20 @@ use crate::problem::Problem;
 use crate::rights::{Right, may};
 use crate::server::Peer;
 
-/// The page's cookie. The prefix binds it to this host, and to TLS where that is on (RFC 6265bis, section 4.1.3).
-pub(crate) const COOKIE: &str = "cresset";
+/// Returns the name of the page's cookie. Over TLS its prefix binds it to this very host: no neighbour can put another in its place
+/// (RFC 6265bis, section 4.1.3).
+const fn cookie_name(is_tls: bool) -> &'static str {
+    if is_tls { "__Host-cresset" } else { "cresset" }
+}
+
+/// Returns the cookie of who comes in with a token, or goes. One is sent along where a link from elsewhere leads here, too: what
+/// changes anything is asked for by our own page alone ([`is_own_page`]).
+pub(crate) fn set_cookie(is_tls: bool, token: Option<&str>) -> String {
+    let name = cookie_name(is_tls);
+    let secure = if is_tls { "; Secure" } else { "" };
+    let gone = if token.is_none() { "; Max-Age=0" } else { "" };
+    format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}{gone}", token.unwrap_or_default())
+}
 
 /// Whoever asks, signed in.
 #[derive(Debug, Clone)]
@@ -84,24 +96,29 @@ pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, 
 }
 
 async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
-    let Some(presented) = presented(method, headers)? else { return Ok(None) };
+    let Some(presented) = presented(app.is_tls, method, headers)? else { return Ok(None) };
     app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
     match app.store.token_of(&presented, Timestamp::now()).await.map_err(Problem::of_store)? {
         Some(token) => Ok(Some(Caller { token: Arc::new(token), once: None })),
         None => {
-            app.limits.was_wrong(address);
-            if app.limits.may_try(address).is_err() {
-                app.tell_own("locked_out", &[("source.ip", &address.to_string())]);
-            }
+            was_wrong(app, address);
             // A browser goes on sending a cookie whose token holds no more: it must still come to where one signs in.
             if headers.contains_key(header::AUTHORIZATION) { Err(Problem::unauthenticated()) } else { Ok(None) }
         }
     }
 }
 
+/// Counts a token that is none, and tells where an address is locked out by it.
+pub(crate) fn was_wrong(app: &App, address: IpAddr) {
+    app.limits.was_wrong(address);
+    if app.limits.may_try(address).is_err() {
+        app.tell_own("locked_out", &[("source.ip", &address.to_string())]);
+    }
+}
+
 /// Returns the token that a request presents. `ApiKey` is how shippers for Elasticsearch send one, and Basic with the token for
 /// a password where they know nothing else.
-fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<Cow<'h, str>>, Problem> {
+fn presented<'h>(is_tls: bool, method: &Method, headers: &'h HeaderMap) -> Result<Option<Cow<'h, str>>, Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let value = value.to_str().map_err(|_| Problem::unauthenticated())?;
         let (scheme, token) = value.split_once(' ').ok_or_else(Problem::unauthenticated)?;
@@ -112,7 +129,7 @@ fn presented<'h>(method: &Method, headers: &'h HeaderMap) -> Result<Option<Cow<'
         };
         return token.map(Some).ok_or_else(Problem::unauthenticated);
     }
-    let Some(token) = cookie(headers) else { return Ok(None) };
+    let Some(token) = cookie(is_tls, headers) else { return Ok(None) };
     if method.is_safe() || is_own_page(headers) { Ok(Some(token.into())) } else { Err(Problem::unauthenticated()) }
 }
 
@@ -122,10 +139,11 @@ fn password(encoded: &str) -> Option<String> {
     pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// Returns the token in the page's cookie.
+pub(crate) fn cookie(is_tls: bool, headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == cookie_name(is_tls)).map(|(_, value)| value)
 }
 
 /// Whether the browser says that a request is from our own page.
@@ -137,5 +155,21 @@ pub(crate) fn is_own_page(headers: &HeaderMap) -> bool {
             let origin = text("origin").and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
             origin.is_some() && origin == text("host")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn over_tls_no_neighbour_can_put_another_cookie_in_its_place() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("cresset=theirs; __Host-cresset=ours"));
+        assert_eq!((cookie(true, &headers), cookie(false, &headers)), (Some("ours"), Some("theirs")));
+        assert_eq!(set_cookie(true, Some("t")), "__Host-cresset=t; Path=/; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(set_cookie(false, None), "cresset=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
     }
 }

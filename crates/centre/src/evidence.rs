@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use cresset_event::hex;
 use futures_util::StreamExt;
 use futures_util::stream::try_unfold;
@@ -29,8 +29,6 @@ use crate::problem::Problem;
 const ARRIVING: &str = "arriving";
 /// How long the next piece of a file may take.
 const PIECE_WITHIN: Duration = Duration::from_secs(60);
-/// How long a sender may go on whose file is not taken: one that is cut off while it sends may never read why.
-const LINGER: Duration = Duration::from_secs(2);
 /// Room that evidence leaves on the disk: what comes in meanwhile must be written as well.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
 /// Bytes after which the room is looked at again.
@@ -63,19 +61,6 @@ pub(crate) async fn receive(app: &App, body: Body) -> Result<Arrived, Problem> {
     let declared = body.size_hint().lower();
     let mut pieces = body.into_data_stream();
     let (folder, bytes_max) = (app.config.data.join(ARRIVING), app.config.evidence.bytes_max);
-    let arrived = write_all(folder, &mut pieces, declared, bytes_max).await;
-    if arrived.is_err() {
-        let _ = timeout(LINGER, async { while let Some(Ok(_)) = pieces.next().await {} }).await;
-    }
-    arrived
-}
-
-async fn write_all(
-    folder: PathBuf,
-    pieces: &mut BodyDataStream,
-    declared: u64,
-    bytes_max: u64,
-) -> Result<Arrived, Problem> {
     if declared > bytes_max {
         return Err(Problem::file_too_large(bytes_max));
     }

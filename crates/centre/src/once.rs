@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, MatchedPath, Request, State};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,7 +17,7 @@ use cresset_store::{Answer, StoreError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::api::extract::BODY_BYTES_MAX;
+use crate::api::extract::whole;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Problem;
@@ -47,8 +47,7 @@ async fn known(app: &App, request: Request) -> Result<Known, Problem> {
     let Some(key) = key_of(&request)? else { return Ok(Known::New(Box::new(request))) };
     let (mut parts, body) = request.into_parts();
     let Some(caller) = parts.extensions.get_mut::<Caller>() else { return Err(Problem::unauthenticated()) };
-    let bytes = Bytes::from_request(Request::new(body), &()).await;
-    let bytes = bytes.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
+    let bytes = whole(body).await?;
     let asked = cresset_store::Request { key, digest: digest(&parts.method, &parts.uri.to_string(), &bytes) };
     match app.store.answer_to(&caller.now(), &asked).await {
         Ok(Some(answer)) => return Ok(Known::Answered(answer)),
@@ -79,7 +78,7 @@ pub(crate) fn of_file(key: Option<String>, uri: &Uri, sha256: &[u8; 32]) -> Opti
 }
 
 /// Reads a key.
-pub(crate) fn read_key(key: &HeaderValue) -> Result<&str, Problem> {
+fn read_key(key: &HeaderValue) -> Result<&str, Problem> {
     let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains([' ', '\t']));
     let invalid = || {
         Problem::invalid(format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters of printable ASCII without a space"))

@@ -14,7 +14,8 @@ mod text;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cresset_event::Timestamp;
@@ -25,6 +26,7 @@ use self::incident::IncidentView;
 pub(crate) use self::problem::for_people;
 use self::problem::prefers_html;
 use crate::api::events::ask;
+use crate::api::extract::Named;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Problem;
@@ -94,7 +96,7 @@ async fn show_floor(State(app): State<Arc<App>>, caller: Option<Caller>, request
     if !prefers_html(request.headers()) {
         return ask(request).await;
     }
-    let Some(caller) = caller else { return door::to_the_door(None) };
+    let Some(caller) = caller else { return door::to_the_door(&app, request.headers(), None) };
     match floor_page(&app, &caller).await {
         Ok(page) => page.into_response(),
         Err(problem) => problem.into_response(),
@@ -108,8 +110,13 @@ async fn floor_page(app: &App, caller: &Caller) -> Result<Markup, Problem> {
     Ok(frame("Watch floor", "on-floor", body))
 }
 
-async fn show_incident(State(app): State<Arc<App>>, caller: Option<Caller>, Path(id): Path<String>) -> Response {
-    let Some(caller) = caller else { return door::to_the_door(Some(&id)) };
+async fn show_incident(
+    State(app): State<Arc<App>>,
+    caller: Option<Caller>,
+    Named(id): Named<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(caller) = caller else { return door::to_the_door(&app, &headers, Some(&id)) };
     match incident_page(&app, &caller, &id).await {
         Ok(page) => page.into_response(),
         Err(problem) => problem.into_response(),

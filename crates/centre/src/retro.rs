@@ -4,7 +4,7 @@
 //! watch finds does, marked as of the past; what was found before is known by its id. A file that has hunted is remembered by the
 //! digest of its content, so that it does not hunt again after a restart, and one that came while the centre was down does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufRead};
 use std::mem;
@@ -43,6 +43,30 @@ const FOUND_MAX: usize = 256;
 const FOUND_OF_ONE_MAX: u64 = 1000;
 /// Where it is kept which files have hunted, in the centre's folder.
 const FILE: &str = "hunted";
+
+/// Looks after which files are tried again that could not be hunted for.
+const RETRY_LOOKS: u32 = 30;
+
+/// What is new, and has not hunted yet.
+#[derive(Debug, Default)]
+struct New {
+    /// Indicators by the feed that names them.
+    feeds: BTreeMap<PathBuf, HashSet<IndicatorId>>,
+    /// Files of rules.
+    rules: BTreeSet<PathBuf>,
+}
+
+impl New {
+    fn add(&mut self, feeds: Vec<FeedChanged>, rules: Vec<PathBuf>) {
+        for FeedChanged { path, feed, new, .. } in feeds {
+            match feed {
+                Some(_) => self.feeds.entry(path).or_default().extend(new),
+                None => drop(self.feeds.remove(&path)),
+            }
+        }
+        self.rules.extend(rules);
+    }
+}
 
 /// Looks into the past for whatever is new.
 pub(crate) struct Retro {
@@ -114,34 +138,65 @@ impl Retro {
         // Where it may not be kinder it is as kind as the others.
         #[cfg(unix)]
         let _ = rustix::process::nice(NICE);
-        let mut changed = mem::take(&mut self.first);
-        while !self.is_over() {
-            for feed in changed {
-                self.take_feed(&feed);
-            }
+        let (mut new, mut feeds) = (New::default(), mem::take(&mut self.first));
+        for looks in 0_u32.. {
             let rules = self.rule_files.look();
-            self.take_rules(&rules);
+            // What could not be hunted for is tried again, and not at each look.
+            let is_due = !feeds.is_empty() || !rules.is_empty() || looks.is_multiple_of(RETRY_LOOKS);
+            new.add(mem::take(&mut feeds), rules);
+            if is_due {
+                let hunted = self.hunt(&mut new);
+                feeds = self.look_at_feeds();
+                self.note(hunted, &feeds);
+            }
             for _ in 0..LOOK_EVERY.as_millis() / 100 {
                 if self.is_over() {
                     return;
                 }
                 thread::sleep(Duration::from_millis(100));
             }
-            changed = self.feeds.look();
-            self.state.feeds_changed(&changed, self.feeds.set().len());
+            feeds.extend(self.look_at_feeds());
         }
+    }
+
+    fn look_at_feeds(&mut self) -> Vec<FeedChanged> {
+        let changed = self.feeds.look();
+        self.state.feeds_changed(&changed, self.feeds.set().len());
+        changed
+    }
+
+    /// Hunts for what is new, and returns the feeds that have hunted, with the digests that they had. What was broken off, or
+    /// cannot be hunted for now, stays new.
+    fn hunt(&mut self, new: &mut New) -> Vec<(PathBuf, [u8; 32])> {
+        let mut hunted = Vec::new();
+        new.feeds.retain(|path, ids| {
+            let Ok(digest) = digest_of(path) else { return true };
+            if self.hunted.has(&digest) {
+                return false;
+            }
+            let has_hunted = self.hunt_feed(path, ids);
+            if has_hunted {
+                hunted.push((path.clone(), digest));
+            }
+            !has_hunted
+        });
+        if self.take_rules(&new.rules) {
+            new.rules.clear();
+        }
+        hunted
+    }
+
+    /// Remembers feeds that have hunted, unless they became others while they did: of those only what is new hunts.
+    fn note(&mut self, hunted: Vec<(PathBuf, [u8; 32])>, changed: &[FeedChanged]) {
+        let is_same = |(path, digest): &(PathBuf, [u8; 32])| {
+            !changed.iter().any(|changed| changed.path == *path) && digest_of(path).is_ok_and(|now| now == *digest)
+        };
+        let same: Vec<_> = hunted.into_iter().filter(is_same).map(|(_, digest)| digest).collect();
+        self.hunted.add(same);
     }
 
     fn is_over(&self) -> bool {
         *self.stop.borrow() || self.desk.is_closed()
-    }
-
-    fn take_feed(&mut self, changed: &FeedChanged) {
-        let Ok(digest) = digest_of(&changed.path) else { return };
-        if self.hunted.has(&digest) || !self.hunt_feed(&changed.path, &changed.new) {
-            return;
-        }
-        self.hunted.add([digest]);
     }
 
     /// Hunts for those indicators of a feed that are new. `false` where it was broken off.
@@ -162,13 +217,17 @@ impl Retro {
         passing.finish(path, new.len())
     }
 
-    fn take_rules(&mut self, files: &[PathBuf]) {
+    /// Hunts for the rules of files, unless they have hunted. `false` where that was broken off.
+    fn take_rules(&mut self, files: &BTreeSet<PathBuf>) -> bool {
         let digests = files.iter().filter_map(|file| Some((file, digest_of(file).ok()?)));
         let new: Vec<_> = digests.filter(|(_, digest)| !self.hunted.has(digest)).collect();
         let arguments: Vec<String> = new.iter().map(|(file, _)| file.display().to_string()).collect();
-        if !arguments.is_empty() && self.hunt_rules(&arguments) {
-            self.hunted.add(new.into_iter().map(|(_, digest)| digest));
+        let has_hunted = arguments.is_empty() || self.hunt_rules(&arguments);
+        if has_hunted {
+            let digests: Vec<_> = new.into_iter().map(|(_, digest)| digest).collect();
+            self.hunted.add(digests);
         }
+        has_hunted
     }
 
     /// Hunts for rules. What of them needs rules of other files is not looked for in the past. `false` where it was broken off.
@@ -198,6 +257,9 @@ impl Retro {
 
 /// Asks the index first which of them were ever seen.
 fn hunt_some(archive: &Archive, indicators: &[Indicator], passing: &mut Passing<'_>) {
+    if passing.is_over() {
+        return;
+    }
     let matchers: Vec<_> = indicators.iter().map(|indicator| indicator.matcher.clone()).collect();
     let hunted = archive.hunt(&matchers);
     let seen = indicators.iter().zip(hunted.seen).filter(|(_, seen)| seen.is_some());
@@ -219,6 +281,12 @@ struct Passing<'r> {
 impl<'r> Passing<'r> {
     fn new(retro: &'r Retro) -> Self {
         Self { retro, found: Vec::new(), counts: HashMap::new(), passed: 0, is_broken_off: false }
+    }
+
+    /// Whether it is broken off, or the centre ends.
+    fn is_over(&mut self) -> bool {
+        self.is_broken_off |= self.retro.is_over();
+        self.is_broken_off
     }
 
     fn pass_on(&mut self) {
@@ -252,8 +320,7 @@ impl<'r> Passing<'r> {
 
 impl Hunting for Passing<'_> {
     fn found(&mut self, detection: Detection) -> ControlFlow<()> {
-        self.is_broken_off |= self.retro.is_over();
-        if self.is_broken_off {
+        if self.is_over() {
             return ControlFlow::Break(());
         }
         let cause = detection.cause_id().unwrap_or_else(|| detection.title()).into_owned();
@@ -269,7 +336,6 @@ impl Hunting for Passing<'_> {
     }
 
     fn progress(&mut self, _: &cresset_pipeline::HuntProgress<'_>) -> ControlFlow<()> {
-        self.is_broken_off |= self.retro.is_over();
-        if self.is_broken_off { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

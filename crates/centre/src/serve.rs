@@ -4,7 +4,7 @@
 //! archive is closed), the desk, the records. What was acknowledged is on the disk at any moment, so that being killed costs
 //! no more than a repair at the next start.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,12 @@ pub enum ServeError {
         /// What the system said.
         #[source]
         cause: io::Error,
+    },
+    /// Another centre runs there.
+    #[error("another centre has its data in `{}` and runs; end it first, or name another folder with `data`", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Nobody can listen there.
     #[error("cannot listen on {address}; name another address with `listen`")]
@@ -145,6 +151,8 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     }
     let shares = files::shares(files::raise());
     make_folders(&config.data)?;
+    // Before anything in it is touched.
+    let _lock = lock(&config.data)?;
     backup::remove_left(&config.data);
     evidence::remove_left(&config.data);
     let (ask_stop, stop) = watch::channel(false);
@@ -243,6 +251,17 @@ fn make_folders(data: &Path) -> Result<(), ServeError> {
         make().map_err(|cause| ServeError::Folder { folder: folder.clone(), cause })?;
     }
     Ok(())
+}
+
+/// Keeps others off the folder as long as it is held, also where we are killed.
+fn lock(data: &Path) -> Result<File, ServeError> {
+    let failed = |cause| ServeError::Folder { folder: data.to_owned(), cause };
+    let lock = File::create(data.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ServeError::InUse { folder: data.to_owned() }),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
 }
 
 async fn open_store(config: &Config) -> Result<Store, StoreError> {

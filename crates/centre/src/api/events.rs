@@ -4,7 +4,7 @@
 //! the sender comes again, and nothing of it was taken.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
@@ -25,16 +25,14 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Asked, Named};
+use super::extract::{Asked, BODY_WITHIN, Named};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::intake::{NotTaken, Room, Taken};
-use crate::once::read_key;
+use crate::once::key_in;
 use crate::problem::Problem;
 use crate::rights::Right;
 
-/// How long a body may take to come: at the bound of 32 MiB some 9 Mbit/s.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a sender waits where there is no room.
 const RETRY_AFTER_SECONDS: u64 = 1;
 /// Longest name of a source.
@@ -158,7 +156,7 @@ async fn take(
     caller.must(Right::Ingest)?;
     let called = query.source.unwrap_or_else(|| caller.token.issued.name.clone());
     check_name("source", &called)?;
-    let key = request.headers().get("idempotency-key").map(read_key).transpose()?.map(str::to_owned);
+    let key = key_in(request.headers())?;
     let (room, bytes) = body(&app, request).await?;
     let name = format!("http:{called}");
     app.sources.add_bytes(&name, bytes.len() as u64);

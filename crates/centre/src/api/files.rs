@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use cresset_detect::{RuleFilter, RuleSources, Rulebook};
@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::Named;
+use super::extract::{Named, whole};
 use super::types::List;
 use crate::app::App;
 use crate::auth::Caller;
@@ -143,7 +143,7 @@ async fn put_rules(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(name): Named<String>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     put(&app, &caller, Kind::Rules, name, body).await
 }
@@ -157,7 +157,7 @@ async fn put_indicators(
     State(app): State<Arc<App>>,
     caller: Caller,
     Named(name): Named<String>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     put(&app, &caller, Kind::Indicators, name, body).await
 }
@@ -202,13 +202,7 @@ async fn listed(app: &App, caller: &Caller, kind: Kind) -> Result<Json<List<File
     Ok(Json(List { items: items.await?, next: None }))
 }
 
-async fn put(
-    app: &App,
-    caller: &Caller,
-    kind: Kind,
-    name: String,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Result<Response, Problem> {
+async fn put(app: &App, caller: &Caller, kind: Kind, name: String, body: Body) -> Result<Response, Problem> {
     caller.must(Right::Arm)?;
     if !is_name(&name) {
         return Err(Problem::invalid(format!(
@@ -219,7 +213,7 @@ async fn put(
     if path.is_dir() {
         return Err(Problem::conflict(format!("`{name}` is a folder of the centre's: take another name")));
     }
-    let bytes = body.map_err(|_| Problem::too_large(super::extract::BODY_BYTES_MAX))?;
+    let bytes = whole(body).await?;
     let (checked, checked_name) = (bytes.clone(), name.clone());
     let refused = spawn_blocking(move || kind.refused(&checked_name, &checked)).await;
     let refused = refused.map_err(|_| Problem::internal())?;

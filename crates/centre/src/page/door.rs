@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use cresset_archive::with_causes;
@@ -17,14 +16,11 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::frame;
-use crate::api::extract::Asked;
+use crate::api::extract::{Asked, Filled};
 use crate::app::App;
-use crate::auth::{COOKIE, is_own_page};
+use crate::auth::{cookie, is_own_page, set_cookie, was_wrong};
 use crate::problem::Problem;
 use crate::server::Peer;
-
-/// What is said of a form that no page of ours sends.
-const NO_FORM: &str = "the form is none of this centre's pages";
 
 /// Where who is not in was on the way to, as it is passed on until that one is.
 #[derive(Deserialize)]
@@ -82,28 +78,31 @@ pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    form: Result<Form<SignIn>, FormRejection>,
-) -> Response {
-    if !is_own_page(&headers) {
-        return Problem::unauthenticated().into_response();
-    }
-    let Ok(Form(form)) = form else { return Problem::invalid(NO_FORM).into_response() };
-    let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(peer)| peer.0.ip());
-    if let Err(wait) = app.limits.may_try(address) {
-        return Problem::too_many(wait.as_secs() + 1).into_response();
-    }
+    form: Result<Filled<SignIn>, Problem>,
+) -> Result<Response, Problem> {
+    let (Filled(form), address) = (form?, may_come_in(&app, peer, &headers)?);
     let token = form.token.trim();
-    match app.store.token_of(token, Timestamp::now()).await {
-        Ok(Some(known)) => {
+    match app.store.token_of(token, Timestamp::now()).await.map_err(Problem::of_store)? {
+        Some(known) => {
             note_sign_in(&app, known.id).await;
-            signed_in(&app, token, &form.way.page())
+            Ok(signed_in(&app, token, &form.way.page()))
         }
-        Ok(None) => {
-            app.limits.was_wrong(address);
-            (StatusCode::UNAUTHORIZED, sign_in_form(&form.way, Some("That is no token that is valid."))).into_response()
+        None => {
+            was_wrong(&app, address);
+            let again = sign_in_form(&form.way, Some("That is no token that is valid."));
+            Ok((StatusCode::UNAUTHORIZED, again).into_response())
         }
-        Err(error) => Problem::of_store(error).into_response(),
     }
+}
+
+/// Returns whose form it is, where that one may try: it comes from our own page, and was not wrong too often.
+fn may_come_in(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> Result<IpAddr, Problem> {
+    if !is_own_page(headers) {
+        return Err(Problem::unauthenticated());
+    }
+    let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(peer)| peer.0.ip());
+    app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
+    Ok(address)
 }
 
 /// Tells the audit log who came in. Where that is full people come in all the same: they may come to make room.
@@ -115,28 +114,31 @@ async fn note_sign_in(app: &App, id: String) {
 }
 
 fn signed_in(app: &App, token: &str, page: &str) -> Response {
-    let secure = if app.is_tls { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
-    let mut response = Redirect::to(page).into_response();
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
+    with_cookie(app, Some(token), Redirect::to(page).into_response())
+}
+
+fn with_cookie(app: &App, token: Option<&str>, mut response: Response) -> Response {
+    // A token that is valid has no character that a header has not.
+    if let Ok(value) = HeaderValue::from_str(&set_cookie(app.is_tls, token)) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
     response
 }
 
 /// Ends being signed in.
-pub(super) async fn sign_out() -> Response {
-    to_the_door(None)
+pub(super) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if !is_own_page(&headers) {
+        return Problem::unauthenticated().into_response();
+    }
+    to_the_door(&app, &headers, None)
 }
 
 /// Leads to the door, and from there to an incident. A token that holds no more the browser is to forget.
-pub(super) fn to_the_door(incident: Option<&str>) -> Response {
+pub(super) fn to_the_door(app: &App, headers: &HeaderMap, incident: Option<&str>) -> Response {
     let way = Way { incident: incident.map(Into::into) }.incident();
     let door = way.map_or_else(|| "/sign-in".into(), |id| format!("/sign-in?incident={id}"));
-    let mut response = Redirect::to(&door).into_response();
-    let gone = HeaderValue::from_static("cresset=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    response.headers_mut().insert(header::SET_COOKIE, gone);
-    response
+    let door = Redirect::to(&door).into_response();
+    if cookie(app.is_tls, headers).is_some() { with_cookie(app, None, door) } else { door }
 }
 
 #[derive(Deserialize)]
@@ -162,26 +164,19 @@ pub(super) async fn first_run_page(Asked(query): Asked<FirstRun>) -> Markup {
 
 pub(super) async fn first_run(
     State(app): State<Arc<App>>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    form: Result<Form<FirstRun>, FormRejection>,
-) -> Response {
-    if !is_own_page(&headers) {
-        return Problem::unauthenticated().into_response();
-    }
-    let Ok(Form(form)) = form else { return Problem::invalid(NO_FORM).into_response() };
+    form: Result<Filled<FirstRun>, Problem>,
+) -> Result<Response, Problem> {
+    let (Filled(form), address) = (form?, may_come_in(&app, peer, &headers)?);
     let name = form.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "administrator".to_owned());
-    match app.store.use_first_run(&form.secret, &name, Timestamp::now()).await {
-        Ok(Some(issued)) => {
-            let token = issued.secret.reveal();
-            let mut response = token_page(&app, &headers, token).into_response();
-            if let Some(cookie) = signed_in(&app, token, "/").headers().get(header::SET_COOKIE) {
-                response.headers_mut().insert(header::SET_COOKIE, cookie.clone());
-            }
-            response
-        }
-        Ok(None) => Problem::not_found("link, or it was used, or is too old").into_response(),
-        Err(error) => Problem::of_store(error).into_response(),
-    }
+    let issued = app.store.use_first_run(&form.secret, &name, Timestamp::now()).await.map_err(Problem::of_store)?;
+    let Some(issued) = issued else {
+        was_wrong(&app, address);
+        return Err(Problem::not_found("link, or it was used, or is too old"));
+    };
+    let token = issued.secret.reveal();
+    Ok(with_cookie(&app, Some(token), token_page(&app, &headers, token).into_response()))
 }
 
 fn token_page(app: &App, headers: &HeaderMap, token: &str) -> Markup {

@@ -79,7 +79,7 @@ impl IncidentView {
                     div { dt { "Last event" } dd { time datetime=(item.last) { (clock(&item.last, self.now)) } } }
                     div { dt { "Tactics" } dd { (strip(&item.tactics)) } }
                 }
-                @if let Some(into) = &item.merged_into { p { "It went up in " a href={ "/incidents/" (into) } { (into) } "." } }
+                @if let Some(into) = &item.merged_into { p .merged { "It went up in " a href={ "/incidents/" (into) } { (into) } "." } }
             }
         }
     }

@@ -249,6 +249,7 @@ const lookAtIncidents = throttled(async () => {
 // Detections
 
 let waiting = [];
+let recent = [];
 
 function fillDetection(row, item) {
   row.className = item.level;
@@ -263,25 +264,29 @@ function fillDetection(row, item) {
   put(row, 'user', shown(item.user), true);
 }
 
+// The newest of those that are known, by the stream and by the list: the two overlap.
 function showDetections() {
   const body = $('detections');
-  const there = new Set(Array.from(body.rows, (row) => row.dataset.id));
-  const rows = waiting.filter((item) => !there.has(item.id)).slice(-limits.detectionsMax).map((item) => {
+  const known = new Map([...recent, ...waiting].map((item) => [item.id, item]));
+  waiting = [];
+  recent = [...known.values()].sort((a, b) => b.seq - a.seq).slice(0, limits.detectionsMax);
+  const rows = new Map(Array.from(body.rows, (row) => [row.dataset.id, row]));
+  const shownRows = recent.map((item) => {
+    if (rows.has(item.id)) return rows.get(item.id);
     const row = copied('t-detection', 'tr');
     fillDetection(row, item);
     row.classList.add('fresh');
     return row;
   });
-  waiting = [];
-  body.prepend(...rows.reverse());
-  while (body.rows.length > limits.detectionsMax) body.lastElementChild.remove();
+  // Those that came with the page are older, or known by now.
+  const others = Array.from(body.rows).filter((row) => !known.has(row.dataset.id));
+  body.replaceChildren(...[...shownRows, ...others].slice(0, limits.detectionsMax));
   $('no-detections').hidden = body.rows.length > 0;
 }
 
 const lookAtDetections = throttled(async () => {
   const list = await ask(`/api/v1/detections?limit=${limits.detectionsMax}`);
-  $('detections').replaceChildren();
-  waiting = list.items.reverse();
+  waiting.push(...list.items);
   showDetections();
 });
 
@@ -416,9 +421,8 @@ function floor(main) {
   try { seen = JSON.parse(sessionStorage.getItem('seen')) || []; } catch { seen = []; }
   document.addEventListener('pointerover', light);
   document.addEventListener('focusin', light);
-  let opened = false;
   listen({
-    open: () => { if (opened) lookAtDetections(); opened = true; lookAtIncidents(); },
+    open: () => { lookAtDetections(); lookAtIncidents(); },
     detection: detected,
     incident: lookAtIncidents,
     missed: () => { lookAtDetections(); lookAtIncidents(); },
@@ -441,6 +445,7 @@ const lookAtIncident = throttled(async () => {
     const other = now.getElementById(part.id);
     if (other && !part.isEqualNode(other)) part.replaceWith(document.importNode(other, true));
   }
+  if (document.querySelector('#facts .merged')) for (const forms of document.querySelectorAll('.acts')) forms.hidden = true;
   if (focused && document.activeElement?.id !== focused) $(focused)?.focus();
 });
 
@@ -507,6 +512,8 @@ async function refusal(form) {
 
 async function hearCentre() {
   try { skew = Date.parse((await ask('/api/v1/status')).now) - Date.now(); } catch { /* That nothing is heard shows by itself. */ }
+  // That it went up in another is told of that other.
+  lookAtIncident();
   if (!heard.signedOut) setTimeout(hearCentre, STATUS_EVERY_MS);
 }
 
