@@ -130,8 +130,7 @@ fn sighup_ends_a_watch_that_does_not_reload() {
     use std::os::unix::process::ExitStatusExt;
 
     if is_sighup_ignored() {
-        println!("skipped: SIGHUP is ignored here");
-        return;
+        return crate::skipped("SIGHUP", "it is ignored here");
     }
     let run = Run::new(&[("rules/a.yml", &rule("First", "one"))]);
     let mut fed = Fed::start(&run, &["-"]);

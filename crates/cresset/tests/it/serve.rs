@@ -32,15 +32,19 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::Agent;
-use ureq::http::{Request, Response};
+use ureq::http::{HeaderMap, HeaderValue, Request, Response};
 
-use crate::{RULE, Ran};
+use crate::{RULE, Ran, skipped};
 
 /// Long enough for the slowest machine; what is waited for comes in a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a link is waited for that should not come.
+const NO_LINK: Duration = Duration::from_millis(200);
 
 /// A centre that runs, and the token of its administrator.
 struct Centre {
@@ -89,7 +93,7 @@ impl Centre {
         let config = format!("data = \"data\"\nlisten = \"127.0.0.1:0\"\n{config}");
         fs::write(folder.path().join("centre.toml"), config).expect("a file");
         let args = vec!["serve".to_owned(), "--config".to_owned(), "centre.toml".to_owned()];
-        let (child, url, link) = spawn(folder.path(), &args);
+        let (child, url, link) = spawn(folder.path(), &args, PATIENCE);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -217,7 +221,7 @@ impl Centre {
 
     /// Starts it again after it has ended.
     fn start_again(&mut self) {
-        let (child, url, link) = spawn(self.folder.path(), &self.args);
+        let (child, url, link) = spawn(self.folder.path(), &self.args, NO_LINK);
         assert!(link.is_none(), "there is an administrator already");
         (self.child, self.url) = (child, url);
     }
@@ -263,11 +267,7 @@ impl Centre {
 
     /// How many events its archive holds, once it has ended.
     fn archived(&self) -> u64 {
-        let archive = self.data().join("archive");
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_cresset")).args(["archive", "stats", "-o", "json"]).arg(archive).output();
-        let stats: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("counts");
-        stats["events"].as_u64().expect("a number")
+        archived_in(&self.data().join("archive"))
     }
 }
 
@@ -288,8 +288,9 @@ fn panicked(log: &str) {
     eprintln!("the centre's log:\n{log}");
 }
 
-/// Starts the process, and waits until it can be used; returns its address, and the link of the first administrator.
-fn spawn(folder: &Path, args: &[String]) -> (Child, String, Option<String>) {
+/// Starts the process, and waits until it can be used; returns its address, and the link of the first administrator where that
+/// comes in time.
+fn spawn(folder: &Path, args: &[String], link_within: Duration) -> (Child, String, Option<String>) {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).expect("a file");
     let mut child = Command::new(env!("CARGO_BIN_EXE_cresset"))
         .args(args)
@@ -304,7 +305,7 @@ fn spawn(folder: &Path, args: &[String]) -> (Child, String, Option<String>) {
         .recv_timeout(PATIENCE)
         .unwrap_or_else(|_| panic!("it says nothing: {}", fs::read_to_string(folder.join("log")).unwrap_or_default()));
     let url = first.strip_prefix("Cresset is at ").and_then(|rest| rest.split(',').next()).expect("an address");
-    let link = lines.recv_timeout(Duration::from_millis(200)).ok().and_then(|_| lines.recv_timeout(PATIENCE).ok());
+    let link = lines.recv_timeout(link_within).ok().and_then(|_| lines.recv_timeout(PATIENCE).ok());
     let link = link.map(|link| link.trim().to_owned());
     (child, url.to_owned(), link)
 }
@@ -325,10 +326,21 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
 
 fn answered(response: Response<ureq::Body>) -> Answered {
     let (parts, mut body) = response.into_parts();
-    let text = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let body = body.read_to_string().expect("a body of text");
-    Answered { status: parts.status.as_u16(), headers, body }
+    Answered { status: parts.status.as_u16(), headers: headers_of(&parts.headers), body }
+}
+
+fn headers_of(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
+
+/// How many events an archive holds.
+fn archived_in(archive: &Path) -> u64 {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_cresset")).args(["archive", "stats", "-o", "json"]).arg(archive).output();
+    let stats: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("counts");
+    stats["events"].as_u64().expect("a number")
 }
 
 /// Returns ports of TCP and UDP that nobody listens on now.
@@ -339,9 +351,25 @@ fn free_ports() -> (u16, u16, u16) {
     (port(udp.local_addr()), port(one.local_addr()), port(two.local_addr()))
 }
 
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn skipped(what: &str, why: &str) {
-    eprintln!("skipped: {what}: {why}");
+/// Whether this process may have so many more files open; it lets itself have as many as the system does.
+fn may_open(files: u64) -> bool {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
+    // The other tests open some as well.
+    raised.is_ok() && most.is_none_or(|most| most > files + 1000)
+}
+
+/// The most memory that a centre has had, in bytes.
+fn memory(centre: &Centre) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", centre.child.id())).expect("Linux");
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
+    most.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+/// A number that looks random and is the same each time.
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
 }
 
 /// Waits until this holds.

@@ -36,6 +36,9 @@ fn a_name_with_a_public_and_a_private_address_is_not_believed() {
         let error = refused(&server, &[], &[&addresses]);
         assert!(matches!(error, FetchError::Refused(Refused::Address { .. })), "{addresses:?}: {}", told(&error));
     }
+    // Not even what is listed is gone to, though it comes first.
+    let error = refused(&server, &["127.0.0.1"], &[&["127.0.0.1", "10.0.0.1"]]);
+    assert!(matches!(error, FetchError::Refused(Refused::Address { .. })), "{}", told(&error));
     assert!(server.heads().is_empty());
     assert!(told(&refused(&server, &[], &[&[]])).contains("it has no address"));
 }

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ both!(what_was_acknowledged_outlives_a_kill);
 
 /// Names the database for the program that is killed.
 const ADDRESS: &str = "CRESSET_TEST_KILLED_STORE";
+/// Long enough for the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Detections a batch.
 const BATCH: u64 = 40;
 
@@ -67,21 +70,32 @@ async fn stored(store: &Store) -> u64 {
 
 async fn what_was_acknowledged_outlives_a_kill(place: Place) {
     let kills: u64 = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4);
+    let mut acknowledged_most = 0;
     for kill in 0..kills {
         let mut child = start(&place.address);
         let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (begin, begun) = channel();
         let heard = thread::spawn(move || {
             let said = out.lines().map_while(Result::ok);
-            said.filter_map(|line| acknowledged(&line)).last().unwrap_or_default()
+            let said = said.filter_map(|line| acknowledged(&line)).inspect(|_| {
+                // It is asked for once.
+                let _ = begin.send(());
+            });
+            said.last().unwrap_or_default()
         });
-        // Different moments: while it opens, while it writes.
+        // Different moments: one of four while it opens, the others while it writes.
+        if kill % 4 > 0 {
+            begun.recv_timeout(PATIENCE).expect("it records");
+        }
         thread::sleep(Duration::from_millis(60 + kill * 97 % 500));
         child.kill().expect("it runs");
         child.wait().expect("it ended");
         let heard = heard.join().expect("it listens");
         place.others_are_gone().await;
         check_outlived(&place, heard, kill).await;
+        acknowledged_most = acknowledged_most.max(heard.0);
     }
+    assert!(acknowledged_most > 0, "none recorded anything");
 }
 
 /// Reads how many detections and notes are on the disk; a line that was cut off tells nothing.

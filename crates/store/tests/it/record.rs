@@ -182,8 +182,10 @@ async fn many_read_while_one_writes(place: Place) {
             }
         })
     });
-    for reader in readers.collect::<Vec<_>>() {
+    let readers: Vec<_> = readers.collect();
+    writer.await.expect("the writer");
+    // All is there now, so that each of them ends.
+    for reader in readers {
         reader.await.expect("a reader");
     }
-    writer.await.expect("the writer");
 }

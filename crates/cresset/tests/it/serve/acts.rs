@@ -50,6 +50,9 @@ fn an_incident_is_worked_from_beginning_to_end() {
     centre.done(&format!("/api/v1/tasks/{task}/reopen"), &json!({}));
     assert_eq!(centre.post(&format!("/api/v1/tasks/{task}/reopen"), &json!({})).status, 409, "it is not done");
     assert_eq!(centre.post("/api/v1/tasks/999999/done", &json!({})).status, 404);
+    let nowhere = "/api/v1/incidents/incident--00000000-0000-4000-8000-000000000000";
+    assert_eq!(centre.post(&format!("{nowhere}/state"), &json!({ "state": "triage" })).status, 404);
+    assert_eq!(centre.post(&format!("{nowhere}/merge"), &json!({ "from": incident })).status, 404);
     let (me, shown) = (centre.get("/api/v1/whoami").json(), show(&centre, &incident));
     assert_eq!(shown["notes"][0]["author"], me["id"]);
     assert_eq!(shown["names"], json!({ (me["id"].as_str().expect("an id")): me["name"] }));

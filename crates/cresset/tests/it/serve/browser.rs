@@ -16,6 +16,7 @@ use ureq::Agent;
 use ureq::http::Request;
 
 use super::{PATIENCE, lines, wait_until};
+use crate::skipped;
 
 /// A browser that runs.
 pub(super) struct Browser {
@@ -28,7 +29,7 @@ impl Browser {
     /// Starts one with a window of this size.
     pub(super) fn start(width: u32, height: u32) -> Option<Self> {
         let Some(mut driver) = spawn() else {
-            skipped();
+            skipped("pages", "chromium and chromedriver are not installed; ./setup installs them");
             return None;
         };
         let said = lines(driver.stdout.take().expect("a pipe"));
@@ -156,9 +157,4 @@ fn spawn() -> Option<Child> {
     let mut command = Command::new("chromedriver");
     command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().ok()
-}
-
-#[expect(clippy::print_stderr, reason = "who runs the tests is to know what was not tested")]
-fn skipped() {
-    eprintln!("skipped: chromium and chromedriver are not installed; ./setup installs them");
 }

@@ -144,7 +144,7 @@ fn the_owner_of_the_folder_is_not_the_first_administrator() {
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["serve", "--data", "data", "--listen", "127.0.0.1:0"].map(str::to_owned);
     for _ in 0..2 {
-        let (mut child, _, link) = super::spawn(folder.path(), &args);
+        let (mut child, _, link) = super::spawn(folder.path(), &args, super::PATIENCE);
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         assert!(link.is_some(), "nobody came in yet");
@@ -230,7 +230,8 @@ fn the_audit_log_is_looked_at_with_and_without_its_centre() {
 #[test]
 fn over_tls_only_a_certificate_that_is_vouched_for_is_believed() {
     let run = crate::Run::new(&[("c.toml", "data = \"data\"\nlisten = \"127.0.0.1:0\"\n[tls]\non = true\n")]);
-    let (mut child, url, _) = super::spawn(run.path(), &["serve", "--config", "c.toml"].map(str::to_owned));
+    let (mut child, url, _) =
+        super::spawn(run.path(), &["serve", "--config", "c.toml"].map(str::to_owned), super::NO_LINK);
     let issued = run.cresset(&["token", "issue", "--name", "t", "--role", "viewer", "--data", "data"]);
     assert_eq!(issued.status, 0, "{}", issued.err);
     let token = issued.out.trim();

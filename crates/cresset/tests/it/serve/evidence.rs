@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::http::Request;
 
-use super::{Answered, Centre, wait_until};
+use super::{Answered, Centre, memory, wait_until};
 use crate::RULE;
 
 /// A file that a centre has no memory for: more than it has by itself.
@@ -38,13 +38,6 @@ fn files(centre: &Centre, folder: &str) -> usize {
 /// Bytes that do not repeat.
 fn bytes(count: usize) -> Vec<u8> {
     (0..count as u64 / 8).flat_map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
-}
-
-/// The most memory that the centre has had, in bytes.
-fn memory(centre: &Centre) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", centre.child.id())).expect("Linux");
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
-    most.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
 #[test]
@@ -108,9 +101,19 @@ fn what_is_fetched_is_to_be_saved_under_a_harmless_name() {
     assert_eq!(fetched.header("content-length"), Some("8"));
     let saved = Some("attachment; filename*=UTF-8''%22%0D%0Aa%2F..%C3%BC.html");
     assert_eq!(fetched.header("content-disposition"), saved);
-    for elsewhere in [path.replace("incident--", "incident--0"), path.replace(&*number.to_string(), "1000000")] {
-        assert_eq!(centre.get(&elsewhere).status, 404, "{elsewhere}");
+    assert_eq!(centre.deliver(&[], "{\"cmd\":\"whoami\",\"host\":\"h2\"}\n").status, 200);
+    let other = centre.items("/api/v1/incidents").into_iter().find_map(|item| {
+        let id = item["id"].as_str().expect("an id");
+        (id != incident).then(|| id.to_owned())
+    });
+    let other = other.expect("an incident of the other machine");
+    let elsewhere = format!("/api/v1/incidents/{other}/evidence/{number}");
+    for none in [&elsewhere, &format!("/api/v1/incidents/{incident}/evidence/1000000")] {
+        assert_eq!(centre.get(none).status, 404, "{none}");
     }
+    // What goes up in another takes its files with it.
+    centre.done(&format!("/api/v1/incidents/{other}/merge"), &json!({ "from": incident }));
+    assert_eq!(centre.get(&elsewhere).body, "<script>");
     let viewer = centre.token("v", "viewer");
     let request = Request::get(format!("{}{path}", centre.url)).header("authorization", format!("Bearer {viewer}"));
     assert_eq!(centre.send(request.body(()).expect("a request")).status, 403, "memory has passwords in it");

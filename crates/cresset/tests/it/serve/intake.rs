@@ -1,8 +1,13 @@
 //! What was acknowledged is there, once, whatever happens behind it; what cannot be taken is said.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
-use serde_json::Value;
+use cresset_event::Timestamp;
+use serde_json::{Value, json};
 
 use super::{Centre, wait_until};
 
@@ -65,6 +70,29 @@ fn what_cannot_be_taken_is_said() {
 }
 
 #[test]
+fn who_finds_no_room_is_told_to_come_again() {
+    let centre = Centre::start_with("[intake]\nbody_bytes_max = 1000\nwaiting_bytes_max = 5000\n", &[]);
+    // It takes room for as long as it is on its way, and there is room for one.
+    let mut slow = TcpStream::connect(centre.address()).expect("a connection");
+    let body = line("ls");
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: {}\r\n\r\n",
+        centre.bearer(),
+        body.len()
+    );
+    slow.write_all((head + &body[..1]).as_bytes()).expect("sent");
+    wait_until("that there is no room", || centre.deliver(&[], line("ls")).status == 429);
+    let refused = centre.deliver(&[], line("ls"));
+    assert_eq!((refused.header("retry-after"), &refused.json()["type"]), (Some("1"), &"/problems/too-many".into()));
+    // Nothing is taken of what is refused, and the first is.
+    slow.write_all(&body.as_bytes()[1..]).expect("sent");
+    let mut answer = [0; 256];
+    let read = slow.read(&mut answer).expect("an answer");
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    wait_until("that there is room again", || centre.deliver(&[], line("ls")).status == 200);
+}
+
+#[test]
 fn files_that_are_followed_are_read_on_after_a_kill() {
     let mut centre = Centre::start_with(
         "[intake]\nfollow = [\"logs\"]\n",
@@ -75,12 +103,15 @@ fn files_that_are_followed_are_read_on_after_a_kill() {
     centre.kill_and_start_again();
     fs::write(centre.path().join("logs/b.log"), line("whoami").replace("h1", "h2")).expect("room");
     wait_until("that of a new file", || count(&centre) == Some(2));
+    let mut known = fs::OpenOptions::new().append(true).open(centre.path().join("logs/a.log")).expect("it is there");
+    known.write_all(line("whoami").replace("h1", "h3").as_bytes()).expect("room");
+    wait_until("that of the known one", || count(&centre) == Some(3));
     let sources = centre.get("/api/v1/sources").json();
     let names: Vec<&str> =
         sources["items"].as_array().into_iter().flatten().filter_map(|s| s["name"].as_str()).collect();
     assert!(names.iter().any(|name| name.ends_with("logs/b.log")), "{names:?}");
     centre.end();
-    assert_eq!(centre.archived(), 2);
+    assert_eq!(centre.archived(), 3);
 }
 
 #[test]
@@ -103,6 +134,33 @@ fn detections_are_streamed_as_they_come() {
     let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
     let missed: Value = serde_json::from_str(&next(&mut told, "data: ")).expect("JSON");
     assert!(missed["seq"].as_u64() > detection["seq"].as_u64(), "{missed}");
+}
+
+#[test]
+fn a_token_that_is_taken_back_or_ends_hears_no_more() {
+    let centre = Centre::start();
+    let listen = |token: &str| {
+        let stream =
+            ureq::get(format!("{}/api/v1/stream", centre.url)).header("authorization", format!("Bearer {token}"));
+        super::lines(stream.call().expect("a stream").into_body().into_reader())
+    };
+    let soon = Timestamp::now().saturating_add_nanos(3_000_000_000).to_string();
+    let issue = |name: &str, expires: Option<&str>| {
+        let asked = json!({ "name": name, "role": "viewer", "expires": expires });
+        let issued = centre.done("/api/v1/tokens", &asked);
+        let text = |of: &Value| of.as_str().expect("a text").to_owned();
+        (text(&issued["token"]["id"]), text(&issued["secret"]))
+    };
+    let [(id, gone), (_, short), (_, kept)] = [issue("gone", None), issue("short", Some(&soon)), issue("kept", None)];
+    let [gone, short, mut kept] = [&gone, &short, &kept].map(|token| listen(token));
+    assert_eq!(centre.ask("DELETE", &format!("/api/v1/tokens/{id}"), &[], "").status, 204);
+    for ended in [gone, short] {
+        wait_until("the end of the stream", || {
+            matches!(ended.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Disconnected))
+        });
+    }
+    centre.deliver(&[], line("whoami"));
+    assert!(next(&mut kept, "data: ").contains("Whoami"));
 }
 
 /// Waits for a line that begins so, and returns the rest of it.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::Request;
 
-use super::{Centre, PATIENCE, free_ports, skipped, wait_until};
+use super::{Centre, PATIENCE, archived_in, free_ports, random, skipped, wait_until};
 use crate::RULE;
 
 /// Senders that each deliver one thing after another until they are told that it is enough.
@@ -76,12 +76,13 @@ fn send(way: Way, name: &str, url: &str, bearer: &str, is_enough: &AtomicBool) -
     acknowledged
 }
 
+fn record(command: &str, key: &str) -> String {
+    format!("{{\"cmd\":\"{command} {key}\",\"host\":\"h1\",\"@timestamp\":\"2026-11-24T07:00:00Z\"}}\n")
+}
+
 /// Delivers once, and returns whether that was acknowledged.
 fn deliver(agent: &Agent, way: Way, key: &str, url: &str, bearer: &str) -> bool {
-    let record = |command: &str| {
-        format!("{{\"cmd\":\"{command} {key}\",\"host\":\"h1\",\"@timestamp\":\"2026-11-24T07:00:00Z\"}}\n")
-    };
-    let records = [record("whoami"), record("ls"), record("id")];
+    let records = ["whoami", "ls", "id"].map(|command| record(command, key));
     let (path, body) = match way {
         Way::Key => ("/api/v1/events", records.concat()),
         Way::Ids => {
@@ -115,12 +116,6 @@ fn told(centre: &Centre) -> (BTreeSet<String>, Vec<Value>) {
     (ids, incidents["items"].as_array().cloned().expect("a list"))
 }
 
-/// A number that looks random and is the same each time.
-fn next_random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    *seed >> 33
-}
-
 #[test]
 fn what_was_acknowledged_outlives_kills_once() {
     let kills: u64 = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3);
@@ -132,7 +127,7 @@ fn what_was_acknowledged_outlives_kills_once() {
     let syslog = syslog_sender(tcp, Arc::clone(&senders.is_enough), Arc::clone(&lines));
     let mut seed = 42;
     for _ in 0..kills {
-        thread::sleep(Duration::from_millis(100 + next_random(&mut seed) % 900));
+        thread::sleep(Duration::from_millis(100 + random(&mut seed) % 900));
         centre.kill_and_start_again();
     }
     let acknowledged = senders.end();
@@ -142,10 +137,16 @@ fn what_was_acknowledged_outlives_kills_once() {
     let counted: u64 = incidents.iter().filter_map(|incident| incident["detections"].as_u64()).sum();
     assert_eq!(counted, detections.len() as u64, "each in one incident, once");
     centre.kill_and_start_again();
-    assert_eq!(told(&centre), (detections, incidents), "the picture is the same after a start");
+    assert_eq!(told(&centre), (detections.clone(), incidents.clone()), "what is told is the same after a start");
+    // So is the picture: what comes next belongs where it would have.
+    assert_eq!(centre.deliver(&[], record("whoami", "next")).status, 200);
+    let (more, same) = told(&centre);
+    let ids = |incidents: &[Value]| incidents.iter().map(|incident| incident["id"].clone()).collect::<Vec<_>>();
+    assert_eq!((more.len(), ids(&same)), (detections.len() + 1, ids(&incidents)));
     centre.end();
-    let archived = centre.archived();
+    let archived = centre.archived() - 1;
     let of_syslog = archived.checked_sub(acknowledged).expect("what was acknowledged is there");
+    assert!(of_syslog > 0, "some of syslog came");
     assert!(of_syslog <= lines.load(Ordering::Relaxed), "{of_syslog} lines of syslog: none is there twice");
     assert!(!centre.log().contains("panicked"));
 }
@@ -183,11 +184,12 @@ fn a_signal_ends_it_in_good_order_under_load_and_a_second_at_once() {
     // A body that does not come keeps it from ending; the second signal does not wait for that.
     let mut slow = TcpStream::connect(centre.address()).expect("a connection");
     let head = format!(
-        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: 9\r\n\r\n",
+        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
         centre.bearer()
     );
     slow.write_all(head.as_bytes()).expect("sent");
-    thread::sleep(Duration::from_millis(300));
+    // It waits for the body once it says so.
+    assert!(slow.read(&mut [0; 64]).expect("an answer") > 0);
     centre.signal("TERM");
     wait_until("word that it ends", || centre.log().matches("ending").count() >= 2);
     let began = Instant::now();
@@ -197,6 +199,16 @@ fn a_signal_ends_it_in_good_order_under_load_and_a_second_at_once() {
     centre.start_again();
     centre.end();
     assert_eq!(centre.archived(), acknowledged);
+}
+
+#[test]
+fn a_second_one_on_the_same_folder_touches_nothing() {
+    let centre = Centre::start();
+    fs::create_dir_all(centre.data().join("arriving")).expect("room");
+    fs::write(centre.data().join("arriving/piece"), "of a file on its way").expect("room");
+    let second = centre.cresset_alone(&["serve", "--config", "centre.toml"]);
+    assert!(second.status != 0 && second.err.contains("another centre has its data in"), "{}", second.err);
+    assert!(centre.data().join("arriving/piece").exists());
 }
 
 /// A small file system in memory, as long as it lives.
@@ -272,19 +284,11 @@ fn a_full_disk_is_said_and_it_goes_on_once_there_is_room() {
     assert!(centre.log().contains("not ended in good order"), "{}", centre.log());
     fs::remove_file(&filler).expect("room again");
     centre.start_again();
-    thread::sleep(Duration::from_secs(3));
+    // Each of them goes on, or this does not end.
     let acknowledged = senders.end();
-    assert!(acknowledged >= 12, "all senders went on: {acknowledged}");
     centre.end();
     let archived = archived_in(&data.join("archive"));
     // What was not acknowledged may be there as well.
     assert!((acknowledged..=acknowledged + 8).contains(&archived), "{archived} of {acknowledged}");
     assert!(!centre.log().contains("panicked"));
-}
-
-fn archived_in(archive: &Path) -> u64 {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_cresset")).args(["archive", "stats", "-o", "json"]).arg(archive).output();
-    let stats: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("counts");
-    stats["events"].as_u64().expect("a number")
 }

@@ -98,3 +98,13 @@ fn a_key_belongs_to_whoever_sends_it() {
     assert_eq!(centre.send(request.body("{\"text\":\"t\"}").expect("a request")).status, 200);
     assert_eq!(notes(&centre, &incident), 2);
 }
+
+#[test]
+fn a_long_one_is_taken_with_a_key_as_it_is_without() {
+    let centre = Centre::start();
+    let body = json!({ "form": "toml", "text": format!("# {}\n", "x".repeat(3 << 20)) });
+    let put = |headers: &[(&str, &str)]| centre.ask("PUT", "/api/v1/assets", headers, body.to_string()).status;
+    assert_eq!((put(&[JSON]), put(&[JSON, ("idempotency-key", "k")])), (200, 200));
+    let longer = json!({ "form": "csv", "text": "x".repeat(5 << 20) }).to_string();
+    assert_eq!(centre.ask("PUT", "/api/v1/assets", &[JSON, ("idempotency-key", "l")], longer).status, 413);
+}

@@ -346,11 +346,15 @@ fn a_crowd_fits_on_the_wall() {
 #[test]
 fn a_token_that_holds_no_more_leads_to_the_door() {
     let centre = Centre::start();
-    let request = Request::get(format!("{}/sign-in", centre.url)).header("cookie", "cresset=cresset_gone");
-    let door = centre.send(request.body(()).expect("a request"));
-    assert_eq!(door.status, 200, "{door:?}");
-    let request = Request::get(format!("{}/api/v1/status", centre.url)).header("cookie", "cresset=cresset_gone");
-    assert_eq!(centre.send(request.body(()).expect("a request")).status, 401);
+    let ask = |path: &str, accept: &str| {
+        let request = Request::get(format!("{}{path}", centre.url)).header("cookie", "cresset=cresset_gone");
+        centre.send(request.header("accept", accept).body(()).expect("a request"))
+    };
+    let led = ask("/", BROWSER);
+    assert_eq!((led.status, led.header("location")), (303, Some("/sign-in")));
+    assert!(led.header("set-cookie").is_some_and(|cookie| cookie.contains("Max-Age=0")), "{led:?}");
+    assert_eq!(ask("/sign-in", BROWSER).status, 200);
+    assert_eq!(ask("/api/v1/status", "*/*").status, 401);
 }
 
 #[test]
@@ -379,6 +383,51 @@ fn who_signs_in_comes_to_the_incident_that_was_asked_for() {
         let page = centre.get(&format!("/sign-in?incident={}", percent(way)));
         assert!(page.status == 200 && !page.body.contains("name=\"incident\""), "{way}: {page:?}");
     }
+}
+
+#[test]
+fn who_guesses_at_the_door_is_locked_out_and_that_is_found() {
+    let centre = Centre::start_with("[limits]\nwrong_tokens = 3\n", &[]);
+    let send = |path: &str, body: &str| {
+        let request = Request::post(format!("{}{path}", centre.url)).header("origin", &centre.url);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        centre.send(request.expect("a request")).status
+    };
+    assert_eq!([(); 2].map(|()| send("/sign-in", "token=cresset_no_no")), [401, 401]);
+    assert_eq!(send("/first-run", "secret=cresset_first_no&name=a"), 404);
+    assert_eq!(send("/first-run", "secret=cresset_first_no&name=a"), 429);
+    assert_eq!(send("/sign-in", "token=cresset_no_no"), 429);
+    let database = centre.data().join("records.db");
+    let found = || {
+        // From here nobody comes in for a while: the owner of the folder looks.
+        let asked = std::process::Command::new("sqlite3").arg(&database).arg("select title from detections").output();
+        asked.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    if std::process::Command::new("sqlite3").arg("-version").output().is_err() {
+        return crate::skipped("the detection of a lock-out at the door", "sqlite3 is not installed");
+    }
+    super::wait_until("the detection", || found().to_lowercase().contains("lock"));
+}
+
+#[test]
+fn only_our_own_page_signs_out_and_only_who_was_in() {
+    let centre = Centre::start();
+    let cookie = format!("cresset={}", centre.token);
+    let out = |headers: &[(&str, &str)]| {
+        let mut request = Request::post(format!("{}/sign-out", centre.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        centre.send(request.body(()).expect("a request"))
+    };
+    let elsewhere = out(&[("cookie", &cookie), ("sec-fetch-site", "cross-site")]);
+    assert_eq!((elsewhere.status, elsewhere.header("set-cookie")), (401, None));
+    let ours = out(&[("cookie", &cookie), ("origin", &centre.url)]);
+    assert!(ours.status == 303 && ours.header("set-cookie").is_some_and(|cookie| cookie.contains("Max-Age=0")));
+    // A link from elsewhere brings no cookie where the browser keeps it back, and must not cost it.
+    let request = Request::get(format!("{}/", centre.url)).header("accept", BROWSER);
+    let led = centre.send(request.body(()).expect("a request"));
+    assert_eq!((led.status, led.header("set-cookie")), (303, None));
 }
 
 /// Writes each byte of a text as the address of a page has it.

@@ -36,8 +36,7 @@ fn a_new_rule_and_a_new_feed_find_what_is_in_the_past() {
         found(&centre).iter().filter(|(title, _)| title == "Later").count() == 2
     });
     assert_eq!(found(&centre).len(), 6);
-    let log = fs::read_to_string(centre.path().join("log")).expect("a log");
-    assert_eq!(log.matches("looked into the past").count(), 3, "{log}");
+    wait_until("word of each", || centre.log().matches("looked into the past").count() == 3);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Centre;
+use crate::skipped;
 
 /// Where `./setup` puts it.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools/python/bin/schemathesis");
@@ -30,8 +31,7 @@ responses = false
 #[test]
 fn schemathesis_finds_nothing() {
     if !Path::new(PROGRAM).exists() {
-        eprintln!("skipped: Schemathesis is not installed (./setup)");
-        return;
+        return skipped("the API by Schemathesis", "it is not installed; ./setup installs it");
     }
     // It presents tokens that are none by the hundred.
     let limits = "[limits]\nrequests_a_second = 100000\nwrong_tokens = 1000000\n";

@@ -50,7 +50,8 @@ impl Rsyslog {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
-        Some(Self { child: child.ok()?, folder })
+        let child = child.inspect_err(|error| skipped(name, &format!("rsyslogd: {error}"))).ok()?;
+        Some(Self { child, folder })
     }
 }
 
