@@ -8,7 +8,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use cresset_event::hex;
@@ -18,17 +18,18 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::error;
 
 use crate::app::App;
+use crate::disk::{of_disk, on_disk};
 use crate::problem::Problem;
 
 /// Where files lie that have not come to their end.
 const ARRIVING: &str = "arriving";
 /// How long the next piece of a file may take.
 const PIECE_WITHIN: Duration = Duration::from_secs(60);
+/// How slowly a file may arrive at the least, in bytes a second: one that drips keeps others out.
+const BYTES_A_SECOND_MIN: u64 = 16 << 10;
 /// Room that evidence leaves on the disk: what comes in meanwhile must be written as well.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
 /// Bytes after which the room is looked at again.
@@ -66,11 +67,15 @@ pub(crate) async fn receive(app: &App, body: Body) -> Result<Arrived, Problem> {
     }
     let file = begin(folder.clone(), declared).await?;
     let mut out = File::from_std(file.reopen().map_err(of_disk)?);
+    let began = Instant::now();
     let (mut bytes, mut look_again) = (0, LOOK_AGAIN_BYTES);
     let mut sha256 = Sha256::new();
     while let Some(piece) = timeout(PIECE_WITHIN, pieces.next()).await.map_err(|_| Problem::timeout())? {
         let piece = piece.map_err(|_| Problem::invalid("the file did not come to its end"))?;
         bytes += piece.len() as u64;
+        if began.elapsed() > PIECE_WITHIN + Duration::from_secs(bytes / BYTES_A_SECOND_MIN) {
+            return Err(Problem::timeout());
+        }
         if bytes > bytes_max {
             return Err(Problem::file_too_large(bytes_max));
         }
@@ -142,18 +147,4 @@ pub(crate) async fn open(folder: PathBuf, sha256: &str) -> Result<(Body, u64), P
         Ok::<_, io::Error>((read > 0).then(|| (Bytes::from(piece), file)))
     });
     Ok((Body::from_stream(pieces), bytes))
-}
-
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Problem> {
-    spawn_blocking(work).await.map_err(|_| Problem::internal())?.map_err(of_disk)
-}
-
-fn of_disk(cause: io::Error) -> Problem {
-    match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Problem::full(),
-        _ => {
-            error!(%cause, "evidence cannot be read or written");
-            Problem::unavailable("files of evidence cannot be read or written now")
-        }
-    }
 }

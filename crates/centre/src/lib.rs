@@ -13,6 +13,7 @@ mod auth;
 pub mod backup;
 mod config;
 mod desk;
+mod disk;
 mod evidence;
 mod fetch;
 mod files;

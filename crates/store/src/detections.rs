@@ -138,6 +138,12 @@ impl Store {
         rows.iter().map(DetectionRow::of).collect()
     }
 
+    /// Returns the place of the detection that was stored last; 0 where there is none.
+    pub async fn last_detection(&self) -> Result<u64, StoreError> {
+        let row = Sql::new("select coalesce(max(seq), 0) as last from detections").row(self.readers()).await?;
+        row.ok_or_else(|| StoreError::damaged("nothing can be counted"))?.count("last")
+    }
+
     /// Returns all that is kept of a detection.
     pub async fn detection(&self, id: DetectionId) -> Result<StoredDetection, StoreError> {
         let sql = Sql::new("select * from detections where id = ?").text(&id.to_string());

@@ -20,7 +20,6 @@ use cresset_store::{Act, Answer};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
-use tracing::error;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -30,6 +29,7 @@ use super::types::List;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::desk::Order;
+use crate::disk::on_disk;
 use crate::once::{json, nothing, respond};
 use crate::problem::Problem;
 use crate::rights::Right;
@@ -275,17 +275,6 @@ async fn noted(
 async fn answered(app: &App, caller: &Caller, answer: Answer) -> Result<Response, Problem> {
     let Some(request) = &caller.once else { return Ok(respond(answer)) };
     app.store.save_answer(&caller.now(), request, answer).await.map(respond).map_err(Problem::of_store)
-}
-
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Problem> {
-    match spawn_blocking(work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(cause)) => {
-            error!(%cause, "a folder of the centre cannot be used");
-            Err(Problem::unavailable("the centre's folder cannot be read or written now"))
-        }
-        Err(_) => Err(Problem::internal()),
-    }
 }
 
 /// Whether it can be a file's name here: nothing that leads elsewhere, is hidden, or is written otherwise elsewhere.

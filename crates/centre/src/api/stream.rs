@@ -13,7 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use cresset_event::Timestamp;
-use cresset_store::DetectionRow;
+use cresset_store::{DetectionRow, Store, StoreError};
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -53,30 +53,30 @@ async fn stream(
     // Listened to before the store is asked: nothing falls between the two.
     let listener = app.live.listen();
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse::<u64>().ok());
-    let missed = match last {
-        Some(last) => app.store.detections_behind(last, MISSED_MAX + 1).await.map_err(Problem::of_store)?,
-        None => Vec::new(),
-    };
-    let seen = missed.last().map(|row| row.seq).or(last).unwrap_or(0);
+    let (missed, seen) = missed(&app.store, last).await.map_err(Problem::of_store)?;
     let revoked = revoked(&caller.token.id);
     let live = Listening { listener, stop: app.stop.clone(), seen, revoked, expires: caller.token.issued.expires };
     let live = stream::unfold(live, Listening::next);
-    let events = stream::iter(first_of(missed)).chain(live);
+    let events = stream::iter(missed).chain(live);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-/// Returns what a client is told first of what it missed.
-fn first_of(missed: Vec<DetectionRow>) -> Vec<Result<Event, Infallible>> {
-    if missed.len() > MISSED_MAX {
-        let last = missed.last().map_or(0, |row| row.seq);
-        return vec![Ok(Event::default().event("missed").id(last.to_string()).data("{}"))];
+/// Returns what a client is told first of what it missed since `last`, and up to where that is.
+async fn missed(store: &Store, last: Option<u64>) -> Result<(Vec<Result<Event, Infallible>>, u64), StoreError> {
+    let Some(last) = last else { return Ok((Vec::new(), 0)) };
+    let newest = store.last_detection().await?;
+    let missed = store.detections_behind(last, MISSED_MAX + 1).await?;
+    let seen = missed.last().map_or(last.min(newest), |row| row.seq);
+    // What it saw last is not there where the records are those of a backup: it has others.
+    if missed.len() > MISSED_MAX || last > newest {
+        return Ok((vec![Ok(Event::default().event("missed").id(seen.to_string()).data("{}"))], seen));
     }
     let event = |row: DetectionRow| {
         let (seq, item) = (row.seq, DetectionItem::from(row));
         let data = serde_json::to_string(&item).expect("texts and numbers");
         Ok(Event::default().event("detection").id(seq.to_string()).data(data))
     };
-    missed.into_iter().map(event).collect()
+    Ok((missed.into_iter().map(event).collect(), seen))
 }
 
 struct Listening {

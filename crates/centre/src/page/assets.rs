@@ -4,12 +4,12 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use cresset_event::hex;
 use sha2::{Digest, Sha256};
 
+use crate::api::extract::Named;
 use crate::problem::Problem;
 
 /// A file.
@@ -36,7 +36,7 @@ impl Asset {
 }
 
 /// Gives a file.
-pub(super) async fn asset(Path(name): Path<String>) -> Response {
+pub(super) async fn asset(Named(name): Named<String>) -> Response {
     let path = format!("/assets/{name}");
     let Some(asset) = [&*STYLE, &*SCRIPT].into_iter().find(|asset| asset.path == path) else {
         return Problem::not_found("file").into_response();

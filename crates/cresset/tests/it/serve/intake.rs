@@ -134,6 +134,14 @@ fn detections_are_streamed_as_they_come() {
     let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
     let missed: Value = serde_json::from_str(&next(&mut told, "data: ")).expect("JSON");
     assert!(missed["seq"].as_u64() > detection["seq"].as_u64(), "{missed}");
+    // Who saw more than there is, before a backup was restored, is told to look, and hears what comes.
+    let stream = ureq::get(format!("{}/api/v1/stream", centre.url))
+        .header("authorization", centre.bearer())
+        .header("last-event-id", "1000000");
+    let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
+    assert_eq!(next(&mut told, "event: "), "missed");
+    centre.deliver(&[], line("whoami"));
+    assert_eq!(next(&mut told, "event: "), "detection");
 }
 
 #[test]
