@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::{note_numbers, notes, numbers, write};
 
 /// Names the folder for the program that is killed.
 const FOLDER: &str = "CRESSET_TEST_KILLED_FOLDER";
+/// Long enough for the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Events a pack.
 const EVENTS: u64 = 20;
 
