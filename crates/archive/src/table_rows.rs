@@ -3,9 +3,9 @@
 //! A row is told by its id, as an event is, and lies in time as one. The other columns are the table's own; those of older
 //! files may lack some.
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
+use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
@@ -41,6 +41,10 @@ impl TableRows {
     ///
     /// Where it is the name of the table of events, the columns do not begin as all do, or another may not be null.
     pub fn new(table: &str, batch: RecordBatch) -> Self {
+        // Rows are kept until their log is a segment, and builders leave them room for a thousand more.
+        let (schema, mut columns, _) = batch.into_parts();
+        columns.iter_mut().for_each(Array::shrink_to_fit);
+        let batch = RecordBatch::try_new(schema, columns).expect("they were one");
         Self::checked(table, batch).expect("a table has a name, an id and a time, and else what may be null")
     }
 

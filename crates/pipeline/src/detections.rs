@@ -134,3 +134,15 @@ fn pairs<'d>(values: impl Iterator<Item = Vec<Pair<'d>>>) -> ArrayRef {
     }
     Arc::new(lists.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_without_a_row_take_no_room() {
+        // What one row takes is its texts, and some of this.
+        let bytes = rows_of(&[]).batch().get_array_memory_size();
+        assert!(bytes < 8 << 10, "{bytes} bytes");
+    }
+}

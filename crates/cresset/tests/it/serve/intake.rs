@@ -152,7 +152,7 @@ fn a_token_that_is_taken_back_or_ends_hears_no_more() {
             ureq::get(format!("{}/api/v1/stream", centre.url)).header("authorization", format!("Bearer {token}"));
         super::lines(stream.call().expect("a stream").into_body().into_reader())
     };
-    let soon = Timestamp::now().saturating_add_nanos(3_000_000_000).to_string();
+    let soon = Timestamp::now().saturating_add_nanos(10_000_000_000).to_string();
     let issue = |name: &str, expires: Option<&str>| {
         let asked = json!({ "name": name, "role": "viewer", "expires": expires });
         let issued = centre.done("/api/v1/tokens", &asked);
