@@ -61,17 +61,22 @@ impl Store {
     /// Returns what the picture was told behind a place (0 is the beginning), in order, at most so much; nothing more is there once
     /// it is empty. What is told meanwhile comes behind.
     pub async fn replay(&self, after_seq: u64, limit: usize) -> Result<Vec<Replayed>, StoreError> {
-        // One query sees one moment: two could miss what is committed between them.
+        // One query sees one moment: two could miss what is committed between them. Each part is bounded by itself: PostgreSQL sorts
+        // all that is behind the place otherwise.
         let sql = Sql::new(
-            "select seq, facts as told, '' as act, '' as incident, case when withheld_by is null then 0 else 1 end as withheld \
-             from detections where seq > ? \
-             union all select seq, detail, act, incident, 0 from history where replayed = 1 and seq > ? \
-             union all select seq, cast(moment as text), 'forget', '', 0 from forgotten where seq > ? \
+            "select * from (select seq, facts as told, '' as act, '' as incident, \
+             case when withheld_by is null then 0 else 1 end as withheld \
+             from detections where seq > ? order by seq limit ?) as found \
+             union all select * from (select seq, detail, act, incident, 0 \
+             from history where replayed = 1 and seq > ? order by seq limit ?) as done \
+             union all select * from (select seq, cast(moment as text), 'forget', '', 0 \
+             from forgotten where seq > ? order by seq limit ?) as let_go \
              order by 1 limit ?",
         );
         let after = as_number(after_seq);
         let limit = limit.clamp(1, REPLAY_ROWS_MAX) as i64;
-        let rows = sql.number(after).number(after).number(after).number(limit).rows(self.readers()).await?;
+        let bounded = (0..3).fold(sql, |sql, _| sql.number(after).number(limit));
+        let rows = bounded.number(limit).rows(self.readers()).await?;
         rows.iter().map(|row| Ok(Replayed { seq: row.count("seq")?, what: told_of(row)? })).collect()
     }
 
