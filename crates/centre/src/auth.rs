@@ -77,7 +77,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
 
 /// Tells who asks, and counts it. What is not signed in goes on without a caller: what needs one refuses it.
 pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let address = address_of(request.extensions().get::<Peer>());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let called = caller(&app, address, request.method(), request.headers()).await;
@@ -97,7 +97,7 @@ pub(crate) async fn identify(State(app): State<Arc<App>>, mut request: Request, 
 
 async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     let Some(presented) = presented(app.is_tls, method, headers)? else { return Ok(None) };
-    app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
+    may_try(app, address)?;
     match app.store.token_of(&presented, Timestamp::now()).await.map_err(Problem::of_store)? {
         Some(token) => Ok(Some(Caller { token: Arc::new(token), once: None })),
         None => {
@@ -106,6 +106,16 @@ async fn caller(app: &App, address: IpAddr, method: &Method, headers: &HeaderMap
             if headers.contains_key(header::AUTHORIZATION) { Err(Problem::unauthenticated()) } else { Ok(None) }
         }
     }
+}
+
+/// Returns the address that wrong tokens count for.
+pub(crate) fn address_of(peer: Option<&Peer>) -> IpAddr {
+    peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip())
+}
+
+/// Refuses an address from which too many tokens were none.
+pub(crate) fn may_try(app: &App, address: IpAddr) -> Result<(), Problem> {
+    app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))
 }
 
 /// Counts a token that is none, and tells where an address is locked out by it.

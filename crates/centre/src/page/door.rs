@@ -18,7 +18,7 @@ use tracing::warn;
 use super::frame;
 use crate::api::extract::{Asked, Filled};
 use crate::app::App;
-use crate::auth::{cookie, is_own_page, set_cookie, was_wrong};
+use crate::auth::{address_of, cookie, is_own_page, may_try, set_cookie, was_wrong};
 use crate::problem::Problem;
 use crate::server::Peer;
 
@@ -100,8 +100,8 @@ fn may_come_in(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) ->
     if !is_own_page(headers) {
         return Err(Problem::unauthenticated());
     }
-    let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(peer)| peer.0.ip());
-    app.limits.may_try(address).map_err(|wait| Problem::too_many(wait.as_secs() + 1))?;
+    let address = address_of(peer.as_deref());
+    may_try(app, address)?;
     Ok(address)
 }
 
