@@ -76,17 +76,22 @@ fn who_finds_no_room_is_told_to_come_again() {
     let mut slow = TcpStream::connect(centre.address()).expect("a connection");
     let body = line("ls");
     let head = format!(
-        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: {}\r\n\r\n",
+        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
         centre.bearer(),
         body.len()
     );
-    slow.write_all((head + &body[..1]).as_bytes()).expect("sent");
-    wait_until("that there is no room", || centre.deliver(&[], line("ls")).status == 429);
+    slow.write_all(head.as_bytes()).expect("sent");
+    // It is asked for its body once it has its room.
+    let mut answer = [0; 256];
+    let read = slow.read(&mut answer).expect("an answer");
+    assert!(answer[..read].starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&answer));
+    slow.write_all(&body.as_bytes()[..1]).expect("sent");
     let refused = centre.deliver(&[], line("ls"));
+    assert_eq!(refused.status, 429, "{refused:?}");
     assert_eq!((refused.header("retry-after"), &refused.json()["type"]), (Some("1"), &"/problems/too-many".into()));
     // Nothing is taken of what is refused, and the first is.
     slow.write_all(&body.as_bytes()[1..]).expect("sent");
-    let mut answer = [0; 256];
     let read = slow.read(&mut answer).expect("an answer");
     assert!(answer[..read].starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
     wait_until("that there is room again", || centre.deliver(&[], line("ls")).status == 200);
