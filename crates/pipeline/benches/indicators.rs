@@ -22,8 +22,9 @@ use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet, Warnings};
 use cresset_event::{Event, FieldNames, HashAlgorithm, Indicator, IndicatorId, Matcher, Network, Timestamp, Validity};
 use cresset_ingest::{Opener, Record};
 use cresset_pipeline::{find_feeds, load_rules};
+use cresset_testing::corpus;
 
-use crate::corpus::{corpus, lines};
+use crate::corpus::lines;
 
 const INDICATORS: u64 = 10_000_000;
 const CHANGES: u64 = 10_000;

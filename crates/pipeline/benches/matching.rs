@@ -18,11 +18,12 @@ use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet};
 use cresset_event::{Event, FieldNames, LogSource};
 use cresset_ingest::{Opener, Reader, Record};
 use cresset_pipeline::load_rules;
+use cresset_testing::corpus;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rsigma_eval::JsonEvent;
 use rsigma_eval::{CompiledRule, Engine, compile_rule};
 
-use crate::corpus::{Lines, corpus, files, lines};
+use crate::corpus::{Lines, files, lines};
 
 /// Copies of the events in which every digit is another: nothing that was seen in one copy is in the next.
 const VARIED_COPIES: u8 = 4;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Run, corpus};
+use cresset_testing::corpus;
+
+use crate::Run;
 
 /// Rules of the corpus that do not load, each with the reason: none at present.
 const REFUSED: &[&str] = &[];

@@ -1,8 +1,9 @@
 //! `cresset rules coverage`.
 
+use cresset_testing::corpus;
 use serde_json::Value;
 
-use crate::{Run, corpus};
+use crate::Run;
 
 /// A rule of this title, level, log source and tags.
 fn rule(title: &str, level: &str, source: &str, tags: &str) -> String {

@@ -22,10 +22,10 @@ mod sql;
 mod state;
 mod status;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use cresset_testing::python;
 use tempfile::TempDir;
 
 /// A rule that finds `whoami` in any JSON log.
@@ -80,29 +80,7 @@ impl Ran {
     }
 }
 
-/// Says that something is not tested. By itself: what is printed the tests keep back where they pass.
-fn skipped(what: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
-}
-
-/// The corpus, where it is.
-fn corpus() -> Option<PathBuf> {
-    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let found = named.unwrap_or(beside);
-    if !found.is_dir() {
-        skipped("the corpus", &format!("it is not at {}", found.display()));
-        return None;
-    }
-    Some(found)
-}
-
 /// A Python that has DuckDB, where `./setup` could install it.
 fn duckdb() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/python/bin/python");
-    if !python.exists() {
-        skipped("Parquet by DuckDB", "it is not in `.tools/python`; ./setup installs it");
-        return None;
-    }
-    Some(python)
+    python("Parquet by DuckDB", "duckdb")
 }

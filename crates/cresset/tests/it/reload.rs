@@ -5,6 +5,8 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cresset_testing::skipped;
+
 use crate::Run;
 use crate::fed::Fed;
 
@@ -130,7 +132,7 @@ fn sighup_ends_a_watch_that_does_not_reload() {
     use std::os::unix::process::ExitStatusExt;
 
     if is_sighup_ignored() {
-        return crate::skipped("SIGHUP", "it is ignored here");
+        return skipped("SIGHUP", "it is ignored here");
     }
     let run = Run::new(&[("rules/a.yml", &rule("First", "one"))]);
     let mut fed = Fed::start(&run, &["-"]);

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use cresset_testing::corpus;
 use serde_json::Value;
 
-use crate::{Ran, Run, corpus};
+use crate::{Ran, Run};
 
 fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample")

@@ -38,7 +38,7 @@ use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Request, Response};
 
-use crate::{RULE, Ran, skipped};
+use crate::{RULE, Ran};
 
 /// Long enough for the slowest machine; what is waited for comes in a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,21 +1,16 @@
 //! Real event logs, whole and damaged.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use cresset_testing::corpus;
 use proptest::prelude::*;
 
 use crate::{read, read_apart, read_by};
 
 /// A few real logs of different kinds, where the corpus is.
 fn logs() -> Vec<Vec<u8>> {
-    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
-    let corpus = named.unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"));
-    let Ok(folder) = std::fs::read_dir(corpus.join("evtx-attack-samples/Execution")) else {
-        // By itself: what is printed the tests keep back where they pass.
-        let _ = writeln!(std::io::stderr(), "skipped: no corpus at {}", corpus.display());
-        return Vec::new();
-    };
+    let Some(corpus) = corpus() else { return Vec::new() };
+    let folder = std::fs::read_dir(corpus.join("evtx-attack-samples/Execution")).expect("it has event logs");
     let mut paths: Vec<PathBuf> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths.iter().take(8).filter_map(|path| std::fs::read(path).ok()).collect()

@@ -13,13 +13,6 @@ pub(crate) struct Lines {
     pub(crate) sources: Vec<Arc<LogSource>>,
 }
 
-/// Returns the folder of the corpus: `CRESSET_CORPUS`, else the one that lies beside the project.
-pub(crate) fn corpus() -> Option<PathBuf> {
-    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
-    let corpus = named.unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"));
-    corpus.is_dir().then_some(corpus)
-}
-
 /// Returns the files of a folder.
 pub(crate) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let (sources, _) = find_sources(&[folder.display().to_string()]);

@@ -16,8 +16,7 @@ use cresset_pipeline::{
     DETECTIONS, Hunt, HuntDone, HuntProgress, Hunting, Progress, ResumeError, Sink, SourcePath, Unreadable, Watch,
     WatchOptions, find_sources, load_rules,
 };
-
-use crate::corpus;
+use cresset_testing::corpus;
 
 /// How often each matcher would find something, by looking at all.
 #[derive(Default)]

@@ -11,10 +11,10 @@ use cresset_detect::{Detector, IndicatorSet, RuleFilter, RuleSet};
 use cresset_event::{Event, FieldNames, LogSource};
 use cresset_ingest::{Opener, Record};
 use cresset_pipeline::{SourcePath, find_sources, load_rules};
+use cresset_testing::corpus;
 use rsigma_eval::{CompiledRule, Engine, compile_rule};
 
 use self::event::OracleEvent;
-use crate::corpus;
 
 /// What we find and the oracle does not: rule, file, record and why we are right.
 const ONLY_OURS: &[(&str, &str, u64)] = &[

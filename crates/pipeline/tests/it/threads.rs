@@ -8,8 +8,7 @@ use cresset_detect::{Detection, Detector, IndicatorSet, RuleFilter, RuleSet, War
 use cresset_event::FieldNames;
 use cresset_ingest::Skipped;
 use cresset_pipeline::{Progress, Sink, Unreadable, Watch, WatchOptions, find_feeds, find_sources, load_rules};
-
-use crate::corpus;
+use cresset_testing::corpus;
 
 /// Everything that was passed on, as text in its order; fails after so many detections.
 struct Kept {

@@ -1,7 +1,7 @@
 //! Empty databases: files of SQLite, and databases of a PostgreSQL that these tests start and stop.
 
 use std::future::Future;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cresset_store::{Store, StoreOptions};
+use cresset_testing::not_installed;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
@@ -119,8 +120,7 @@ impl Server {
 
     fn start() -> Option<Self> {
         let Some(programs) = programs() else {
-            // By itself: what is printed the tests keep back where they pass.
-            let _ = writeln!(std::io::stderr(), "skipped: PostgreSQL is not installed (./setup installs it)");
+            not_installed("the store over PostgreSQL", "PostgreSQL");
             return None;
         };
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");

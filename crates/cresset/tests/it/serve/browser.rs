@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use cresset_testing::not_installed;
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Request;
 
 use super::{PATIENCE, lines, wait_until};
-use crate::skipped;
 
 /// A browser that runs.
 pub(super) struct Browser {
@@ -29,7 +29,7 @@ impl Browser {
     /// Starts one with a window of this size.
     pub(super) fn start(width: u32, height: u32) -> Option<Self> {
         let Some(mut driver) = spawn() else {
-            skipped("pages", "chromium and chromedriver are not installed; ./setup installs them");
+            not_installed("pages", "Chromium with its driver");
             return None;
         };
         let said = lines(driver.stdout.take().expect("a pipe"));

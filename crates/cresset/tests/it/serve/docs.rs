@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Centre;
-use crate::skipped;
+use cresset_testing::not_installed;
 
 #[test]
 fn what_the_page_says_works() {
     if Command::new("curl").arg("--version").output().is_err() {
-        return skipped("what the page says", "curl is not installed");
+        return not_installed("what the page says", "curl");
     }
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
     let page = fs::read_to_string(page).expect("the page");

@@ -5,11 +5,12 @@ use std::net::{TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cresset_testing::skipped;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::syslog::centre as centre_with_syslog;
-use super::{Centre, may_open, memory, random, skipped};
+use super::{Centre, may_open, memory, random};
 
 /// How long an honest request may take meanwhile, on the slowest machine.
 const SOON: Duration = Duration::from_secs(5);

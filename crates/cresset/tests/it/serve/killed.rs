@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use cresset_testing::skipped;
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::Request;
 
-use super::{Centre, PATIENCE, archived_in, free_ports, random, skipped, wait_until};
+use super::{Centre, PATIENCE, archived_in, free_ports, random, wait_until};
 use crate::RULE;
 
 /// Senders that each deliver one thing after another until they are told that it is enough.

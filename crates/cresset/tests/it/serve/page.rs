@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use cresset_testing::not_installed;
 use serde_json::json;
 use ureq::http::Request;
 
@@ -404,7 +405,7 @@ fn who_guesses_at_the_door_is_locked_out_and_that_is_found() {
         asked.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
     if std::process::Command::new("sqlite3").arg("-version").output().is_err() {
-        return crate::skipped("the detection of a lock-out at the door", "sqlite3 is not installed");
+        return not_installed("the detection of a lock-out at the door", "sqlite3");
     }
     super::wait_until("the detection", || found().to_lowercase().contains("lock"));
 }

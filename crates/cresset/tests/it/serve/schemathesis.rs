@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use cresset_testing::not_installed;
+
 use super::Centre;
-use crate::skipped;
 
 /// Where `./setup` puts it.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools/python/bin/schemathesis");
@@ -31,7 +32,7 @@ responses = false
 #[test]
 fn schemathesis_finds_nothing() {
     if !Path::new(PROGRAM).exists() {
-        return skipped("the API by Schemathesis", "it is not installed; ./setup installs it");
+        return not_installed("the API", "Schemathesis");
     }
     // It presents tokens that are none by the hundred.
     let limits = "[limits]\nrequests_a_second = 100000\nwrong_tokens = 1000000\n";

@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use cresset_testing::not_installed;
+
 use super::syslog::{MARKED, centre as centre_with_syslog};
-use super::{Centre, skipped, wait_until};
+use super::{Centre, wait_until};
 
 /// Messages that each sends.
 const SENT: usize = 200;
@@ -24,7 +26,7 @@ impl Rsyslog {
     fn start(centre: &Centre, name: &str, module: &str, action: &str) -> Option<Self> {
         let modules = ["/usr/lib/x86_64-linux-gnu/rsyslog", "/usr/lib/aarch64-linux-gnu/rsyslog", "/usr/lib/rsyslog"];
         if !modules.iter().any(|folder| Path::new(folder).join(format!("{module}.so")).is_file()) {
-            skipped(name, &format!("rsyslog's {module} is not installed"));
+            not_installed(name, &format!("rsyslog's {module}"));
             return None;
         }
         let folder = centre.path().join(name);
@@ -50,8 +52,7 @@ impl Rsyslog {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
-        let child = child.inspect_err(|error| skipped(name, &format!("rsyslogd: {error}"))).ok()?;
-        Some(Self { child, folder })
+        Some(Self { child: child.expect("rsyslogd starts"), folder })
     }
 }
 
@@ -144,12 +145,7 @@ fn rsyslog_sends_messages_one_by_one() {
 
 /// Runs a script in the Python of `./setup` where that has the module, and returns what it prints.
 fn python(centre: &Centre, module: &str, script: &str) -> Option<String> {
-    let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/python/bin/python");
-    let has = Command::new(&interpreter).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
-    if !has.is_ok_and(|status| status.success()) {
-        skipped(module, "it is not in `.tools/python`; ./setup installs it");
-        return None;
-    }
+    let interpreter = cresset_testing::python("a client", module)?;
     let token = centre.token("python", "exercise_director");
     let output =
         Command::new(interpreter).args(["-W", "ignore", "-c", script, &centre.url, &token]).output().expect("it runs");

@@ -5,7 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
-use super::{Centre, free_ports, may_open, skipped, wait_until};
+use cresset_testing::{not_installed, skipped};
+
+use super::{Centre, free_ports, may_open, wait_until};
 
 /// Finds messages with a word in them.
 pub(super) const MARKED: &str = "title: Marked\nid: 22222222-2222-4222-8222-222222222222\nstatus: test\nauthor: A\n\
@@ -61,7 +63,7 @@ fn send_over_tls(port: u16, text: &str) -> Option<Child> {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut sender) = sender else {
-        skipped("syslog over TLS", "openssl is not installed");
+        not_installed("syslog over TLS", "openssl");
         return None;
     };
     sender.stdin.as_mut().expect("a pipe").write_all(text.as_bytes()).expect("sent");

@@ -1,0 +1,51 @@
+//! What the tests of several crates share: the corpus, programs that are not ours, and what is said where something cannot be
+//! tested.
+//!
+//! What is skipped is said in one line. Where `EVERY_TEST` is set (as `.ci/run` does, which has run `./setup`), nothing is skipped
+//! for want of a program.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The folder of the project.
+const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Says that something is not tested, and why not.
+pub fn skipped(what: &str, why: &str) {
+    // By itself: what is printed the tests keep back where they pass.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
+}
+
+/// Says that something is not tested for want of a program that `./setup` installs.
+///
+/// # Panics
+/// Where every test is to run.
+#[track_caller]
+pub fn not_installed(what: &str, program: &str) {
+    assert!(std::env::var_os("EVERY_TEST").is_none(), "{program} is not installed, and EVERY_TEST is set: run ./setup");
+    skipped(what, &format!("{program} is not installed; ./setup installs it"));
+}
+
+/// Returns the folder of the corpus, where it is: `CRESSET_CORPUS`, else the one that lies beside the project.
+pub fn corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
+    let corpus = named.unwrap_or_else(|| Path::new(PROJECT).join("../shared/corpus"));
+    if !corpus.is_dir() {
+        skipped("the corpus", &format!("it is not at {}", corpus.display()));
+        return None;
+    }
+    Some(corpus)
+}
+
+/// Returns the Python of `./setup` for a test of this, where that Python has a module.
+#[track_caller]
+pub fn python(what: &str, module: &str) -> Option<PathBuf> {
+    let python = Path::new(PROJECT).join(".tools/python/bin/python");
+    let has = Command::new(&python).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+    if !has.is_ok_and(|status| status.success()) {
+        not_installed(what, &format!("Python's {module}"));
+        return None;
+    }
+    Some(python)
+}
