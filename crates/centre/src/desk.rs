@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tracing::{error, warn};
 
-use crate::api::types::{DetectionItem, IncidentChange};
+use crate::api::types::{DetectionItem, IncidentChange, IncidentMerged};
 use crate::floor::{Found, Part};
 use crate::intake::Waiting;
 use crate::live::{Live, REVOKED};
@@ -197,6 +197,7 @@ impl Desk {
         for (new, seq) in batch.detections.iter().zip(first..) {
             self.live.tell("detection", Some(seq), &DetectionItem::from(row_of(new, seq)));
         }
+        batch.merges.iter().for_each(|merge| self.tell_merged(merge.from, merge.into));
         batch.incidents.iter().for_each(|incident| self.live.tell("incident", None, &IncidentChange::from(incident)));
         self.state.detections.fetch_add(batch.detections.len() as u64, Ordering::Relaxed);
     }
@@ -361,12 +362,20 @@ impl Desk {
         if let Act::SetAssets { changed, .. } = act {
             changed.iter().for_each(|incident| self.live.tell("incident", None, &IncidentChange::from(incident)));
         }
-        if let Act::Split { into, .. } = act {
+        if let Act::Merge { into, from, .. } = act {
+            self.tell_merged(*from, into.id);
+        }
+        if let Act::Split { into, regained, .. } = act {
             self.live.tell("incident", None, &IncidentChange::from(&**into));
+            regained.iter().for_each(|from| self.tell_merged(*from, into.id));
         }
         if let Some(incident) = acted.incident.and_then(|id| self.picture.incident(id)) {
             self.live.tell("incident", None, &IncidentChange::from(&incident));
         }
+    }
+
+    fn tell_merged(&self, from: IncidentId, into: IncidentId) {
+        self.live.tell("merged", None, &IncidentMerged::new(from, into));
     }
 
     /// Builds the picture anew from the store.

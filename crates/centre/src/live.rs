@@ -20,7 +20,7 @@ pub(crate) fn revoked(id: &str) -> String {
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub(crate) struct Happened {
-    /// What kind of thing: `detection` or `incident`.
+    /// What kind of thing: `detection`, `incident` or `merged`.
     pub(crate) event: &'static str,
     /// The place of a detection among all that was recorded, from where a listener can go on.
     pub(crate) seq: Option<u64>,

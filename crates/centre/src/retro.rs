@@ -243,7 +243,10 @@ impl Retro {
         let hunt = Hunt { archive: &archive, since_inclusive: None, rules: Arc::new(rules), names: &names };
         match hunt.run(HuntDone::default(), &mut passing) {
             Ok(report) => report.damaged.iter().for_each(|error| warn!(error = error.with_causes(), "not hunted")),
-            Err(error) => warn!(%error, "a hunt could not be begun"),
+            Err(error) => {
+                warn!(%error, "a hunt could not be begun");
+                return false;
+            }
         }
         passing.finish(Path::new(&arguments[0]), count)
     }
@@ -339,3 +342,6 @@ impl Hunting for Passing<'_> {
         if self.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

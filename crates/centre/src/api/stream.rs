@@ -30,8 +30,9 @@ use crate::rights::Right;
 
 /// Detections that a client is given which it missed.
 const MISSED_MAX: usize = 500;
-/// A connection that is quiet is written to so often, so that neither side takes it for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A connection that is quiet is written to so often: neither side takes it for dead, and who listens notices where something on
+/// the way holds it back.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(stream))
@@ -39,8 +40,9 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Tells of detections and incidents as they come
 ///
-/// Server-sent events: `detection` and `incident`, each with the JSON of a list's item, and `missed` where the client was too
-/// slow or away for too long: it reads the lists then.
+/// Server-sent events: `detection` and `incident`, each with the JSON of a list's item; `merged` where an incident (`id`) went up
+/// in another (`into`); `missed` where the client was too slow or away for too long: it reads the lists then; and `alive` every five
+/// seconds in which there is nothing else to tell.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "detections", operation_id = "stream",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
@@ -58,7 +60,8 @@ async fn stream(
     let live = Listening { listener, stop: app.stop.clone(), seen, revoked, expires: caller.token.issued.expires };
     let live = stream::unfold(live, Listening::next);
     let events = stream::iter(missed).chain(live);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let alive = Event::default().event("alive").data("{}");
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).event(alive)))
 }
 
 /// Returns what a client is told first of what it missed since `last`, and up to where that is.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use cresset_event::Timestamp;
-use cresset_picture::{Incident, Link};
+use cresset_picture::{Incident, IncidentId, Link};
 use cresset_store::{DetectionRow, EvidenceRow, HistoryRow, IncidentPage, IncidentRow, NoteRow, Reach, TaskRow, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -212,6 +212,19 @@ impl From<&Incident> for IncidentChange {
             state: incident.state.to_string(),
             tactics: incident.tactics.clone(),
         }
+    }
+}
+
+/// That an incident went up in another, or in another than before, as streams tell it.
+#[derive(Debug, Serialize)]
+pub(crate) struct IncidentMerged {
+    id: String,
+    into: String,
+}
+
+impl IncidentMerged {
+    pub(crate) fn new(from: IncidentId, into: IncidentId) -> Self {
+        Self { id: from.to_string(), into: into.to_string() }
     }
 }
 

@@ -113,18 +113,24 @@ impl IncidentView {
     /// A form of something that may be done; `page.js` sends it to the API.
     fn form(&self, act: &str, inside: Markup) -> Markup {
         let to = format!("/api/v1/incidents/{}/{act}", self.full.incident.id);
-        html! { form method="post" data-act=(act) data-to=(to) { (inside) } }
+        html! { form #{ "do-" (act) } method="post" data-act=(act) data-to=(to) { (inside) } }
     }
 
     fn detections_panel(&self) -> Markup {
         html! {
             section .panel .made-of aria-labelledby="h-made-of" {
                 header { h2 #h-made-of { "What it is made of" } span #of-them .muted data-live { "newest first, " (self.detections.len()) " of " (self.full.incident.detections) } }
+                @if self.may_work { div .acts {
+                    (self.form("split", html! {
+                        span .muted { "Those that are ticked are another matter: " }
+                        button { "Split off" }
+                    }))
+                } }
                 div .scroll tabindex="0" role="region" aria-labelledby="h-made-of" { table {
                     thead { tr { th scope="col" { "Time" } th scope="col" { "Level" } th scope="col" { "What" } th scope="col" { "Host" } th scope="col" { "User" } } }
                     tbody #detections data-live { @for (item, links) in &self.detections {
                         (detection_row(Some(item), self.now))
-                        tr .why { td {} td colspan="4" {
+                        tr .why { td { @if self.may_work { (choose(item)) } } td colspan="4" {
                             @if links.is_empty() { "It opened the incident." }
                             @for link in told_apart(links) {
                                 span { "same " (link.kind) " " b { (shown(&link.value)) } " " (format!("{:.0}", link.gap_seconds)) " s apart" }
@@ -237,11 +243,28 @@ impl IncidentView {
                 header { h2 #h-history { "History" } }
                 ol #history .history data-live { @for row in self.full.history.iter().rev() {
                     li { time datetime=(row.at) { (clock(&row.at, self.now)) } " " b { (did(row)) } " "
+                        @if let Some(other) = other_of(row) { a href={ "/incidents/" (other) } { (other) } " " }
                         span .muted { (row.actor.as_deref().map_or("the centre".into(), |actor| self.who(actor))) } }
                 } }
             }
         }
     }
+}
+
+/// What ticks a detection that is to be split off.
+fn choose(item: &DetectionItem) -> Markup {
+    let says = format!("Split off {} of {}", shown(&item.title), item.time);
+    html! { input .choose type="checkbox" name="detections" value=(item.id) form="do-split" autocomplete="off" aria-label=(says); }
+}
+
+/// Returns the incident that went up in one, or was made of a part of it.
+fn other_of(row: &History) -> Option<&str> {
+    let name = match row.act.as_str() {
+        "merge" => "from",
+        "split" => "into",
+        _ => return None,
+    };
+    row.detail[name].as_str()
 }
 
 /// Returns some of what a detection shares with others, each thing once.

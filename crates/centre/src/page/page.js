@@ -92,28 +92,30 @@ function themeSwitch() {
 
 // Whether what is shown is how it is
 
-const heard = { at: Date.now(), open: false, since: Date.now(), signedOut: false };
+// The stream is heard and the lists are answered apart: something on the way may hold back the one and not the other.
+const heard = { stream: Date.now(), answer: Date.now(), open: false, since: Date.now(), signedOut: false };
 
-function hear() { heard.at = Date.now(); }
+function hear(what) { heard[what] = Date.now(); }
 
 function tick() {
   const clockNode = $('clock');
   if (clockNode) clockNode.textContent = clock(now());
   if (!$('live')) return;
-  const quiet = Date.now() - heard.at;
+  const last = Math.min(heard.stream, heard.answer);
+  const quiet = Date.now() - last;
   const broken = heard.signedOut || quiet > STALE_AFTER_MS || (!heard.open && Date.now() - heard.since > 3000);
   $('live').className = `live ${broken ? 'off' : heard.open ? 'on' : ''}`;
   $('live-said').textContent = broken ? 'Not live' : heard.open ? `Live, heard ${span(quiet / 1000)} ago` : 'Connecting';
   document.body.classList.toggle('is-stale', broken);
-  if (broken) sayStale();
+  if (broken) sayStale(last);
   $('stale').hidden = !broken;
 }
 
 // Said once, and not each second: it is read aloud.
-function sayStale() {
+function sayStale(last) {
   const why = $('stale-why');
   const says = heard.signedOut ? 'You are signed out. ' :
-    `The centre was last heard at ${clock(heard.at + skew)} UTC. What is shown is from then.`;
+    `The centre was last heard at ${clock(last + skew)} UTC. What is shown is from then.`;
   if (why.dataset.says === says) return;
   why.dataset.says = says;
   why.textContent = says;
@@ -129,7 +131,7 @@ async function ask(path) {
   const answer = await fetch(path, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(8000) });
   if (answer.status === 401) heard.signedOut = true;
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  hear();
+  hear('answer');
   return answer.json();
 }
 
@@ -399,15 +401,15 @@ async function lookAtStatus() {
 
 function listen(on) {
   const stream = new EventSource('/api/v1/stream');
-  stream.addEventListener('open', () => { heard.open = true; hear(); on.open?.(); });
+  stream.addEventListener('open', () => { heard.open = true; hear('stream'); on.open?.(); });
   stream.addEventListener('error', () => {
     if (heard.open) heard.since = Date.now();
     heard.open = false;
     // A browser gives up where it is answered with an error; the centre may be back in a moment.
     if (stream.readyState === EventSource.CLOSED && !heard.signedOut) setTimeout(() => listen(on), STATUS_EVERY_MS);
   });
-  for (const name of ['detection', 'incident', 'missed']) {
-    stream.addEventListener(name, (event) => { hear(); on[name]?.(JSON.parse(event.data)); });
+  for (const name of ['detection', 'incident', 'merged', 'missed', 'alive']) {
+    stream.addEventListener(name, (event) => { hear('stream'); on[name]?.(JSON.parse(event.data)); });
   }
   addEventListener('pagehide', () => stream.close());
 }
@@ -425,6 +427,7 @@ function floor(main) {
     open: () => { lookAtDetections(); lookAtIncidents(); },
     detection: detected,
     incident: lookAtIncidents,
+    merged: lookAtIncidents,
     missed: () => { lookAtDetections(); lookAtIncidents(); },
   });
   lookAtStatus();
@@ -432,19 +435,21 @@ function floor(main) {
 
 // One incident
 
-// Takes the parts that are live from the page as the server renders it now. What is being written stays, and so does the place
-// where the keyboard is.
+// Takes the parts that are live from the page as the server renders it now. What is being written or chosen stays, and so does
+// the place where the keyboard is.
 const lookAtIncident = throttled(async () => {
   const answer = await fetch(location.pathname, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(8000) });
   if (answer.redirected) heard.signedOut = true;
   if (!answer.ok || answer.redirected) return;
-  hear();
+  hear('answer');
   const now = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const focused = document.activeElement?.id;
+  const chosen = new Set(Array.from(document.querySelectorAll('.choose:checked'), (box) => box.value));
   for (const part of document.querySelectorAll('[data-live]')) {
     const other = now.getElementById(part.id);
     if (other && !part.isEqualNode(other)) part.replaceWith(document.importNode(other, true));
   }
+  for (const box of document.querySelectorAll('.choose')) box.checked = chosen.has(box.value);
   if (document.querySelector('#facts .merged')) for (const forms of document.querySelectorAll('.acts')) forms.hidden = true;
   if (focused && document.activeElement?.id !== focused) $(focused)?.focus();
 });
@@ -471,6 +476,7 @@ async function act(event) {
 function send(form) {
   const given = Object.fromEntries(new FormData(form));
   if (given.file) return sendFile(form, given.file);
+  if (form.dataset.act === 'split') given.detections = new FormData(form).getAll('detections');
   if (form.dataset.act === 'assign' && given.owner.trim() === '') given.owner = null;
   const body = JSON.stringify(given);
   return fetch(form.dataset.to, {
@@ -512,16 +518,16 @@ async function refusal(form) {
 
 async function hearCentre() {
   try { skew = Date.parse((await ask('/api/v1/status')).now) - Date.now(); } catch { /* That nothing is heard shows by itself. */ }
-  // That it went up in another is told of that other.
-  lookAtIncident();
   if (!heard.signedOut) setTimeout(hearCentre, STATUS_EVERY_MS);
 }
 
 function incident(main) {
+  const look = (item) => { if (item.id === main.dataset.incident) lookAtIncident(); };
   document.addEventListener('submit', act);
   listen({
     open: lookAtIncident,
-    incident: (item) => { if (item.id === main.dataset.incident) lookAtIncident(); },
+    incident: look,
+    merged: look,
     missed: lookAtIncident,
   });
   hearCentre();

@@ -3,13 +3,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use cresset_event::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Centre, wait_until};
+use super::{Centre, PATIENCE, wait_until};
 
 /// A line that the rule finds something in, or nothing.
 fn line(command: &str) -> String {
@@ -125,10 +125,9 @@ fn detections_are_streamed_as_they_come() {
     let stream = ureq::get(format!("{}/api/v1/stream", centre.url)).header("authorization", centre.bearer());
     let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
     centre.deliver(&[], line("whoami"));
-    let data = next(&mut told, "data: ");
-    let detection: Value = serde_json::from_str(&data).expect("JSON");
+    let (_, detection) = next(&mut told);
     assert_eq!((&detection["title"], &detection["seq"].is_u64()), (&"Whoami".into(), &true));
-    let incident: Value = serde_json::from_str(&next(&mut told, "data: ")).expect("JSON");
+    let (_, incident) = next(&mut told);
     assert_eq!(incident["state"], "new");
     // What came while nobody listened is told to who says where it left off.
     centre.deliver(&[], line("whoami"));
@@ -137,16 +136,16 @@ fn detections_are_streamed_as_they_come() {
         .header("authorization", centre.bearer())
         .header("last-event-id", &last);
     let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
-    let missed: Value = serde_json::from_str(&next(&mut told, "data: ")).expect("JSON");
+    let (_, missed) = next(&mut told);
     assert!(missed["seq"].as_u64() > detection["seq"].as_u64(), "{missed}");
     // Who saw more than there is, before a backup was restored, is told to look, and hears what comes.
     let stream = ureq::get(format!("{}/api/v1/stream", centre.url))
         .header("authorization", centre.bearer())
         .header("last-event-id", "1000000");
     let mut told = super::lines(stream.call().expect("a stream").into_body().into_reader());
-    assert_eq!(next(&mut told, "event: "), "missed");
+    assert_eq!(next(&mut told).0, "missed");
     centre.deliver(&[], line("whoami"));
-    assert_eq!(next(&mut told, "event: "), "detection");
+    assert_eq!(next(&mut told).0, "detection");
 }
 
 #[test]
@@ -157,15 +156,16 @@ fn a_token_that_is_taken_back_or_ends_hears_no_more() {
             ureq::get(format!("{}/api/v1/stream", centre.url)).header("authorization", format!("Bearer {token}"));
         super::lines(stream.call().expect("a stream").into_body().into_reader())
     };
-    let soon = Timestamp::now().saturating_add_nanos(10_000_000_000).to_string();
+    let soon = || Timestamp::now().saturating_add_nanos(10_000_000_000).to_string();
     let issue = |name: &str, expires: Option<&str>| {
         let asked = json!({ "name": name, "role": "viewer", "expires": expires });
         let issued = centre.done("/api/v1/tokens", &asked);
         let text = |of: &Value| of.as_str().expect("a text").to_owned();
         (text(&issued["token"]["id"]), text(&issued["secret"]))
     };
-    let [(id, gone), (_, short), (_, kept)] = [issue("gone", None), issue("short", Some(&soon)), issue("kept", None)];
-    let [gone, short, mut kept] = [&gone, &short, &kept].map(|token| listen(token));
+    let [(id, gone), (_, kept)] = [issue("gone", None), issue("kept", None)];
+    let [gone, mut kept] = [&gone, &kept].map(|token| listen(token));
+    let short = listen(&issue("short", Some(&soon())).1);
     assert_eq!(centre.ask("DELETE", &format!("/api/v1/tokens/{id}"), &[], "").status, 204);
     for ended in [gone, short] {
         wait_until("the end of the stream", || {
@@ -173,16 +173,21 @@ fn a_token_that_is_taken_back_or_ends_hears_no_more() {
         });
     }
     centre.deliver(&[], line("whoami"));
-    assert!(next(&mut kept, "data: ").contains("Whoami"));
+    assert_eq!(next(&mut kept).1["title"], "Whoami");
 }
 
-/// Waits for a line that begins so, and returns the rest of it.
+/// Waits for what a stream tells next, and returns the event and its data.
 #[track_caller]
-fn next(lines: &mut std::sync::mpsc::Receiver<String>, begin: &str) -> String {
-    loop {
-        let line = lines.recv_timeout(super::PATIENCE).expect("more of the stream");
-        if let Some(rest) = line.strip_prefix(begin) {
-            return rest.to_owned();
+fn next(lines: &mut Receiver<String>) -> (String, Value) {
+    let (began, mut event) = (Instant::now(), String::new());
+    while began.elapsed() < PATIENCE {
+        let line = lines.recv_timeout(PATIENCE).expect("more of the stream");
+        if let Some(name) = line.strip_prefix("event: ") {
+            name.clone_into(&mut event);
+        }
+        if let Some(data) = line.strip_prefix("data: ").filter(|_| event != "alive") {
+            return (event, serde_json::from_str(data).expect("JSON"));
         }
     }
+    panic!("nothing but signs of life");
 }

@@ -1,6 +1,8 @@
 //! The page in a real browser: it lives, it says when it does not, and what it shows of others does nothing.
 
 use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -206,6 +208,99 @@ fn another_incident_is_merged_on_the_page() {
     browser.wait("both", "document.querySelectorAll('#detections tr:not(.why)').length === 2");
     browser.wait("that it is told", "document.querySelector('#history b').textContent === 'merged'");
     check_quiet(&browser);
+}
+
+#[test]
+fn some_detections_are_split_off_on_the_page() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    centre.deliver(&[], line("whoami", "h1", "bob"));
+    let incident = open_incident(&browser, &centre);
+    let rows = |count: u32| format!("document.querySelectorAll('#detections tr:not(.why)').length === {count}");
+    browser.wait("both", &rows(2));
+    let chosen = "document.querySelectorAll('.choose:checked')";
+    browser.eval("(document.querySelector('.choose').click(), 0)");
+    let id = browser.eval(&format!("{chosen}[0].value"));
+    // What comes meanwhile changes nothing of what was chosen.
+    centre.deliver(&[], line("whoami", "h1", "eve"));
+    browser.wait("the third", &rows(3));
+    assert_eq!(browser.eval(&format!("[...{chosen}].map((box) => box.value)")), json!([id]));
+    browser.eval("(document.querySelector('#do-split button').click(), 0)");
+    browser.wait("the others", &rows(2));
+    assert_eq!(browser.eval(&format!("{chosen}.length")), 0);
+    browser.wait("that it is told", "document.querySelector('#history a') !== null");
+    let other = browser.eval("document.querySelector('#history a').textContent");
+    let other = other.as_str().expect("an id");
+    assert_ne!(other, incident);
+    let split_off = centre.items(&format!("/api/v1/detections?incident={other}"));
+    assert_eq!(split_off.iter().map(|item| &item["id"]).collect::<Vec<_>>(), [&id]);
+    check_quiet(&browser);
+}
+
+#[test]
+fn who_looks_at_an_incident_that_goes_up_in_another_is_told() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    browser.sign_in(&centre.url, &centre.token);
+    let incident = open_incident(&browser, &centre);
+    centre.deliver(&[], line("whoami", "h2", "bob"));
+    let items = centre.items("/api/v1/incidents?state=open");
+    let other = items.iter().map(|item| item["id"].as_str().expect("an id")).find(|id| *id != incident);
+    centre.done(&format!("/api/v1/incidents/{}/merge", other.expect("another")), &json!({ "from": incident }));
+    browser.wait("the word", "document.querySelector('#facts .merged') !== null");
+    assert_eq!(browser.eval("document.querySelectorAll('.acts:not([hidden])').length"), 0);
+    check_quiet(&browser);
+}
+
+#[test]
+fn a_stream_that_is_held_back_on_the_way_is_noticed() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    let url = holding_back(&centre.address());
+    browser.sign_in(&url, &centre.token);
+    browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
+    browser.wait("the sign", "!document.querySelector('#stale').hidden");
+    assert_eq!(browser.eval("document.querySelector('#live-said').textContent"), "Not live");
+}
+
+/// Starts a proxy, of one request a connection, that passes on nothing of the body of a stream, and returns its address.
+fn holding_back(to: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let to = to.to_owned();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.expect("a connection"), TcpStream::connect(&to).expect("the centre"));
+            thread::spawn(move || pass(client, server));
+        }
+    });
+    url
+}
+
+/// Passes on one request and its answer. Either side may go away before the other.
+fn pass(client: TcpStream, server: TcpStream) {
+    let end = |stream: &TcpStream| stream.try_clone().expect("another of it");
+    let (mut to_client, mut to_server) = (end(&client), end(&server));
+    let mut client = BufReader::new(client);
+    let head = head_of(&mut client).replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    let head = head.replace("Connection: keep-alive\r\n", "");
+    let _ = to_server.write_all(head.as_bytes());
+    thread::spawn(move || io::copy(&mut client, &mut to_server));
+    let mut server = BufReader::new(server);
+    let _ = to_client.write_all(head_of(&mut server).as_bytes());
+    let _ = match head.starts_with("GET /api/v1/stream ") {
+        true => io::copy(&mut server, &mut io::sink()),
+        false => io::copy(&mut server, &mut to_client),
+    };
+    let _ = to_client.shutdown(Shutdown::Both);
+}
+
+/// Reads the head of a request or an answer.
+fn head_of(stream: &mut impl BufRead) -> String {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).is_ok_and(|read| read > 0) {}
+    head
 }
 
 #[test]
