@@ -112,7 +112,9 @@ impl Waiting {
 
     /// Tells whoever waits for a delivery what became of it.
     pub(crate) fn tell(&self, number: u64, taken: Taken) {
-        if let Some((tell, _room)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number) {
+        if let Some((tell, room)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number) {
+            // Its sender, once it is told, finds room for the next.
+            drop(room);
             // Who went away does not hear it.
             let _ = tell.send(taken);
         }

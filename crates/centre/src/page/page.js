@@ -62,6 +62,13 @@ function put(node, name, text, title) {
   return part;
 }
 
+// Puts rows in this order, and leaves them alone where they are in it: what the keyboard is at would lose it.
+function arrange(place, rows) {
+  if (rows.length !== place.children.length || rows.some((row, at) => place.children[at] !== row)) place.replaceChildren(...rows);
+}
+
+const rowsOf = (place) => new Map(Array.from(place.children, (row) => [row.dataset.id, row]));
+
 const copied = (template, what) => $(template).content.querySelector(what).cloneNode(true);
 
 // Colours
@@ -180,7 +187,7 @@ function tally(list, priority) {
 
 function showIncidents(list) {
   const body = $('incidents');
-  const rows = new Map(Array.from(body.rows, (row) => [row.dataset.id, row]));
+  const rows = rowsOf(body);
   const ordered = list.items.map((item) => {
     const said = JSON.stringify(item);
     let row = rows.get(item.id);
@@ -193,7 +200,7 @@ function showIncidents(list) {
     }
     return row;
   });
-  if (ordered.length !== body.rows.length || ordered.some((row, at) => body.rows[at] !== row)) body.replaceChildren(...ordered);
+  arrange(body, ordered);
   for (const id of known.keys()) if (!list.items.some((item) => item.id === id)) known.delete(id);
   for (const part of document.querySelectorAll('[data-tally]')) {
     part.textContent = tally(list, part.dataset.tally);
@@ -216,16 +223,17 @@ function showMap(items) {
     part.textContent = count;
     part.classList.toggle('none', count === 0);
   }
-  $('lanes').replaceChildren(...items.slice(0, limits.lanesMax).map((item, at) => {
-    const lane = copied('t-lane', 'a');
+  const lanes = rowsOf($('lanes'));
+  arrange($('lanes'), items.slice(0, limits.lanesMax).map((item, at) => {
+    const lane = lanes.get(item.id) ?? copied('t-lane', 'a');
     lane.setAttribute('class', `lane ${item.priority.toLowerCase()}`);
     lane.setAttribute('href', `/incidents/${item.id}`);
     lane.setAttribute('transform', `translate(${172 + at * 15} 0)`);
     lane.dataset.id = item.id;
     lane.querySelector('.head').textContent = item.priority.slice(1);
     lane.querySelector('title').textContent = `${item.priority} ${shown(item.title)}`;
-    const on = [...lane.querySelectorAll('circle')].filter((dot) => item.tactics.includes(dot.dataset.tactic));
-    on.forEach((dot) => dot.classList.add('on'));
+    lane.querySelectorAll('circle').forEach((dot) => dot.classList.toggle('on', item.tactics.includes(dot.dataset.tactic)));
+    const on = lane.querySelectorAll('circle.on');
     const path = lane.querySelector('.path');
     if (on.length > 0) {
       path.setAttribute('y1', on[0].getAttribute('cy'));
@@ -272,7 +280,7 @@ function showDetections() {
   const known = new Map([...recent, ...waiting].map((item) => [item.id, item]));
   waiting = [];
   recent = [...known.values()].sort((a, b) => b.seq - a.seq).slice(0, limits.detectionsMax);
-  const rows = new Map(Array.from(body.rows, (row) => [row.dataset.id, row]));
+  const rows = rowsOf(body);
   const shownRows = recent.map((item) => {
     if (rows.has(item.id)) return rows.get(item.id);
     const row = copied('t-detection', 'tr');
@@ -282,7 +290,7 @@ function showDetections() {
   });
   // Those that came with the page are older, or known by now.
   const others = Array.from(body.rows).filter((row) => !known.has(row.dataset.id));
-  body.replaceChildren(...[...shownRows, ...others].slice(0, limits.detectionsMax));
+  arrange(body, [...shownRows, ...others].slice(0, limits.detectionsMax));
   $('no-detections').hidden = body.rows.length > 0;
 }
 

@@ -144,9 +144,14 @@ fn what_is_excluded_or_silenced_is_withheld_until_it_is_taken_back_or_has_expire
     assert_eq!(withheld(&centre, "quiet"), None);
     let listed = centre.items("/api/v1/exclusions");
     assert!(listed[0]["removed_at"].is_string() && listed[0]["definition"]["owner"] == "Ada", "{listed:?}");
-    let silence = json!({ "cause": "11111111-1111-4111-8111-111111111111", "reason": "a test", "until": soon(2) });
-    centre.done("/api/v1/silences", &silence);
-    assert_eq!(withheld(&centre, "still").as_deref(), Some("silence:11111111-1111-4111-8111-111111111111"));
+    let cause = "11111111-1111-4111-8111-111111111111";
+    let silence = |seconds| json!({ "cause": cause, "reason": "a test", "until": soon(seconds) });
+    let id = centre.done("/api/v1/silences", &silence(3600))["id"].as_str().expect("an id").to_owned();
+    assert_eq!(withheld(&centre, "still"), Some(format!("silence:{cause}")));
+    assert_eq!(centre.ask("DELETE", &format!("/api/v1/silences/{id}"), &[], "").status, 204);
+    assert_eq!(withheld(&centre, "still"), None);
+    // One whose end has come before it is there is refused.
+    wait_until("a short one", || centre.post("/api/v1/silences", &silence(2)).status == 201);
     wait_until("the end of the silence", || withheld(&centre, "still").is_none());
     for (path, body) in [
         ("exclusions", json!({ "host": "h", "reason": "r", "expires": "2020-01-01T00:00:00Z" })),

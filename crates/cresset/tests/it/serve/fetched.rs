@@ -61,7 +61,7 @@ impl Server {
     /// A centre that fetches its feed every second, by this host, with these lines more.
     fn centre(&self, host: &str, lines: &str) -> Centre {
         let config = format!(
-            "{lines}\n[[feeds]]\nname = \"partner\"\nurl = \"https://{host}:{}/list?key=secret\"\nevery_seconds = 1\n\
+            "{lines}\n[[feeds]]\nname = \"partner\"\nurl = \"https://{host}:{}/list?key=hunter2\"\nevery_seconds = 1\n\
              ca = \"ca.pem\"\ncredentials = \"partner.key\"\n",
             self.port
         );
@@ -119,7 +119,7 @@ fn what_a_feed_names_is_found_without_a_restart() {
     server.say(Some(("304 Not Modified", "")));
     wait_until("a condition", || server.heads().iter().any(|head| head.contains("if-none-match: \"1\"\r\n")));
     assert!(server.heads().iter().all(|head| head.contains("authorization: Bearer a token\r\n")));
-    assert!(server.heads()[0].starts_with("GET /list?key=secret HTTP/1.1\r\n"));
+    assert!(server.heads()[0].starts_with("GET /list?key=hunter2 HTTP/1.1\r\n"));
     // It changes: one goes, one comes, which looks into the past as well.
     deliver(&centre, "h2", "b.worse.example");
     server.say(Some(("200 OK\r\nETag: \"2\"", "worse.example # seen in June\n")));
@@ -129,8 +129,8 @@ fn what_a_feed_names_is_found_without_a_restart() {
     wait_until("what it finds now", || found(&centre, "seen in June").len() == 2);
     assert_eq!(found(&centre, "seen in May"), ["h1"]);
     let shown = centre.cresset(&["status"]);
-    assert!(shown.status == 0 && shown.out.contains("partner") && !shown.out.contains("secret"), "{}", shown.out);
-    assert!(!centre.log().contains("secret") && !centre.log().contains("a token"), "{}", centre.log());
+    assert!(shown.status == 0 && shown.out.contains("partner") && !shown.out.contains("hunter2"), "{}", shown.out);
+    assert!(!centre.log().contains("hunter2") && !centre.log().contains("a token"), "{}", centre.log());
 }
 
 #[test]

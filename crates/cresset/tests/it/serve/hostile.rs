@@ -10,10 +10,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::syslog::centre as centre_with_syslog;
-use super::{Centre, may_open, memory, random};
+use super::{Centre, PATIENCE, may_open, memory, random, wait_until};
 
-/// How long an honest request may take meanwhile, on the slowest machine.
-const SOON: Duration = Duration::from_secs(5);
+/// How long an honest request may take meanwhile, on the slowest machine. It stays below the time in which headers are to come:
+/// who waits for a place that those who are slow give up waits longer.
+const SOON: Duration = Duration::from_secs(12);
 /// What a centre may have taken in memory at its most, in bytes.
 const MEMORY_MAX: u64 = 1 << 30;
 
@@ -224,9 +225,9 @@ fn who_sends_all_before_reading_gets_the_answer() {
 fn the_rest_of_what_is_refused_is_read_to_a_bound() {
     let centre = Centre::start();
     let endless = "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n";
-    let began = Instant::now();
     let (taken, _) = sent_before_reading(&mut connect(&centre), endless, 1 << 30);
     assert!((16 << 20..128 << 20).contains(&taken), "{taken} bytes");
+    let began = Instant::now();
     // Who sends nothing more is not waited for either.
     let mut quiet = connect(&centre);
     let (_, answered) = sent_before_reading(&mut quiet, endless, 1);
@@ -261,13 +262,13 @@ fn a_rest_that_trickles_does_not_hold_up_the_end() {
     thread::scope(|scope| {
         // Often enough not to count as silent.
         scope.spawn(move || {
-            while slow.write_all(b"{").is_ok() && began.elapsed() < SOON * 4 {
+            while slow.write_all(b"{").is_ok() && began.elapsed() < PATIENCE {
                 thread::sleep(Duration::from_millis(200));
             }
         });
         centre.end();
-        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     });
+    assert!(!centre.log().contains("did not end in time"), "{}", centre.log());
 }
 
 #[test]
@@ -296,7 +297,8 @@ fn what_is_no_form_is_a_problem_like_any_other() {
 
 #[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
-    if !may_open(10_000) {
+    // A centre lets its connections have a part of them, and other tests open many at once.
+    if !may_open(16_000) {
         return skipped("ten thousand connections", "this process may not have so many files open");
     }
     let centre = Centre::start();
@@ -351,6 +353,8 @@ fn random_bytes_into_every_listener() {
             }
         }
     }
+    // What was sent may have filled the room: that is said, and passes.
+    wait_until("room", || centre.deliver(&[], "{\"cmd\":\"ls\"}\n").status == 200);
     check_answers(&centre);
     check_sound(&centre);
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -126,6 +127,8 @@ fn what_was_acknowledged_outlives_kills_once() {
     centre.keep_address();
     let (senders, lines) = (Senders::start(&centre), Arc::new(AtomicU64::new(0)));
     let syslog = syslog_sender(tcp, Arc::clone(&senders.is_enough), Arc::clone(&lines));
+    // Of what comes in the little time between two kills nothing may stay.
+    wait_until("some of syslog", || centre.of_sources("syslog-tcp:", "events") > 0);
     let mut seed = 42;
     for _ in 0..kills {
         thread::sleep(Duration::from_millis(100 + random(&mut seed) % 900));
@@ -193,10 +196,10 @@ fn a_signal_ends_it_in_good_order_under_load_and_a_second_at_once() {
     assert!(slow.read(&mut [0; 64]).expect("an answer") > 0);
     centre.signal("TERM");
     wait_until("word that it ends", || centre.log().matches("ending").count() >= 2);
-    let began = Instant::now();
     centre.signal("TERM");
     let status = centre.child.wait().expect("it ends");
-    assert!(!status.success() && began.elapsed() < Duration::from_secs(3), "{status}, {:?}", began.elapsed());
+    assert_eq!(status.signal(), Some(rustix::process::Signal::TERM.as_raw()), "{status}");
+    assert!(!centre.log().contains("did not end in time"), "{}", centre.log());
     centre.start_again();
     centre.end();
     assert_eq!(centre.archived(), acknowledged);

@@ -184,7 +184,7 @@ fn a_file_is_kept_and_fetched_on_the_page() {
         document.querySelector('form[data-act=evidence]').requestSubmit();";
     browser.eval(&format!("(() => {{ {put} }})()"));
     browser.wait("the file", "document.querySelector('.file a')?.textContent === '<b>web 1</b>.img'");
-    assert_eq!(browser.eval("document.querySelector('progress').hidden"), true);
+    browser.wait("its end", "document.querySelector('progress').hidden");
     let fetched = "fetch(document.querySelector('.file a').href).then((answer) => answer.text())
         .then((text) => { window.fetched = text; })";
     browser.eval(&format!("({fetched}, 0)"));

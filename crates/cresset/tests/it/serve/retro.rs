@@ -24,7 +24,8 @@ fn a_new_rule_and_a_new_feed_find_what_is_in_the_past() {
     wait_until("what the rule finds", || found(&centre).contains(&("Whoami".into(), true)));
     fs::write(centre.data().join("indicators/list.txt"), "evil.example # seen in May\n").expect("room");
     wait_until("what the feed finds", || found(&centre).contains(&("seen in May".into(), true)));
-    // From now on both are live.
+    // From now on both are live, once the rule is taken over.
+    wait_until("the rule", || centre.get("/api/v1/status").json()["rules"] == 4);
     assert_eq!(centre.deliver(&[], LINE.replace("h1", "h2")).status, 200);
     wait_until("what is found live", || found(&centre).iter().filter(|(_, is_retro)| !is_retro).count() == 2);
     assert_eq!(centre.get("/api/v1/status").json()["indicators"], 1);

@@ -8,7 +8,7 @@ use cresset_event::Timestamp;
 use serde_json::{Value, json};
 use ureq::http::Request;
 
-use super::{Answered, Centre, headers_of};
+use super::{Answered, Centre, headers_of, wait_until};
 
 /// The roles, as the columns of [`TABLE`] have them.
 const ROLES: [&str; 6] =
@@ -105,11 +105,17 @@ fn who_is_not_signed_in_may_do_nothing() {
     let revoked = centre.post("/api/v1/tokens", &json!({ "name": "gone", "role": "administrator" })).json();
     let id = revoked["token"]["id"].as_str().expect("an id");
     assert_eq!(ask(&centre, &format!("delete /api/v1/tokens/{id}"), Some(&centre.token)).status, 204);
-    let soon = Timestamp::now().saturating_add_nanos(2_000_000_000);
-    let issue = json!({ "name": "short", "role": "administrator", "expires": soon.to_string() });
-    let expired = centre.post("/api/v1/tokens", &issue).json();
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    let mut expired = Value::Null;
+    // One whose end has come before it is there is refused.
+    wait_until("one that ends soon", || {
+        let soon = Timestamp::now().saturating_add_nanos(2_000_000_000);
+        let issue = json!({ "name": "short", "role": "administrator", "expires": soon.to_string() });
+        let issued = centre.post("/api/v1/tokens", &issue);
+        expired = issued.json();
+        issued.status == 201
+    });
     let [revoked, expired] = [revoked, expired].map(|issued| issued["secret"].as_str().expect("a secret").to_owned());
+    wait_until("its end", || ask(&centre, "get /api/v1/whoami", Some(&expired)).status == 401);
     let other_secret = format!("{}0", centre.token);
     let others = [None, Some("none"), Some("cresset_0_0"), Some(&*other_secret), Some(&revoked), Some(&expired)];
     for (operation, ..) in TABLE.iter().chain(BESIDE) {

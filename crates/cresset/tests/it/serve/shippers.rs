@@ -72,7 +72,8 @@ fn rsyslog_sends_over_each_transport() {
     let (mut centre, (udp, tcp, tls)) = centre_with_syslog();
     let forward = |port: u16, more: &str| {
         format!(
-            "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" template=\"RSYSLOG_SyslogProtocol23Format\" {more})"
+            "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" template=\"RSYSLOG_SyslogProtocol23Format\" \
+             action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\" {more})"
         )
     };
     let over_tls = "protocol=\"tcp\" tcp_framing=\"octet-counted\" streamDriver=\"gtls\" streamDriverMode=\"1\" \
@@ -157,7 +158,7 @@ const ELASTIC: &str = r#"
 import sys
 from elasticsearch import ConflictError, Elasticsearch, helpers
 url, token = sys.argv[1:]
-es, bearer = Elasticsearch(url, api_key=token), Elasticsearch(url, bearer_auth=token)
+es, bearer = Elasticsearch(url, api_key=token, request_timeout=60), Elasticsearch(url, bearer_auth=token, request_timeout=60)
 assert es.ping() and bearer.ping()
 assert es.info()["version"]["number"].startswith("8.")
 at = "2026-11-24T07:00:00Z"
@@ -211,7 +212,7 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk.resources import Resource
 url, token = sys.argv[1:]
-exporter = OTLPLogExporter(url + "/v1/logs", headers={"authorization": f"Bearer {token}"}, compression=Compression.Gzip)
+exporter = OTLPLogExporter(url + "/v1/logs", headers={"authorization": f"Bearer {token}"}, timeout=60, compression=Compression.Gzip)
 provider = LoggerProvider(resource=Resource.create({"host.name": "h1"}))
 provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
 logger = logging.getLogger("app")
