@@ -18,8 +18,7 @@ use cresset_event::Timestamp;
 use cresset_picture::{Facts, IncidentId, Picture, State, Tuning};
 use cresset_pipeline::save_state;
 use cresset_store::{
-    Act, Acted, Answer, Batch, By, DetectionRow, Merge, NewDetection, NewTuning, REPLAY_ROWS_MAX, Request, Store,
-    StoreError, Told, TuningKind,
+    Act, Acted, Answer, Batch, By, DetectionRow, Merge, NewDetection, NewTuning, Request, Store, StoreError, TuningKind,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -29,6 +28,7 @@ use crate::api::types::{DetectionItem, IncidentChange, IncidentMerged};
 use crate::floor::{Found, Part};
 use crate::intake::Waiting;
 use crate::live::{Live, REVOKED};
+use crate::pictured::picture_of;
 use crate::problem::Problem;
 use crate::sources::Sources;
 use crate::tuned;
@@ -38,8 +38,11 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// For how long an incident in which nothing happens is linked with what comes: the picture holds no older ones. What is stored
 /// stays.
 const LINKED_NANOS: i64 = 30 * 24 * 3600 * 1_000_000_000;
-/// How often the picture forgets what is older, in nanoseconds.
+/// How often the picture forgets what is older, and is kept, in nanoseconds.
 const FORGET_EVERY_NANOS: i64 = 3600 * 1_000_000_000;
+/// What was told to the picture since it was kept, at the least, for it to be kept again while the centre runs: less is told again
+/// in a moment.
+const KEEP_AFTER: u64 = 10_000;
 /// Orders that wait for the desk.
 pub(crate) const ORDERS_MAX: usize = 256;
 
@@ -109,6 +112,8 @@ pub(crate) struct DeskState {
 pub(crate) struct Desk {
     pub(crate) store: Store,
     pub(crate) picture: Picture,
+    /// How much was told to it since it was kept.
+    pub(crate) told_since: u64,
     pub(crate) tuning: Tuning,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) sources: Arc<Sources>,
@@ -152,6 +157,23 @@ impl Desk {
             }
         }
         self.waiting.give_up();
+        self.keep(1).await;
+    }
+
+    /// Keeps the picture for the next start, where so much was told to it since.
+    async fn keep(&mut self, least: u64) {
+        if self.told_since < least {
+            return;
+        }
+        match self.store.save_picture(&self.picture.save()).await {
+            Ok(()) => self.told_since = 0,
+            Err(error) => {
+                warn!(
+                    error = cresset_archive::with_causes(&error),
+                    "the picture cannot be kept: the next start takes longer"
+                );
+            }
+        }
     }
 
     async fn take(&mut self, found: Found) {
@@ -175,7 +197,9 @@ impl Desk {
         if self.picture.forget_before(moment) {
             let store = self.store.clone();
             self.until_stored(|| store.forget(moment)).await;
+            self.told_since += 1;
         }
+        self.keep(KEEP_AFTER).await;
     }
 
     /// Brings detections that are new into the picture and the store, and tells of them.
@@ -200,6 +224,7 @@ impl Desk {
         batch.merges.iter().for_each(|merge| self.tell_merged(merge.from, merge.into));
         batch.incidents.iter().for_each(|incident| self.live.tell("incident", None, &IncidentChange::from(incident)));
         self.state.detections.fetch_add(batch.detections.len() as u64, Ordering::Relaxed);
+        self.told_since += batch.detections.len() as u64;
     }
 
     /// Returns the detections that are not stored yet, each once.
@@ -288,6 +313,7 @@ impl Desk {
         };
         match answered {
             Ok(answered) => {
+                self.told_since += u64::from(is_pictured);
                 if let Some(acted) = done {
                     self.tell_changed(&act, &acted).await;
                 }
@@ -381,47 +407,7 @@ impl Desk {
     /// Builds the picture anew from the store.
     async fn rebuild(&mut self) {
         let store = self.store.clone();
-        self.picture = self.until_stored(|| picture_of(&store)).await;
-    }
-}
-
-/// Builds the picture from the records: the same one that there was when they were written.
-pub(crate) async fn picture_of(store: &Store) -> Result<Picture, StoreError> {
-    let assets = tuned::stored_assets(store).await?;
-    let mut picture = Picture::new(assets);
-    let mut after = 0;
-    loop {
-        let told = store.replay(after, REPLAY_ROWS_MAX).await?;
-        let Some(last) = told.last() else { return Ok(picture) };
-        after = last.seq;
-        for replayed in told {
-            replay(&mut picture, replayed.what);
-        }
-    }
-}
-
-fn replay(picture: &mut Picture, told: Told) {
-    let done = match told {
-        Told::Detection { withheld: true, .. } => Ok(()),
-        Told::Detection { facts, .. } => {
-            picture.add(&facts);
-            Ok(())
-        }
-        Told::Forget(moment) => {
-            picture.forget_before(moment);
-            Ok(())
-        }
-        Told::Merge { into, from } => picture.merge(into, from).map(drop).map_err(|error| error.to_string()),
-        Told::Split { from, detections } => {
-            picture.split(from, &detections).map(drop).map_err(|error| error.to_string())
-        }
-        Told::State { incident, state } => {
-            picture.set_state(incident, state).map(drop).map_err(|error| error.to_string())
-        }
-    };
-    if let Err(error) = done {
-        // It was possible when it was done.
-        warn!(error, "a person's act cannot be done again; the picture goes on without it");
+        (self.picture, self.told_since) = self.until_stored(|| picture_of(&store)).await;
     }
 }
 

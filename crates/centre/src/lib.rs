@@ -24,6 +24,7 @@ mod live;
 mod local;
 mod once;
 mod page;
+mod pictured;
 mod problem;
 mod rest;
 mod retro;

@@ -28,12 +28,13 @@ use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::desk::{Desk, DeskState, ORDERS_MAX, Order, picture_of};
+use crate::desk::{Desk, DeskState, ORDERS_MAX, Order};
 use crate::fetch::Fetching;
 use crate::floor::{Floor, PARTS_MAX, Part};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::pictured::picture_of;
 use crate::retro::{HuntedFiles, Retro};
 use crate::rules::{self, RulesState};
 use crate::server;
@@ -164,8 +165,10 @@ pub async fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<(),
     let (parts, parts_taken) = mpsc::channel(PARTS_MAX);
     let (orders, orders_taken) = mpsc::channel(ORDERS_MAX);
     let state_file = config.data.join("state");
+    let (picture, told_since) = picture_of(&store).await?;
     let desk = Desk {
-        picture: picture_of(&store).await?,
+        picture,
+        told_since,
         tuning: tuned::load(&store).await?,
         store: store.clone(),
         waiting,

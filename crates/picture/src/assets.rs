@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use cresset_event::{Network, ObservableKind, fold};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::keys::host_of_url;
@@ -19,7 +19,7 @@ use crate::keys::host_of_url;
 pub const ASSETS_MAX: usize = 1_000_000;
 
 /// What an asset is worth to the mission. Ordered: `Vital` is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AssetValue {
     /// Nobody misses it: a laboratory, a guest network.

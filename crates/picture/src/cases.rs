@@ -3,10 +3,11 @@
 //! An id that was ever given is found, for people save and send it: it leads to the incident that its own went up in. Taking
 //! the two apart again gives the id back (`tests/it/by_hand.rs`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cresset_detect::DetectionId;
 use cresset_event::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::incident::IncidentId;
 use crate::member::{Place, Slot};
@@ -15,7 +16,7 @@ use crate::state::State;
 use crate::summary::{Opener, Summary};
 
 /// An incident.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: IncidentId,
     pub(crate) state: State,
@@ -27,7 +28,7 @@ pub(crate) struct Case {
 }
 
 /// An incident that went up in another.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Gone {
     into: IncidentId,
     opener: Opener,
@@ -36,12 +37,13 @@ struct Gone {
 }
 
 /// All incidents.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Cases {
     places: Vec<Option<Case>>,
     free: Vec<Place>,
+    #[serde(skip)]
     live: HashMap<IncidentId, Place, foldhash::fast::FixedState>,
-    gone: HashMap<IncidentId, Gone, foldhash::fast::FixedState>,
+    gone: BTreeMap<IncidentId, Gone>,
 }
 
 impl Case {
@@ -56,6 +58,13 @@ impl Case {
 }
 
 impl Cases {
+    /// Returns those that were read back, with where each id is.
+    pub(crate) fn numbered(mut self) -> Self {
+        let places = (0..).map(Place).zip(&self.places);
+        self.live = places.filter_map(|(place, case)| Some((case.as_ref()?.id, place))).collect();
+        self
+    }
+
     /// Returns where the incident is that has this id now.
     pub(crate) fn find(&self, id: IncidentId) -> Option<Place> {
         let mut id = id;

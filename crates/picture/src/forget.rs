@@ -54,7 +54,7 @@ impl Picture {
         let mut at = 0..;
         self.members.retain(|_| at.next().is_some_and(|at| moved(Slot(at)).is_some()));
         self.members.shrink_to_fit();
-        self.slots = self.members.iter().map(|member| member.id).zip((0..).map(Slot)).collect();
+        self.number_members();
         let follows = std::mem::take(&mut self.follows);
         self.follows = follows.into_iter().filter_map(|(slot, ids)| Some((moved(slot)?, ids))).collect();
         for case in self.cases.iter_mut() {
@@ -73,12 +73,6 @@ impl Picture {
         self.causes.renumber(number);
         self.members.iter_mut().for_each(|member| member.renumber(number));
         self.cases.iter_mut().for_each(|case| case.summary.renumber(number, |slot| slot));
-        self.open.clear();
-        self.closed.clear();
-        for (member, slot) in self.members.iter().zip((0..).map(Slot)) {
-            let is_closed = self.cases.get(member.place).state.is_closed();
-            let index = if is_closed { &mut self.closed } else { &mut self.open };
-            index.insert(slot, member, &self.names);
-        }
+        self.index_members();
     }
 }

@@ -10,9 +10,11 @@ use std::net::IpAddr;
 
 use cresset_detect::WarningList;
 use cresset_event::{HashAlgorithm, Matcher, ObservableKind, fold};
+use serde::{Deserialize, Serialize};
 
 use crate::facts::{Facts, ObservedFact};
 use crate::incident::LinkKind;
+use crate::text;
 
 const MINUTE_NANOS: u64 = 60 * 1_000_000_000;
 
@@ -90,12 +92,12 @@ const SYSTEM_FOLDERS_OF_UNIX: &[&str] =
 const ON_MACHINE: char = '\0';
 
 /// What a key is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum KeyKind {
     Host,
     User,
     Process,
-    Observable(ObservableKind),
+    Observable(#[serde(with = "text")] ObservableKind),
     /// A title, a tactic or a technique: told, and never a key.
     Text,
 }

@@ -5,24 +5,29 @@ use std::sync::Arc;
 
 use cresset_detect::{DetectionId, Level, TACTICS, WarningList};
 use cresset_event::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::facts::{Facts, OBSERVABLES_MAX};
 use crate::keys::Key;
 use crate::names::{Names, Sym};
+use crate::saved::packed;
 
 /// The place of a detection among all that are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Slot(pub(crate) u32);
 
 /// The place of an incident among all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Place(pub(crate) u32);
 
 /// A detection.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
+    #[serde(with = "packed")]
     pub(crate) id: DetectionId,
+    #[serde(with = "packed")]
     pub(crate) time: Timestamp,
+    #[serde(with = "packed")]
     pub(crate) arrived: Timestamp,
     pub(crate) cause: u32,
     pub(crate) host: Option<Sym>,
@@ -82,9 +87,10 @@ impl Member {
 }
 
 /// What found a detection: the same for all that a rule or an indicator finds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Cause {
     pub(crate) title: Sym,
+    #[serde(with = "packed")]
     pub(crate) level: Level,
     pub(crate) tactics: Box<[Sym]>,
     pub(crate) techniques: Box<[Sym]>,
@@ -127,6 +133,18 @@ pub(crate) struct Causes {
 }
 
 impl Causes {
+    /// Returns these, in their order.
+    pub(crate) fn of(all: Vec<Cause>) -> Self {
+        let mut causes = Self::default();
+        (0..).zip(all).for_each(|(number, cause)| causes.push(Arc::new(cause), number));
+        causes
+    }
+
+    /// Returns all, in their order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Cause> {
+        self.all.iter().map(|cause| &**cause)
+    }
+
     pub(crate) fn get(&self, number: u32) -> &Cause {
         &self.all[number as usize]
     }

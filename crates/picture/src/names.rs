@@ -8,12 +8,13 @@ use std::num::NonZeroU32;
 
 use cresset_event::ObservableKind;
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use crate::assets::{Asset, Assets};
 use crate::keys::{Key, KeyKind};
 
 /// A name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Sym(NonZeroU32);
 
 impl Sym {
@@ -28,7 +29,7 @@ impl Sym {
 }
 
 /// What is known of a name.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Name {
     pub(crate) kind: KeyKind,
     pub(crate) links: bool,
@@ -36,6 +37,7 @@ pub(crate) struct Name {
     /// How it is written, where that is not its value.
     shown: Option<Box<str>>,
     /// Which asset it is.
+    #[serde(skip)]
     asset: Option<u32>,
 }
 
@@ -63,6 +65,20 @@ impl Names {
         Self { assets, ..Self::default() }
     }
 
+    /// Returns these names, in their order; no assets are known.
+    pub(crate) fn of(all: Vec<Name>) -> Self {
+        let mut names = Self::default();
+        for name in all {
+            names.put(name);
+        }
+        names
+    }
+
+    /// Returns all names, in their order.
+    pub(crate) fn all(&self) -> &[Name] {
+        &self.all
+    }
+
     pub(crate) fn get(&self, sym: Sym) -> &Name {
         &self.all[sym.place()]
     }
@@ -86,7 +102,7 @@ impl Names {
     pub(crate) fn sym(&mut self, key: &Key<'_>) -> Sym {
         let hash = hash_of(&self.hasher, key.kind, key.links, &key.value);
         let known = self.by_key.find(hash, |sym| self.all[sym.place()].is(key));
-        let sym = known.copied().unwrap_or_else(|| self.push(key, hash));
+        let sym = known.copied().unwrap_or_else(|| self.push(key));
         let name = &mut self.all[sym.place()];
         if key.shown < name.shown() {
             name.shown = (*key.shown != *name.value).then(|| key.shown.into());
@@ -94,21 +110,23 @@ impl Names {
         sym
     }
 
-    fn push(&mut self, key: &Key<'_>, hash: u64) -> Sym {
-        let sym = Sym::of(self.all.len());
+    fn push(&mut self, key: &Key<'_>) -> Sym {
         let asset = place_of_asset(&self.assets, key.kind, &key.value);
         let shown = (*key.shown != *key.value).then(|| key.shown.into());
-        self.all.push(Name { kind: key.kind, links: key.links, value: (*key.value).into(), shown, asset });
-        self.insert(sym, hash);
-        sym
+        self.put(Name { kind: key.kind, links: key.links, value: (*key.value).into(), shown, asset })
     }
 
-    fn insert(&mut self, sym: Sym, hash: u64) {
+    /// Puts a name that is not there behind all others, and returns its number.
+    fn put(&mut self, name: Name) -> Sym {
+        let sym = Sym::of(self.all.len());
+        self.all.push(name);
         let (all, hasher) = (&self.all, &self.hasher);
-        self.by_key.insert_unique(hash, sym, |sym| {
+        let hash = |sym: &Sym| {
             let name = &all[sym.place()];
             hash_of(hasher, name.kind, name.links, &name.value)
-        });
+        };
+        self.by_key.insert_unique(hash(&sym), sym, hash);
+        sym
     }
 
     /// Returns the assets.
@@ -130,13 +148,7 @@ impl Names {
         self.by_key.clear();
         let mut moved = Vec::with_capacity(old.len());
         for (place, name) in old.into_iter().enumerate() {
-            moved.push(used[place].then(|| {
-                let sym = Sym::of(self.all.len());
-                let hash = hash_of(&self.hasher, name.kind, name.links, &name.value);
-                self.all.push(name);
-                self.insert(sym, hash);
-                sym
-            }));
+            moved.push(used[place].then(|| self.put(name)));
         }
         self.all.shrink_to_fit();
         moved

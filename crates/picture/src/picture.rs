@@ -43,10 +43,12 @@ pub struct Picture {
     pub(crate) open: Index,
     /// Detections of closed incidents, which new ones follow.
     pub(crate) closed: Index,
-    /// Closed incidents that a detection has something in common with; most have none.
-    pub(crate) follows: HashMap<Slot, BTreeSet<IncidentId>, foldhash::fast::FixedState>,
+    pub(crate) follows: Follows,
     warnings: WarningList,
 }
+
+/// Closed incidents that a detection has something in common with; most have none.
+pub(crate) type Follows = BTreeMap<Slot, BTreeSet<IncidentId>>;
 
 /// Where a detection went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,7 +74,7 @@ impl Picture {
             cases: Cases::default(),
             open: Index::default(),
             closed: Index::default(),
-            follows: HashMap::default(),
+            follows: Follows::default(),
             warnings: WarningList::built_in(),
         }
     }
@@ -138,6 +140,22 @@ impl Picture {
         }
         changed.sort_unstable();
         changed
+    }
+
+    /// Notes where each detection is.
+    pub(crate) fn number_members(&mut self) {
+        self.slots = self.members.iter().map(|member| member.id).zip((0..).map(Slot)).collect();
+    }
+
+    /// Indexes all detections anew.
+    pub(crate) fn index_members(&mut self) {
+        self.open.clear();
+        self.closed.clear();
+        for (member, slot) in self.members.iter().zip((0..).map(Slot)) {
+            let is_closed = self.cases.get(member.place).state.is_closed();
+            let index = if is_closed { &mut self.closed } else { &mut self.open };
+            index.insert(slot, member, &self.names);
+        }
     }
 
     pub(crate) fn member(&self, slot: Slot) -> &Member {

@@ -7,23 +7,28 @@ use std::collections::BTreeSet;
 
 use cresset_detect::{DetectionId, Level};
 use cresset_event::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::assets::AssetValue;
 use crate::incident::IncidentId;
 use crate::member::{Cause, Causes, Member, Slot};
 use crate::names::{Names, Sym};
 use crate::priority::{Grounds, Priority};
+use crate::saved::packed;
 use crate::tally::Tally;
 
 /// The detections of an incident, and what they come to.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// Those that are kept.
     pub(crate) members: Vec<Slot>,
     /// How many there are, with those that were forgotten.
     pub(crate) detections: u64,
+    #[serde(with = "packed")]
     pub(crate) first: Timestamp,
+    #[serde(with = "packed")]
     pub(crate) last: Timestamp,
+    #[serde(with = "packed")]
     pub(crate) last_arrived: Timestamp,
     /// The first to arrive, and its event's time.
     pub(crate) opener: Opener,
@@ -40,18 +45,24 @@ pub(crate) struct Summary {
 }
 
 /// The detection that opened an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Opener {
+    #[serde(with = "packed")]
     pub(crate) arrived: Timestamp,
+    #[serde(with = "packed")]
     pub(crate) id: DetectionId,
+    #[serde(with = "packed")]
     pub(crate) time: Timestamp,
 }
 
 /// The detection that an incident is named for: of the highest level the earliest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Lead {
+    #[serde(with = "packed")]
     level: Reverse<Level>,
+    #[serde(with = "packed")]
     time: Timestamp,
+    #[serde(with = "packed")]
     id: DetectionId,
     title: Sym,
     host: Option<Sym>,

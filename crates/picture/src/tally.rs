@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::{Names, Sym};
 
 /// Names that are listed of each kind: what fits on a page. The rest is told as a number.
 pub(crate) const LISTED_MAX: usize = 16;
 
 /// Counts by name.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// The most frequent, the first by name among equals.
     top: Vec<(Sym, u32)>,

@@ -11,11 +11,12 @@ use crate::error::StoreError;
 use crate::sql::{Columns, Sql};
 
 /// The schemas, the first one first.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_records.sql"),
     include_str!("../migrations/0002_open.sql"),
     include_str!("../migrations/0003_titles.sql"),
     include_str!("../migrations/0004_forgotten.sql"),
+    include_str!("../migrations/0005_saved_picture.sql"),
 ];
 
 /// The schema that this program knows.

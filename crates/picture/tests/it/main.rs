@@ -8,6 +8,7 @@ mod incidents;
 mod links;
 mod memory;
 mod properties;
+mod saved;
 mod tuning;
 
 use std::collections::BTreeSet;

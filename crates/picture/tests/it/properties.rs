@@ -263,6 +263,27 @@ proptest! {
     }
 
     #[test]
+    fn a_picture_that_was_saved_goes_on_as_if_it_had_not_been(
+        before in detections(30),
+        after in prop::collection::vec((0_i64..4320, words()), 0..15),
+        (hands, minute) in (hands(6), 0_i64..4320),
+    ) {
+        let mut picture = worked(&before, &hands);
+        picture.forget_before(cresset_event::Timestamp::from_nanos(minute * MINUTE_NANOS));
+        let assets = Assets::from_csv(ASSETS).expect("a list");
+        let mut again = Picture::of_saved(&picture.save(), assets).expect("it was just saved");
+        prop_assert_eq!(shown(&again), shown(&picture));
+        for (number, (minute, words)) in (100..).zip(after) {
+            let facts = found(number, minute, &words);
+            prop_assert_eq!(again.add(&facts), picture.add(&facts));
+        }
+        hands.iter().for_each(|(_, hand)| act(&mut picture, hand));
+        hands.iter().for_each(|(_, hand)| act(&mut again, hand));
+        prop_assert_eq!(shown(&again), shown(&picture));
+        prop_assert_eq!(again.save(), picture.save());
+    }
+
+    #[test]
     fn forgetting_changes_nothing_of_what_stays(all in detections(40), hands in hands(6), minute in 0_i64..4320) {
         let live = |facts: &Facts| Facts { arrived: facts.time, ..facts.clone() };
         let all: Vec<Facts> = all.iter().map(live).collect();

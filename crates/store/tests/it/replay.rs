@@ -12,6 +12,8 @@ both!(
     any_steps_tell_the_same,
     a_rebuilt_picture_is_the_same,
     what_was_forgotten_is_forgotten_again,
+    a_picture_that_was_kept_goes_on_behind_its_place,
+    the_picture_that_was_kept_last_is_there_whatever_its_size,
 );
 
 async fn all(store: &Store, limit: usize) -> Vec<Replayed> {
@@ -156,6 +158,40 @@ async fn a_rebuilt_picture_is_the_same(place: Place) {
         // What went up is found where the picture finds it.
         assert!(page.merged.iter().all(|gone| shown(&picture, *gone).id == id), "{id}: {:?}", page.merged);
     }
+}
+
+async fn a_picture_that_was_kept_goes_on_behind_its_place(place: Place) {
+    let store = place.open().await;
+    let mut picture = Picture::new(Assets::new());
+    for round in 0..6 {
+        watch(&mut picture, &store, round * 60..(round + 1) * 60).await;
+        work(&mut picture, &store).await;
+        if round == 3 {
+            store.save_picture(&picture.save()).await.expect("kept");
+        }
+    }
+    let kept = store.saved_picture().await.expect("read").expect("it was kept");
+    let mut again = Picture::of_saved(&kept.bytes, Assets::new()).expect("it was saved");
+    let behind = store.replay(kept.seq, 10_000).await.expect("read");
+    assert!(behind.iter().any(|told| matches!(told.what, Told::Split { .. })), "people acted since");
+    assert!(behind.iter().filter(|told| matches!(told.what, Told::Detection { .. })).count() == 120);
+    behind.into_iter().for_each(|told| tell(&mut again, told.what));
+    assert_eq!(again.save(), picture.save());
+}
+
+async fn the_picture_that_was_kept_last_is_there_whatever_its_size(place: Place) {
+    let store = place.open().await;
+    assert_eq!(store.saved_picture().await.expect("read"), None);
+    let mut last = 0;
+    for size in [3_500_000, 1 << 20, 1] {
+        let bytes: Vec<u8> = (0..size).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
+        store.save_picture(&bytes).await.expect("kept");
+        let kept = store.saved_picture().await.expect("read").expect("it was kept");
+        assert!(kept.bytes == bytes && kept.seq > last, "{size} bytes, at {}", kept.seq);
+        last = kept.seq;
+    }
+    store.close().await;
+    assert_eq!(place.open().await.saved_picture().await.expect("read").map(|kept| kept.bytes.len()), Some(1));
 }
 
 async fn what_was_forgotten_is_forgotten_again(place: Place) {

@@ -1,8 +1,10 @@
 //! What people do to incidents, over HTTP; and that all of it is there after a kill.
 
 use std::collections::HashSet;
+use std::process::Command;
 
 use cresset_event::Timestamp;
+use cresset_testing::not_installed;
 use serde_json::{Value, json};
 
 use super::{Centre, wait_until};
@@ -122,6 +124,42 @@ fn a_merge_is_undone_by_a_split_also_after_a_kill() {
     incidents(&centre, ["bravo"]);
     let hosts = centre.items("/api/v1/detections?host=bravo");
     assert!(hosts.iter().all(|detection| detection["incident"] == places.1), "the picture is the same: {hosts:?}");
+}
+
+/// How much was told to the picture at the last start.
+fn told_at_start(centre: &Centre) -> u64 {
+    let log = centre.log();
+    let started = log.lines().rev().find(|line| line.contains("the picture is that of the records"));
+    let said: Value = serde_json::from_str(started.expect("it is said")).expect("JSON");
+    said["fields"]["told_since"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_start_after_a_good_end_is_told_nothing_again_and_goes_on_all_the_same() {
+    let mut centre = Centre::start();
+    let [one, two] = incidents(&centre, ["alpha", "bravo"]);
+    centre.done(&format!("/api/v1/incidents/{one}/merge"), &json!({ "from": two }));
+    centre.end();
+    centre.start_again();
+    assert_eq!(told_at_start(&centre), 0);
+    let incident_on = |centre: &Centre, host: &str| {
+        assert_eq!(centre.deliver(&[], whoami(host)).status, 200);
+        centre.items(&format!("/api/v1/detections?host={host}")).remove(0)["incident"].clone()
+    };
+    assert_eq!(incident_on(&centre, "bravo"), json!(one));
+    // What came since is told again, behind what was kept.
+    centre.kill_and_start_again();
+    assert_eq!((told_at_start(&centre), incident_on(&centre, "alpha")), (1, json!(one)));
+    // What was kept and is of no use is said, and all is told again.
+    centre.end();
+    let spoilt = "update saved_picture set bytes = x'00'";
+    let Ok(ran) = Command::new("sqlite3").arg(centre.data().join("records.db")).arg(spoilt).output() else {
+        return not_installed("a picture that was kept and is of no use", "sqlite3");
+    };
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    centre.start_again();
+    assert!(centre.log().contains("is of no use"), "{}", centre.log());
+    assert_eq!((told_at_start(&centre), incident_on(&centre, "bravo")), (5, json!(one)));
 }
 
 #[test]
