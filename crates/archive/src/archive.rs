@@ -13,16 +13,13 @@ use serde::Serialize;
 
 use crate::columns::columns;
 use crate::error::ArchiveError;
-use crate::manifest::{Manifest, TableFile};
+use crate::manifest::{LOOKS_MAX, Manifest, TableFile};
 use crate::pack::Pack;
 use crate::read_only::ReadOnly;
 use crate::storage::Storage;
 use crate::table_rows::{EVENTS, TableRows};
 use crate::wal::{self, Logged};
 use crate::writer::wal_folder;
-
-/// Times that an archive is looked at again where its writer was quicker.
-const LOOKS_MAX: usize = 10;
 
 /// An archive as it was when it was opened.
 #[derive(Debug)]

@@ -76,7 +76,12 @@ impl ArchiveError {
 
     /// Returns whether a file is gone or not as it was written: it will not be another time.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Store { cause: object_store::Error::NotFound { .. }, .. })
+        matches!(self, Self::Damaged { .. }) || self.is_gone()
+    }
+
+    /// Returns whether a file is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Store { cause: object_store::Error::NotFound { .. }, .. })
     }
 
     /// Returns what is wrong with its causes, on one line.

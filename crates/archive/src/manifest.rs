@@ -21,6 +21,8 @@ const FORMAT: u32 = 2;
 const FOLDER: &str = "manifest";
 /// What stands between a version and the CRC-32 of what is before this. Versions of the first programs have none.
 const CHECKSUM: &str = ",\"checksum\":";
+/// Times that an archive is looked at where its writer is quicker.
+pub(crate) const LOOKS_MAX: usize = 10;
 /// How long a reader may hold files that were dropped: a query that takes longer is begun again.
 const HELD_NANOS: i64 = 15 * 60 * 1_000_000_000;
 
@@ -84,6 +86,18 @@ pub(crate) struct IndexEntry {
     pub(crate) crc32: u32,
 }
 
+/// Reads some of the versions that are there, the highest last. Who writes takes older ones away: where one is gone before it is
+/// read there are others, which are looked at.
+fn look<T>(storage: &Storage, read: impl Fn(Vec<(String, u64)>) -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
+    for _ in 1..LOOKS_MAX {
+        match read(storage.list(FOLDER)?) {
+            Err(error) if error.is_gone() => {}
+            done => return done,
+        }
+    }
+    read(storage.list(FOLDER)?)
+}
+
 impl Default for Manifest {
     /// Nothing yet.
     fn default() -> Self {
@@ -103,20 +117,23 @@ impl Default for Manifest {
 impl Manifest {
     /// Loads the highest version; the empty one where there is none.
     pub(crate) fn load(storage: &Storage) -> Result<Self, ArchiveError> {
-        storage.list(FOLDER)?.pop().map_or_else(|| Ok(Self::default()), |(name, _)| Self::read(storage, &name))
+        look(storage, |mut versions| {
+            versions.pop().map_or_else(|| Ok(Self::default()), |(name, _)| Self::read(storage, &name))
+        })
     }
 
     /// Loads the highest version that can be read, for those who only read, and returns what is wrong with the highest.
     pub(crate) fn load_readable(storage: &Storage) -> Result<(Self, Option<Damage>), ArchiveError> {
-        let mut versions = storage.list(FOLDER)?;
-        let Some((highest, _)) = versions.pop() else { return Ok((Self::default(), None)) };
-        match (Self::read(storage, &highest), versions.pop()) {
-            (Err(ArchiveError::Damaged { file, reason }), Some((before, _))) => {
-                let reason = format!("{reason}; the version before it is read");
-                Ok((Self::read(storage, &before)?, Some(Damage { file, reason })))
+        look(storage, |mut versions| {
+            let Some((highest, _)) = versions.pop() else { return Ok((Self::default(), None)) };
+            match (Self::read(storage, &highest), versions.pop()) {
+                (Err(ArchiveError::Damaged { file, reason }), Some((before, _))) => {
+                    let reason = format!("{reason}; the version before it is read");
+                    Ok((Self::read(storage, &before)?, Some(Damage { file, reason })))
+                }
+                (read, _) => Ok((read?, None)),
             }
-            (read, _) => Ok((read?, None)),
-        }
+        })
     }
 
     fn read(storage: &Storage, name: &str) -> Result<Self, ArchiveError> {

@@ -10,15 +10,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::ArchiveError;
-use crate::manifest::Manifest;
+use crate::manifest::{LOOKS_MAX, Manifest};
 use crate::storage::{Storage, retired};
 use crate::wal;
 use crate::writer::wal_folder;
 
 /// The folder of second names, in that of the archive. One that a program left that was killed is taken away by the next writer.
 const FOLDER: &str = "snapshot";
-/// Times that an archive is looked at again where its writer was quicker.
-const LOOKS_MAX: usize = 10;
 
 /// An archive as it was at one moment. Its files are let go of when it is dropped.
 #[derive(Debug)]

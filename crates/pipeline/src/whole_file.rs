@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// How the names of files begin that are being written: nobody reads them as anything else.
+pub(crate) const BESIDE: &str = ".cresset-";
+
 /// Who may read a file that is written.
 #[derive(Debug, Clone, Copy)]
 pub enum Readers {
@@ -62,7 +65,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn new_file(folder: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".cresset-");
+    builder.prefix(BESIDE);
     // A temporary file is its owner's alone, unless told otherwise.
     #[cfg(unix)]
     if matches!(readers, Readers::Usual) {

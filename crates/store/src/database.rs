@@ -8,13 +8,17 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
+use tokio::time::sleep;
 
 use crate::error::StoreError;
 use crate::sql::Places;
+
+/// Time between two tries to set up a file of SQLite.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes of a page of SQLite, its default.
 const PAGE_BYTES: u64 = 4096;
@@ -76,6 +80,17 @@ impl Database {
 
     /// Connects once, to tell at once what is wrong: a pool would try again until its time is over.
     pub(crate) async fn check(&self, options: &StoreOptions) -> Result<(), StoreError> {
+        let until = Instant::now() + options.busy_wait;
+        loop {
+            match self.set_up(options).await {
+                // Of two that make the write-ahead log of a new file SQLite lets one wait, and tells the other at once.
+                Err(StoreError::Busy(_)) if Instant::now() < until => sleep(BUSY_PAUSE).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn set_up(&self, options: &StoreOptions) -> Result<(), StoreError> {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(AssertSqlSafe(self.settings(options))).execute(&mut connection).await?;
         Ok(connection.close().await?)

@@ -42,7 +42,8 @@ fn many_segments_are_one_archive() {
     writer.close().expect("room");
     check_holds(folder.path(), 0..500);
     let stats = Archive::open(folder.path()).expect("an archive").stats();
-    assert!((4..20).contains(&stats.event_files.0), "{stats:?}");
+    // Of each of the two log sources seven small files may wait to be merged.
+    assert!((2..=14).contains(&stats.event_files.0), "{stats:?}");
     assert_eq!(stats.log_sources.values().copied().collect::<Vec<_>>(), [250, 250]);
 
     let mut writer = open(folder.path(), SMALL);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,13 @@ fn rule(title: &str, command: &str) -> String {
     format!("title: {title}\nname: n\nlogsource: {{}}\ndetection:\n  s: {{cmd: {command}}}\n  condition: s\n")
 }
 
+/// Puts another file in the place of one, as editors do: an empty one is never there.
+fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).expect("a rule");
+    fs::rename(&beside, path).expect("a rename");
+}
+
 fn check_takes_over_rules(threads: &str) {
     let run = Run::new(&[("rules/a.yml", &rule("First", "one"))]);
     let path = |name: &str| run.path().join("rules").join(name);
@@ -26,14 +34,12 @@ fn check_takes_over_rules(threads: &str) {
     fed.check_finds("two", "Second");
 
     // Half a file: what was there goes on.
-    fs::write(path("a.yml"), "title: First\nlogsource: {}\ndetection:\n  s: {cmd: [").expect("a rule");
+    replace(&path("a.yml"), "title: First\nlogsource: {}\ndetection:\n  s: {cmd: [");
     fed.wait_for("rule refused: rules/a.yml:");
     fed.wait_for("rules: the last good version of rules/a.yml goes on");
     fed.check_finds("one", "First");
 
-    // The way of editors.
-    fs::write(path("a.yml.new"), rule("Mended", "three")).expect("a rule");
-    fs::rename(path("a.yml.new"), path("a.yml")).expect("a rename");
+    replace(&path("a.yml"), &rule("Mended", "three"));
     fed.wait_for("rules: 1 file changed; 2 rules now");
     fed.give("one");
     fed.check_finds("three", "Mended");
@@ -73,8 +79,8 @@ fn correlations_remember_over_a_reload() {
     fed.check_finds("one", "Twice");
 
     fed.give("one");
-    fs::write(run.path().join("rules/c.yml"), correlation.replace("Twice", "Thrice").replace("gte: 2", "gte: 4"))
-        .expect("a rule");
+    let changed = correlation.replace("Twice", "Thrice").replace("gte: 2", "gte: 4");
+    replace(&run.path().join("rules/c.yml"), &changed);
     fed.wait_for("rules: 1 file changed; 5 rules now");
     fed.check_finds("two", "Other");
     fed.wait_for("forgotten, of `Thrice`: the rule, or one that it counts, has changed");

@@ -5,7 +5,7 @@ mod twin;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cresset_detect::{Cause, IndicatorSet, Level, Warnings};
 use cresset_event::{Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
@@ -160,11 +160,17 @@ fn a_newer_version_takes_the_place_of_the_older() {
     assert!(fires(changed, 1, "src_ip=192.0.2.1").is_empty());
 }
 
+/// How long this thread was on a processor, which is not how long it took where others are at work.
+fn on_cpu() -> Duration {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
+    Duration::from_nanos(schedule.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
+}
+
 /// Each took time by the square: a minute for as many, where a second is ample.
 #[test]
 fn many_of_one_value_and_many_held_back_are_added_found_and_removed_at_once() {
     const MANY: u32 = 40_000;
-    let started = Instant::now();
+    let began = on_cpu();
     let same = |number: u32| indicator(&format!("same-{number}"), Matcher::parse("192.0.2.1").expect("an address"));
     let private = |number: u32| plain(&format!("10.0.{}.{}", number >> 8, number & 255));
     let set = set((0..MANY).flat_map(|number| [same(number), private(number), same(number), private(number)]));
@@ -176,7 +182,8 @@ fn many_of_one_value_and_many_held_back_are_added_found_and_removed_at_once() {
     set.add_all((MANY..2 * MANY).map(same));
     assert_eq!(set.held_back().len(), 1);
     assert_eq!(fires(set, 1, "src_ip=192.0.2.1;dst_ip=192.0.2.1").len(), MANY as usize + 1);
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let took = on_cpu() - began;
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]
