@@ -208,7 +208,7 @@ impl Config {
         let paths = [&mut self.data].into_iter().chain(&mut self.tls.certificate).chain(&mut self.tls.key);
         let paths = paths.chain(&mut self.rules.paths).chain(&mut self.indicators.paths).chain(&mut self.assets);
         let feeds = self.feeds.iter_mut().flat_map(|feed| feed.ca.iter_mut().chain(&mut feed.credentials));
-        let paths = paths.chain(&mut self.outbound.ca).chain(feeds);
+        let paths = paths.chain(&mut self.outbound.ca).chain(&mut self.outbound.proxy_credentials).chain(feeds);
         paths.for_each(|path| *path = folder.join(&*path));
     }
 
@@ -223,10 +223,16 @@ impl Config {
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             wrong.push("tls: a certificate needs its key, and a key its certificate: name both, or neither".into());
         }
-        let files = [("tls.certificate", &self.tls.certificate), ("tls.key", &self.tls.key), ("assets", &self.assets)];
+        let files = [
+            ("tls.certificate", &self.tls.certificate),
+            ("tls.key", &self.tls.key),
+            ("assets", &self.assets),
+            ("outbound.ca", &self.outbound.ca),
+            ("outbound.proxy_credentials", &self.outbound.proxy_credentials),
+        ];
         let feeds = self.feeds.iter();
         let of_feeds = feeds.flat_map(|feed| [("feeds.ca", &feed.ca), ("feeds.credentials", &feed.credentials)]);
-        for (setting, file) in files.into_iter().chain([("outbound.ca", &self.outbound.ca)]).chain(of_feeds) {
+        for (setting, file) in files.into_iter().chain(of_feeds) {
             if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
                 wrong.push(format!("{setting}: there is no file `{}`", file.display()));
             }

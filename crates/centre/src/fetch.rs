@@ -18,7 +18,7 @@ use std::time::Duration;
 use cresset_archive::with_causes;
 use cresset_event::Timestamp;
 use cresset_intel::FeedKind;
-use cresset_outbound::{Answer, Ask, Client, Credentials, CredentialsError, FetchError, Tls, Validators};
+use cresset_outbound::{Answer, Ask, Client, Credentials, CredentialsError, FetchError, Proxy, Tls, Validators};
 use cresset_pipeline::find_feeds;
 use cresset_pipeline::whole_file::{Beside, Readers};
 use serde::de::IgnoredAny;
@@ -92,7 +92,10 @@ fn hint(status: u16) -> &'static str {
 #[derive(Clone)]
 struct Fetcher {
     feed: Arc<PlannedFeed>,
+    /// Without the proxy.
     client: Client,
+    /// The proxy, and the file of its name and password.
+    proxy: Option<(Proxy, Option<PathBuf>)>,
     /// The folder of answers that are on their way.
     folder: PathBuf,
     /// Where the feed lies.
@@ -119,10 +122,11 @@ impl Fetching {
         }
         let (mut fetchers, reading) = (Vec::new(), Arc::new(Semaphore::new(1)));
         for feed in feeds {
-            let client = Client::new(permit.clone(), Tls::load(&feed.authorities)?).with_proxy(proxy.clone());
+            let client = Client::new(permit.clone(), Tls::load(&feed.authorities)?);
+            let proxy = proxy.clone();
             let file = files.join(&feed.name);
             let reading = Arc::clone(&reading);
-            fetchers.push(Fetcher { feed: Arc::new(feed), client, folder: folder.clone(), file, reading });
+            fetchers.push(Fetcher { feed: Arc::new(feed), client, proxy, folder: folder.clone(), file, reading });
         }
         let standings = fetchers.iter().map(|fetcher| {
             FeedStanding::new(&fetcher.feed.name, &fetcher.feed.to, &fetcher.kept().unwrap_or_default())
@@ -200,7 +204,8 @@ impl Fetcher {
         let feed = &self.feed;
         let ask = Ask { to: &feed.to, credentials: credentials.as_ref(), known: &known, bytes_max: feed.bytes_max };
         let now = || Some(Timestamp::now().to_string());
-        let kept = match self.client.fetch(ask, &mut beside).await? {
+        let client = self.client.clone().with_proxy(self.proxy()?);
+        let kept = match client.fetch(ask, &mut beside).await? {
             Answer::Unchanged => Kept { fetched: now(), ..kept },
             Answer::Status { status, retry_after } => return Err(FeedError::Status { status, retry_after }),
             Answer::Whole { bytes, validators: Validators { etag, last_modified } } => {
@@ -226,13 +231,23 @@ impl Fetcher {
 
     fn credentials(&self) -> Result<Option<Credentials>, FeedError> {
         let Some((file, scheme)) = &self.feed.credentials else { return Ok(None) };
-        let unreadable = |cause| FeedError::Secret { file: file.clone(), cause };
-        let mut secret = String::new();
-        File::open(file)
-            .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut secret))
-            .map_err(unreadable)?;
-        Ok(Some(Credentials::new(scheme, &secret, &self.feed.to)?))
+        Ok(Some(Credentials::new(scheme, &secret_in(file)?, &self.feed.to)?))
     }
+
+    fn proxy(&self) -> Result<Option<Proxy>, FeedError> {
+        Ok(match self.proxy.clone() {
+            Some((proxy, Some(file))) => Some(proxy.with_password(&secret_in(&file)?)?),
+            proxy => proxy.map(|(proxy, _)| proxy),
+        })
+    }
+}
+
+/// Reads a secret.
+fn secret_in(file: &Path) -> Result<String, FeedError> {
+    let mut secret = String::new();
+    let read = File::open(file).and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut secret));
+    read.map_err(|cause| FeedError::Secret { file: file.to_owned(), cause })?;
+    Ok(secret)
 }
 
 impl FeedError {

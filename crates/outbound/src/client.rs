@@ -127,7 +127,7 @@ pub enum FetchError {
         cause: std::io::Error,
     },
     /// The proxy does not let us through.
-    #[error("the proxy `{proxy}` answers {status} for `{host}`")]
+    #[error("the proxy `{proxy}` answers {status} for `{host}`{}", if *.status == 407 { ": it wants a name and a password, or others" } else { "" })]
     Proxy {
         /// The proxy.
         proxy: String,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +23,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use crate::client::{Bounds, FetchError, within};
+use crate::credentials::{CredentialsError, Scheme};
 use crate::destination::{Destination, Refused};
 use crate::permit::{Permit, address_of};
 use crate::tls::Tls;
@@ -70,6 +71,8 @@ impl fmt::Debug for Resolver {
 pub struct Proxy {
     host: String,
     port: u16,
+    /// What lets us in there.
+    password: Option<HeaderValue>,
 }
 
 impl Proxy {
@@ -80,9 +83,17 @@ impl Proxy {
         let is_plain =
             url.scheme() == "http" && url.username().is_empty() && url.path() == "/" && url.query().is_none();
         match (url.host_str(), url.port_or_known_default()) {
-            (Some(host), Some(port)) if is_plain => Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port }),
+            (Some(host), Some(port)) if is_plain => {
+                Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port, password: None })
+            }
             _ => Err(no_proxy(None)),
         }
+    }
+
+    /// Has it let us in by `name:password` (RFC 9110 §11.7.2, RFC 7617). They go to the proxy in clear, and to nobody else.
+    pub fn with_password(self, pair: &str) -> Result<Self, CredentialsError> {
+        let (_, value) = Scheme::Basic.header(pair)?;
+        Ok(Self { password: Some(value), ..self })
     }
 }
 
@@ -187,6 +198,9 @@ impl Connector {
         *request.method_mut() = Method::CONNECT;
         *request.uri_mut() = authority.parse().expect("host and port are an authority");
         request.headers_mut().insert(HOST, HeaderValue::try_from(&authority).expect("a host is visible text"));
+        if let Some(password) = &proxy.password {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, password.clone());
+        }
         let answer = within(self.bounds.connect, "the proxy's answer", connection.send(request)).await??;
         if !answer.status().is_success() {
             let (status, host) = (answer.status().as_u16(), to.host().to_string());

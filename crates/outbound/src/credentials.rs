@@ -51,6 +51,23 @@ impl Scheme {
             name => name.parse().map(Self::Header).map_err(|_| CredentialsError::Name(name.to_owned())),
         }
     }
+
+    /// Returns the header that a secret is sent in.
+    pub(crate) fn header(&self, secret: &str) -> Result<(HeaderName, HeaderValue), CredentialsError> {
+        let secret = secret.trim();
+        if secret.is_empty() || secret.len() > SECRET_BYTES_MAX {
+            return Err(CredentialsError::Secret);
+        }
+        let (name, value) = match self {
+            Self::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
+            Self::Basic if !secret.contains(':') => return Err(CredentialsError::Pair),
+            Self::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
+            Self::Header(name) => (name.clone(), secret.to_owned()),
+        };
+        let mut value = HeaderValue::try_from(value).map_err(|_| CredentialsError::Secret)?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    }
 }
 
 /// What lets us in at one host.
@@ -65,21 +82,10 @@ pub struct Credentials {
 impl Credentials {
     /// Makes credentials of a secret for one destination.
     pub fn new(scheme: &Scheme, secret: &str, to: &Destination) -> Result<Self, CredentialsError> {
-        let secret = secret.trim();
-        if secret.is_empty() || secret.len() > SECRET_BYTES_MAX {
-            return Err(CredentialsError::Secret);
-        }
         if !to.is_tls() {
             return Err(CredentialsError::Clear);
         }
-        let (name, value) = match scheme {
-            Scheme::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
-            Scheme::Basic if !secret.contains(':') => return Err(CredentialsError::Pair),
-            Scheme::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
-            Scheme::Header(name) => (name.clone(), secret.to_owned()),
-        };
-        let mut value = HeaderValue::try_from(value).map_err(|_| CredentialsError::Secret)?;
-        value.set_sensitive(true);
+        let (name, value) = scheme.header(secret)?;
         Ok(Self { host: to.host().clone(), port: to.port(), name, value })
     }
 

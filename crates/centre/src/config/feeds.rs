@@ -22,6 +22,8 @@ pub struct Outbound {
     pub clear: Vec<String>,
     /// A proxy that everything goes through but what is private.
     pub proxy: Option<String>,
+    /// A file with the `name:password` that lets us in there, read each time.
+    pub proxy_credentials: Option<PathBuf>,
     /// Authorities that are believed beside the system's, in PEM.
     pub ca: Option<PathBuf>,
 }
@@ -66,7 +68,8 @@ fn bearer() -> String {
 /// Feeds as they are fetched: read, and fit to be.
 pub(crate) struct Plan {
     pub(crate) permit: Permit,
-    pub(crate) proxy: Option<Proxy>,
+    /// With the file of its name and password.
+    pub(crate) proxy: Option<(Proxy, Option<PathBuf>)>,
     pub(crate) feeds: Vec<PlannedFeed>,
 }
 
@@ -89,6 +92,10 @@ impl Plan {
         let permit = permit.map_err(|error| vec![format!("outbound: {error}")])?;
         let proxy = outbound.proxy.as_deref().map(Proxy::parse).transpose();
         let proxy = proxy.map_err(|_| vec!["outbound.proxy: write http://proxy.example:3128".to_owned()])?;
+        if proxy.is_none() && outbound.proxy_credentials.is_some() {
+            return Err(vec!["outbound.proxy_credentials: there is no proxy; name it with `proxy`".to_owned()]);
+        }
+        let proxy = proxy.map(|proxy| (proxy, outbound.proxy_credentials.clone()));
         let (mut feeds, mut wrong, mut names) = (Vec::new(), Vec::new(), HashSet::new());
         for feed in &config.feeds {
             match PlannedFeed::of(feed, &permit, outbound.ca.as_ref()) {
@@ -172,6 +179,8 @@ mod tests {
             ("[outbound]\nprivate = [\"*.example\"]".into(), "outbound: `*.example` is no address"),
             ("[outbound]\nproxy = \"proxy:3128\"".into(), "outbound.proxy: write http://"),
             ("[outbound]\nca = \"none.pem\"".into(), "outbound.ca: there is no file `none.pem`"),
+            ("[outbound]\nproxy_credentials = \"none\"".into(), "outbound.proxy_credentials: there is no file `none`"),
+            ("[outbound]\nproxy_credentials = \"none\"".into(), "outbound.proxy_credentials: there is no proxy"),
         ] {
             assert!(wrong(&config).contains(part), "{config}: {}", wrong(&config));
         }

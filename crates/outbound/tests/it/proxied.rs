@@ -60,6 +60,29 @@ fn a_proxy_is_told_the_name_and_sees_nothing_more() {
 }
 
 #[test]
+fn a_proxy_alone_is_told_its_password() {
+    let server = Server::start_for(&["feeds.example"], |_, out| say(out, "200 OK", b"x"));
+    let (proxy, heads) = proxy(server.port, "200 OK");
+    let proxy = proxy.expect("an address").with_password("Aladdin:open sesame\n").expect("a pair");
+    assert!(!format!("{proxy:?}").contains("QWxh"), "{proxy:?}");
+    let client = Client::new(permit(&[]), super::tls(&server)).with_proxy(Some(proxy));
+    let fetched = fetch_with(&client, "https://feeds.example/list", &permit(&[]), &With::default());
+    assert_eq!(fetched.expect("an answer").1, b"x");
+    let told = "proxy-authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";
+    assert!(heads.lock().expect("no test panics with it")[0].contains(told));
+    assert!(server.heads().iter().all(|head| !head.contains("authorization")), "{:?}", server.heads());
+}
+
+#[test]
+fn a_proxy_that_wants_a_password_says_so() {
+    let server = Server::start_for(&["feeds.example"], |_, out| say(out, "200 OK", b"x"));
+    let client =
+        Client::new(permit(&[]), super::tls(&server)).with_proxy(proxy(0, "407 Proxy Authentication Required").0);
+    let error = fetch_with(&client, "https://feeds.example/", &permit(&[]), &With::default()).expect_err("refused");
+    assert!(told(&error).contains("it wants a name and a password"), "{}", told(&error));
+}
+
+#[test]
 fn a_proxy_that_refuses_is_told_apart() {
     let server = Server::start_for(&["feeds.example"], |_, out| say(out, "200 OK", b"x"));
     let client = Client::new(permit(&[]), super::tls(&server)).with_proxy(proxy(0, "403 Forbidden").0);
