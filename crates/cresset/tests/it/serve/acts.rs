@@ -178,7 +178,10 @@ fn what_is_excluded_or_silenced_is_withheld_until_it_is_taken_back_or_has_expire
     centre.kill_and_start_again();
     assert_eq!(withheld(&centre, "quiet"), Some(format!("exclusion:{id}")));
     assert_eq!(centre.ask("DELETE", &format!("/api/v1/exclusions/{id}"), &[], "").status, 204);
+    let built = |centre: &Centre| centre.log().matches("the picture is that of the records").count();
+    let before = built(&centre);
     assert_eq!(centre.ask("DELETE", &format!("/api/v1/exclusions/{id}"), &[], "").status, 404);
+    assert_eq!(built(&centre), before, "what the picture has nothing to do with does not have it built anew");
     assert_eq!(withheld(&centre, "quiet"), None);
     let listed = centre.items("/api/v1/exclusions");
     assert!(listed[0]["removed_at"].is_string() && listed[0]["definition"]["owner"] == "Ada", "{listed:?}");

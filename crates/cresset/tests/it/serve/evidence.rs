@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::http::Request;
 
-use super::{Answered, Centre, memory, wait_until};
+use super::{Answered, Centre, PATIENCE, memory, wait_until};
 use crate::RULE;
 
 /// A file that a centre has no memory for: more than it has by itself.
@@ -140,6 +142,26 @@ fn what_breaks_off_leaves_nothing_behind() {
     drop(stream);
     wait_until("it is gone", || files(&centre, "arriving") == 0);
     assert_eq!((files(&centre, "evidence"), listed(&centre, &incident).len()), (0, 0));
+}
+
+#[test]
+fn a_file_that_drips_is_not_waited_for() {
+    let (centre, incident) = centre("");
+    let mut stream = begin(&centre, &incident, 2_000_000);
+    let mut drip = stream.try_clone().expect("another of it");
+    // Often enough not to count as silent.
+    let dripping = thread::spawn(move || {
+        while drip.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    stream.set_read_timeout(Some(PATIENCE * 4)).expect("a time-out");
+    let mut answer = [0; 64];
+    let read = stream.read(&mut answer).expect("an answer");
+    assert!(answer[..read].starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+    wait_until("it is gone", || files(&centre, "arriving") == 0);
+    drop((stream, centre));
+    dripping.join().expect("it ends with the connection");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -257,29 +259,45 @@ fn who_looks_at_an_incident_that_goes_up_in_another_is_told() {
 fn a_stream_that_is_held_back_on_the_way_is_noticed() {
     let Some(browser) = Browser::start(1280, 800) else { return };
     let centre = Centre::start();
-    let url = holding_back(&centre.address());
+    let url = holding_back(&centre.address(), None);
     browser.sign_in(&url, &centre.token);
     browser.wait("the stream", "document.querySelector('#live').classList.contains('on')");
     browser.wait("the sign", "!document.querySelector('#stale').hidden");
     assert_eq!(browser.eval("document.querySelector('#live-said').textContent"), "Not live");
 }
 
-/// Starts a proxy, of one request a connection, that passes on nothing of the body of a stream, and returns its address.
-fn holding_back(to: &str) -> String {
+#[test]
+fn what_comes_before_the_stream_is_open_is_on_the_floor_as_well() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let centre = Centre::start();
+    let is_let_go = Arc::new(AtomicBool::new(false));
+    let url = holding_back(&centre.address(), Some(Arc::clone(&is_let_go)));
+    browser.sign_in(&url, &centre.token);
+    centre.deliver(&[], line("whoami", "h1", "ada"));
+    assert_eq!(browser.eval("document.querySelectorAll('#detections tr').length"), 0);
+    is_let_go.store(true, Ordering::Relaxed);
+    browser.wait("the detection", "document.querySelectorAll('#detections tr').length === 1");
+    browser.wait("its incident", "document.querySelectorAll('#incidents tr').length === 1");
+}
+
+/// Starts a proxy, of one request a connection, and returns its address. Of a stream it passes on the head and nothing of the body;
+/// or nothing at all before it lets go, and then all.
+fn holding_back(to: &str, let_go: Option<Arc<AtomicBool>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let to = to.to_owned();
     thread::spawn(move || {
         for client in listener.incoming() {
             let (client, server) = (client.expect("a connection"), TcpStream::connect(&to).expect("the centre"));
-            thread::spawn(move || pass(client, server));
+            let let_go = let_go.clone();
+            thread::spawn(move || pass(client, server, let_go));
         }
     });
     url
 }
 
 /// Passes on one request and its answer. Either side may go away before the other.
-fn pass(client: TcpStream, server: TcpStream) {
+fn pass(client: TcpStream, server: TcpStream, let_go: Option<Arc<AtomicBool>>) {
     let end = |stream: &TcpStream| stream.try_clone().expect("another of it");
     let (mut to_client, mut to_server) = (end(&client), end(&server));
     let mut client = BufReader::new(client);
@@ -288,8 +306,12 @@ fn pass(client: TcpStream, server: TcpStream) {
     let _ = to_server.write_all(head.as_bytes());
     thread::spawn(move || io::copy(&mut client, &mut to_server));
     let mut server = BufReader::new(server);
+    let is_stream = head.starts_with("GET /api/v1/stream ");
+    while is_stream && let_go.as_ref().is_some_and(|let_go| !let_go.load(Ordering::Relaxed)) {
+        thread::sleep(Duration::from_millis(20));
+    }
     let _ = to_client.write_all(head_of(&mut server).as_bytes());
-    let _ = match head.starts_with("GET /api/v1/stream ") {
+    let _ = match is_stream && let_go.is_none() {
         true => io::copy(&mut server, &mut io::sink()),
         false => io::copy(&mut server, &mut to_client),
     };
