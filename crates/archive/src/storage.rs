@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crc32fast::Hasher;
-use futures_executor::block_on;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use tokio::task::unconstrained;
 
 use crate::error::ArchiveError;
 
@@ -25,6 +25,12 @@ pub(crate) const RETIRED: &str = "dropped";
 
 /// Bytes that are given to the store at once; S3 takes no fewer than 5 MiB.
 const PART_BYTES: usize = 8 << 20;
+
+/// Waits for the store, on this thread. Who asks may be a task of tokio's that has had its turn: what it awaits is put off until
+/// its next one then, which does not come before this returns.
+fn block_on<F: Future>(asked: F) -> F::Output {
+    futures_executor::block_on(unconstrained(asked))
+}
 
 /// The files of an archive.
 #[derive(Debug, Clone)]

@@ -32,6 +32,28 @@ fn what_was_appended_is_read_before_and_after_it_is_a_segment() {
 }
 
 #[test]
+fn a_task_that_has_had_its_turn_may_write_and_read() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
+            while tokio::task::coop::has_budget_remaining() {
+                give.send(()).expect("it is taken");
+                take.recv().await;
+            }
+            let folder = folder();
+            let mut writer = open(folder.path(), SMALL);
+            write(&mut writer, 0..100);
+            writer.close().expect("room");
+            check_holds(folder.path(), 0..100);
+        });
+        done.send(()).expect("it is waited for");
+    });
+    is_done.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits for no other turn");
+}
+
+#[test]
 fn many_segments_are_one_archive() {
     let folder = folder();
     let mut writer = open(folder.path(), SMALL);
