@@ -7,6 +7,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 /// The folder of the project.
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -27,12 +28,14 @@ pub fn not_installed(what: &str, program: &str) {
     skipped(what, &format!("{program} is not installed; ./setup installs it"));
 }
 
-/// Returns the folder of the corpus, where it is: `CRESSET_CORPUS`, else the one that lies beside the project.
+/// Returns the folder of the corpus, where it is: `CRESSET_CORPUS`, else the one that lies beside the project. That there is none is
+/// said once.
 pub fn corpus() -> Option<PathBuf> {
+    static SAID: Once = Once::new();
     let named = std::env::var_os("CRESSET_CORPUS").map(PathBuf::from);
     let corpus = named.unwrap_or_else(|| Path::new(PROJECT).join("../shared/corpus"));
     if !corpus.is_dir() {
-        skipped("the corpus", &format!("it is not at {}", corpus.display()));
+        SAID.call_once(|| skipped("the corpus", "it is not beside the project, nor where CRESSET_CORPUS says"));
         return None;
     }
     Some(corpus)
