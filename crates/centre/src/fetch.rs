@@ -9,7 +9,7 @@ mod standing;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use cresset_archive::with_causes;
 use cresset_event::Timestamp;
+use cresset_ingest::unpacked;
 use cresset_intel::FeedKind;
 use cresset_outbound::{Answer, Ask, Client, Credentials, CredentialsError, FetchError, Proxy, Tls, Validators};
 use cresset_pipeline::find_feeds;
@@ -62,6 +63,8 @@ enum FeedError {
     Unusable(String),
     #[error("what came is damaged JSON, or it breaks off")]
     Torn(#[source] serde_json::Error),
+    #[error("what came is packed, and damaged")]
+    Packed(#[source] io::Error),
     #[error("the secret in `{}` cannot be read", .file.display())]
     Secret {
         file: PathBuf,
@@ -212,7 +215,8 @@ impl Fetcher {
                 let beside = beside.into_inner().map_err(|error| disk(error.into_error()))?;
                 let file = self.file.clone();
                 let _permit = self.reading.acquire().await.expect("it is never closed");
-                let taken = spawn_blocking(move || take(beside, &file)).await;
+                let bytes_max = feed.bytes_max;
+                let taken = spawn_blocking(move || take(beside, &file, bytes_max)).await;
                 let indicators = taken.map_err(|_| FeedError::Unusable("its reader was lost".into()))??;
                 Kept { url: digest_of_url(&feed.to), etag, last_modified, fetched: now(), bytes, indicators }
             }
@@ -261,11 +265,17 @@ impl FeedError {
 
 /// Puts what was fetched in its place, where something of it can be used; returns how many indicators it has. Where it is what is
 /// there already, that stays.
-fn take(mut beside: Beside, file: &Path) -> Result<u64, FeedError> {
+fn take(mut beside: Beside, file: &Path, bytes_max: u64) -> Result<u64, FeedError> {
     let disk = |cause| FeedError::Disk { path: file.to_owned(), cause };
     beside.flush().map_err(disk)?;
-    if is_page(beside.path()).map_err(disk)? {
+    if is_page(beside.path())? {
         return Err(FeedError::Page);
+    }
+    // As it came it was bounded already.
+    let unpacked =
+        io::copy(&mut open(beside.path())?.take(bytes_max + 1), &mut io::sink()).map_err(FeedError::Packed)?;
+    if unpacked > bytes_max {
+        return Err(FeedError::Unusable(format!("unpacked it is longer than {bytes_max} bytes (bytes_max)")));
     }
     let indicators = usable(beside.path())?;
     let is_same = digest_of(file).is_ok_and(|there| digest_of(beside.path()).is_ok_and(|new| there == new));
@@ -297,11 +307,16 @@ fn usable(path: &Path) -> Result<u64, FeedError> {
     }
 }
 
+/// Opens a file that may be packed.
+fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, FeedError> {
+    let file = File::open(path).map_err(|cause| FeedError::Disk { path: path.to_owned(), cause })?;
+    unpacked(Box::new(file)).map_err(FeedError::Packed)
+}
+
 /// Reads JSON to its end. What a bundle that breaks off lacks would else count as taken back, though it has indicators.
 fn read_to_end(path: &Path) -> Result<(), FeedError> {
-    let disk = |cause| FeedError::Disk { path: path.to_owned(), cause };
-    let mut file = BufReader::new(File::open(path).map_err(disk)?);
-    if file.fill_buf().map_err(disk)?.starts_with(BYTE_ORDER_MARK) {
+    let mut file = open(path)?;
+    if file.fill_buf().map_err(FeedError::Packed)?.starts_with(BYTE_ORDER_MARK) {
         file.consume(BYTE_ORDER_MARK.len());
     }
     let mut values = serde_json::Deserializer::from_reader(file).into_iter::<IgnoredAny>();
@@ -309,9 +324,9 @@ fn read_to_end(path: &Path) -> Result<(), FeedError> {
 }
 
 /// Returns whether a file begins as pages and XML do, and no feed does.
-fn is_page(path: &Path) -> io::Result<bool> {
+fn is_page(path: &Path) -> Result<bool, FeedError> {
     let mut head = Vec::new();
-    File::open(path)?.take(512).read_to_end(&mut head)?;
+    open(path)?.take(512).read_to_end(&mut head).map_err(FeedError::Packed)?;
     let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
     Ok(head.trim_ascii_start().starts_with(b"<"))
 }
@@ -329,9 +344,13 @@ fn pause(every: Duration, failures: u32, asked: Option<Duration>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const BYTES_MAX: u64 = 10_000;
 
     #[track_caller]
     fn check_pause(failures: u32, asked: Option<u64>, seconds: std::ops::RangeInclusive<u64>) {
@@ -362,10 +381,36 @@ mod tests {
     );
 
     /// Writes an answer, and has it taken.
-    fn taken(folder: &Path, answer: &str) -> Result<u64, FeedError> {
+    fn taken(folder: &Path, answer: impl AsRef<[u8]>) -> Result<u64, FeedError> {
         let mut beside = Beside::new(folder, Readers::Usual).expect("room");
-        beside.write_all(answer.as_bytes()).expect("room");
-        take(beside, &folder.join("feed"))
+        beside.write_all(answer.as_ref()).expect("room");
+        take(beside, &folder.join("feed"), BYTES_MAX)
+    }
+
+    fn packed(answer: &str) -> Vec<u8> {
+        let mut packing = GzEncoder::new(Vec::new(), Compression::fast());
+        packing.write_all(answer.as_bytes()).expect("a vector takes all");
+        packing.finish().expect("a vector takes all")
+    }
+
+    #[test]
+    fn what_is_packed_is_judged_by_what_is_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for good in ["evil.example\n", STIX] {
+            assert_eq!(taken(folder.path(), packed(good)).expect("a feed"), 1);
+            assert_eq!(fs::read(folder.path().join("feed")).expect("a file"), packed(good), "it lies as it came");
+        }
+        let long = "evil.example\n".repeat(BYTES_MAX as usize / 10);
+        for (answer, part) in [
+            (packed("<!doctype html><p>evil.example"), "a page, not a feed"),
+            (packed(&STIX[..STIX.len() - 3]), "it breaks off"),
+            (packed(&long), "unpacked it is longer than 10000 bytes"),
+            (packed("evil.example\n")[..24].to_vec(), "packed, and damaged"),
+        ] {
+            let error = taken(folder.path(), answer).expect_err(part);
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+        assert_eq!(fs::read(folder.path().join("feed")).expect("a file"), packed(STIX));
     }
 
     #[test]

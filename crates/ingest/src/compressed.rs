@@ -21,6 +21,12 @@ const MAGIC_BYTES: usize = 4;
 /// Bytes looked at to tell a format.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
+/// Returns what is in bytes that may be packed (gzip, zstd), as logs are unpacked: what is not packed is given as it is. Reading on
+/// fails where it is damaged, or where the ratio says that it is a bomb.
+pub fn unpacked(raw: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+    unpack(raw, &Arc::default())
+}
+
 /// Unpacks as often as there are layers.
 pub(crate) fn unpack(raw: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
     let counted = Counted::new(raw, Arc::clone(taken));

@@ -39,6 +39,7 @@ mod zeek;
 mod zeek_tsv;
 
 pub use block::Block;
+pub use compressed::unpacked;
 pub use follow::{Followed, Position};
 pub use format::FormatInfo;
 #[cfg(any(test, fuzzing))]

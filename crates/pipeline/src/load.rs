@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cresset_detect::{IndicatorSet, RuleSources};
 use cresset_event::Indicator;
+use cresset_ingest::unpacked;
 use cresset_intel::{FILE_BYTES_MAX, Feed, Taken};
 
 use crate::report::Unreadable;
@@ -132,7 +133,7 @@ impl FeedSource {
 
     fn bytes(&self) -> Result<Vec<u8>, String> {
         let path = self.path.as_ref().map_err(String::clone)?;
-        read_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string())
+        unpacked_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string())
     }
 }
 
@@ -143,6 +144,13 @@ fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a file that may be packed.
+fn unpacked_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    unpacked(Box::new(File::open(path)?))?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn has_extension(path: &Path, wanted: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| wanted.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
@@ -150,10 +158,13 @@ fn has_extension(path: &Path, wanted: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::sync::Arc;
 
     use cresset_detect::{RuleFilter, RuleSet};
     use cresset_event::FieldNames;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
 
     use super::*;
 
@@ -167,5 +178,19 @@ mod tests {
         assert!(refused[0].reason.contains("more than 8388608 bytes"), "{refused:?}");
         let feed = find_feeds(&endless)[0].read(|_| {});
         assert!(feed.refused[0].reason.contains("more than 1073741824 bytes"), "{:?}", feed.refused);
+    }
+
+    #[test]
+    fn a_feed_that_is_packed_is_read_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("list.txt.gz");
+        let mut packing = GzEncoder::new(Vec::new(), Compression::fast());
+        packing.write_all(b"evil.example\nworse.example\n").expect("a vector takes all");
+        let packed = packing.finish().expect("a vector takes all");
+        std::fs::write(&path, &packed).expect("room");
+        assert_eq!(FeedSource::of_file(&path).read(|_| {}).indicators, 2);
+        std::fs::write(&path, &packed[..packed.len() - 9]).expect("room");
+        let feed = FeedSource::of_file(&path).read(|_| {});
+        assert_eq!((feed.indicators, feed.refused_count()), (0, 1), "one that breaks off is refused as a whole");
     }
 }
