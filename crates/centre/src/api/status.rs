@@ -71,7 +71,8 @@ impl Status {
             began: app.began.to_string(),
             now: now.to_string(),
             events: sources.iter().map(|source| source.row.events).sum(),
-            rate: sources.iter().map(|source| source.rate_at(now)).sum(),
+            // The sum of none would be -0.0.
+            rate: sources.iter().map(|source| source.rate_at(now)).fold(0.0, std::ops::Add::add),
             detections: app.desk.detections.load(Ordering::Relaxed),
             withheld: app.desk.withheld.load(Ordering::Relaxed),
             rules: app.rules.rules.load(Ordering::Relaxed) as u64,

@@ -99,6 +99,13 @@ fn a_token_in_an_address_lets_nobody_in_and_is_not_in_the_log() {
 }
 
 #[test]
+fn a_centre_that_has_read_nothing_says_so_in_plain_numbers() {
+    let centre = Centre::start();
+    let status = centre.get("/api/v1/status").body;
+    assert!(status.contains("\"rate\":0.0"), "{status}");
+}
+
+#[test]
 fn who_is_wrong_too_often_is_locked_out() {
     let centre = Centre::start_with("[limits]\nwrong_tokens = 3\n", &[]);
     for _ in 0..3 {
