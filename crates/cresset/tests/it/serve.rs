@@ -11,6 +11,7 @@ mod docs;
 mod evidence;
 mod fetched;
 mod files;
+mod heard;
 mod hostile;
 mod intake;
 mod killed;
