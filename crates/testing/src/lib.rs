@@ -1,5 +1,5 @@
-//! What the tests of several crates share: the corpus, programs that are not ours, and what is said where something cannot be
-//! tested.
+//! What the tests of several crates share: the corpus, programs that are not ours, what is said where something cannot be tested, and
+//! the time of a thread.
 //!
 //! What is skipped is said in one line. Where `EVERY_TEST` is set (as `.ci/run` does, which has run `./setup`), nothing is skipped
 //! for want of a program.
@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Once;
+use std::time::Duration;
 
 /// The folder of the project.
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -51,4 +52,10 @@ pub fn python(what: &str, module: &str) -> Option<PathBuf> {
         return None;
     }
     Some(python)
+}
+
+/// How long this thread was on a processor, which is not how long it took where others are at work.
+pub fn on_cpu() -> Duration {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
+    Duration::from_nanos(schedule.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
 }

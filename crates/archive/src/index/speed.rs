@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_event::{EventId, Timestamp};
+use cresset_testing::on_cpu;
 
 use crate::index::{IndexBuilder, IndexFile, Seen, Wanted, merge};
 use crate::storage::Storage;
@@ -14,12 +15,6 @@ const VALUES: u64 = 10_000_000;
 /// How many are looked up at once, half of them values that nobody saw, and how often.
 const LOOKED_UP: usize = 1000;
 const ROUNDS: u64 = 200;
-
-/// How long this thread was on a processor, which is not how long it took where others are at work.
-fn on_cpu() -> Duration {
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
-    Duration::from_nanos(schedule.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
-}
 
 /// Numbers that look random (SplitMix64).
 struct Numbers(u64);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cresset_detect::{Cause, IndicatorSet, Level, Warnings};
 use cresset_event::{Indicator, Matcher, Network, ObservableKind, Timestamp, Validity};
+use cresset_testing::on_cpu;
 use proptest::prelude::*;
 
 use crate::{event, ready};
@@ -158,12 +159,6 @@ fn a_newer_version_takes_the_place_of_the_older() {
     let changed = set([plain("192.0.2.1"), revoked]);
     assert_eq!(changed.len(), 1);
     assert!(fires(changed, 1, "src_ip=192.0.2.1").is_empty());
-}
-
-/// How long this thread was on a processor, which is not how long it took where others are at work.
-fn on_cpu() -> Duration {
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
-    Duration::from_nanos(schedule.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
 }
 
 /// Each took time by the square: a minute for as many, where a second is ample.

@@ -113,6 +113,14 @@ fn open_incident(browser: &Browser, centre: &Centre) -> String {
     incident
 }
 
+/// Opens another incident than this one, on `h2`.
+fn another(centre: &Centre, incident: &str) -> String {
+    centre.deliver(&[], line("whoami", "h2", "bob"));
+    let items = centre.items("/api/v1/incidents?state=open");
+    let mut ids = items.iter().map(|item| item["id"].as_str().expect("an id"));
+    ids.find(|id| *id != incident).expect("another").to_owned()
+}
+
 /// Fills a field of a form of the page, and sends the form.
 fn send_form(browser: &Browser, act: &str, field: &str, value: &str) {
     let form = format!("document.querySelector('form[data-act={act}]')");
@@ -185,10 +193,8 @@ fn another_incident_is_merged_on_the_page() {
     let centre = Centre::start();
     browser.sign_in(&centre.url, &centre.token);
     let incident = open_incident(&browser, &centre);
-    centre.deliver(&[], line("whoami", "h2", "bob"));
-    let items = centre.items("/api/v1/incidents?state=open");
-    let other = items.iter().map(|item| item["id"].as_str().expect("an id")).find(|id| *id != incident);
-    send_form(&browser, "merge", "from", other.expect("another"));
+    let other = another(&centre, &incident);
+    send_form(&browser, "merge", "from", &other);
     browser.wait("both", "document.querySelectorAll('#detections tr:not(.why)').length === 2");
     browser.wait("that it is told", "document.querySelector('#history b').textContent === 'merged'");
     check_quiet(&browser);
@@ -228,10 +234,8 @@ fn who_looks_at_an_incident_that_goes_up_in_another_is_told() {
     let centre = Centre::start();
     browser.sign_in(&centre.url, &centre.token);
     let incident = open_incident(&browser, &centre);
-    centre.deliver(&[], line("whoami", "h2", "bob"));
-    let items = centre.items("/api/v1/incidents?state=open");
-    let other = items.iter().map(|item| item["id"].as_str().expect("an id")).find(|id| *id != incident);
-    centre.done(&format!("/api/v1/incidents/{}/merge", other.expect("another")), &json!({ "from": incident }));
+    let other = another(&centre, &incident);
+    centre.done(&format!("/api/v1/incidents/{other}/merge"), &json!({ "from": incident }));
     browser.wait("the word", "document.querySelector('#facts .merged') !== null");
     assert_eq!(browser.eval("document.querySelectorAll('.acts:not([hidden])').length"), 0);
     check_quiet(&browser);
